@@ -1,0 +1,42 @@
+// Package uplink is the contract for the ways out of the box: how bytes for a
+// payment platform leave the till. A member gives an http.RoundTripper; the
+// platform adapters use it and cannot tell one way from another.
+//
+// What every member promises, and uplinktest checks: a request is written at
+// most once (no retry, no redirect, no replay on a second connection); an
+// error that proves that no byte of the request left says so (see [NotSent]);
+// an answer comes whole or as an error; nothing is read from the process's
+// environment; Close stops everything.
+package uplink
+
+import (
+	"context"
+	"net/http"
+)
+
+// Route is one way to one platform.
+type Route interface {
+	// RoundTrip sends one request. With Request.Close set the request gets a
+	// connection of its own, never one that was idle: pay requests ask for
+	// that, because a stale connection turns into an unknown outcome.
+	http.RoundTripper
+	// Reach tries to open the way without sending a request: nil means that
+	// the other side's address accepted us (TLS included).
+	Reach(ctx context.Context) error
+	// Close drops idle connections and fails later calls.
+	Close() error
+}
+
+// NotSent wraps an error that proves that the request never reached the
+// other side: no connection, no TLS, a proxy that refused. Its NotSent method
+// is how package platforms recognises it without importing this one.
+type NotSent struct{ Err error }
+
+// Error says what failed.
+func (e *NotSent) Error() string { return "cannot reach the platform, nothing was sent: " + e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *NotSent) Unwrap() error { return e.Err }
+
+// NotSent is always true.
+func (e *NotSent) NotSent() bool { return true }
