@@ -1,0 +1,199 @@
+package order
+
+import "payagent/platforms"
+
+// Fold makes an order of its facts, oldest first. Kinds it does not know are
+// passed over: a newer program wrote them and said they may be.
+func Fold(facts []Fact) (*Order, error) {
+	o := &Order{}
+	for _, f := range facts {
+		if err := o.Apply(f); err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
+}
+
+// Apply adds one fact. A fact that the state forbids is refused with the
+// reason and changes nothing.
+func (o *Order) Apply(f Fact) error {
+	if f.Kind != KindCreated && f.Kind != KindDoubt && o.No == "" {
+		return forbid(o, f)
+	}
+	switch f.Kind {
+	case KindCreated:
+		if o.No != "" || f.Created == nil {
+			return forbid(o, f)
+		}
+		o.No, o.Created, o.CreatedAt = f.Order, *f.Created, f.At
+		o.Keys = append(o.Keys, f.Created.Key)
+	case KindConfirmed:
+		if o.State() != Queued {
+			return forbid(o, f)
+		}
+		o.Confirmed, o.Loop.ConfirmedAt = true, f.At
+	case KindSent:
+		if err := o.applySent(f); err != nil {
+			return err
+		}
+	case KindAnswered:
+		if err := o.applyAnswer(f); err != nil {
+			return err
+		}
+	case KindCancelAsked:
+		if o.State().Final() || f.Person == nil {
+			return forbid(o, f)
+		}
+		p := *f.Person
+		o.CancelAsked = &p
+	case KindEnded:
+		if o.State().Final() || f.Ended == nil {
+			return forbid(o, f)
+		}
+		o.end(f.Ended.State, f.Ended.Reason, f.Ended.Action, f.At)
+		o.Unsent = f.Ended.Unsent
+	case KindDoubt:
+		if o.State().Final() {
+			return forbid(o, f)
+		}
+		if o.No == "" {
+			o.No, o.CreatedAt = f.Order, f.At
+		}
+		o.Doubt = f.Reason
+	case KindDetached:
+		o.Detached = true
+	case KindRefund:
+		if o.Outcome != Paid || f.Refund == nil || o.RefundClaims()+f.Refund.Sum > o.Amount {
+			return forbid(o, f)
+		}
+		o.Refunds = append(o.Refunds, RefundLine{Refund: *f.Refund, State: RefundRequested, At: f.At})
+	case KindLate:
+		if o.Outcome != Failed && o.Outcome != Canceled {
+			return forbid(o, f)
+		}
+		o.LateFound, o.LateDone = true, false
+	case KindKey:
+		if f.Key != nil {
+			o.Keys = append(o.Keys, *f.Key)
+		}
+	}
+	o.Rev++
+	return nil
+}
+
+func (o *Order) applySent(f Fact) error {
+	s := f.Sent
+	if s == nil {
+		return forbid(o, f)
+	}
+	switch s.Verb {
+	case VerbCharge, VerbPresent:
+		if o.State() != Waiting {
+			return forbid(o, f)
+		}
+		at := f.At
+		o.SentAt, o.CodeKind, o.CodeChannel = &at, s.CodeKind, s.Channel
+	case VerbCancel:
+		if o.SentAt == nil && o.Doubt == "" {
+			return forbid(o, f)
+		}
+		o.CancelOpen = true
+		if o.CancelSent == nil {
+			at := f.At
+			o.CancelSent = &at
+		}
+	case VerbRefund:
+		if r := o.refund(s.Request); r != nil {
+			r.State = RefundSent
+		} else {
+			o.LateSent = true
+		}
+	}
+	return nil
+}
+
+func (o *Order) applyAnswer(f Fact) error {
+	a := f.Answer
+	if a == nil {
+		return forbid(o, f)
+	}
+	if a.Verb == VerbRefund {
+		if r := o.refund(a.Request); r != nil {
+			r.State, r.EndedAt, r.Code, r.Message = a.Outcome, f.At, a.Code, a.Message
+		} else if a.Outcome == RefundDone {
+			o.LateDone = true
+		}
+		return nil
+	}
+	if o.Outcome == "" {
+		o.Code, o.Message = a.Code, a.Message
+	}
+	if a.Handle != "" {
+		o.Handle = a.Handle
+	}
+	if a.TradeNo != "" {
+		o.TradeNo = a.TradeNo
+	}
+	if a.Final {
+		o.NoRefunds = true
+	}
+	switch a.Verb {
+	case VerbCancel:
+		return o.applyCancelAnswer(f, a)
+	case VerbCharge, VerbPresent:
+		o.PayAnswered = true
+		if a.QR != "" && o.Outcome == "" {
+			o.QR, o.QRAt = a.QR, f.At
+		}
+	}
+	switch a.Status {
+	case platforms.Paid.String():
+		if o.Outcome == Failed || o.Outcome == Canceled {
+			return forbid(o, f) // late money is a fact of its own
+		}
+		o.PaidChannel, o.PaidAt, o.Buyer = a.Channel, a.PaidAt, a.Buyer
+		o.AmountSeen = a.Amount != nil
+		if o.PaidAt == 0 {
+			o.PaidAt, o.PaidLocal = f.At.Wall, true
+		}
+		if o.Outcome == "" {
+			o.end(Paid, "", platforms.ActionNone, f.At)
+		}
+	case platforms.Refused.String():
+		o.Refused = true
+	case platforms.Failed.String():
+		o.FailedSaid = true
+	}
+	return nil
+}
+
+func (o *Order) applyCancelAnswer(f Fact, a *Reply) error {
+	o.CancelOpen = false
+	o.CancelLost = o.CancelLost || a.Lost
+	if !a.Done {
+		return nil
+	}
+	switch {
+	case o.LateFound:
+		o.LateDone = true
+	case o.Outcome == "":
+		o.end(Canceled, "canceled", a.Action, f.At)
+	}
+	return nil
+}
+
+func (o *Order) end(s State, reason string, action platforms.CancelAction, at Instant) {
+	o.Outcome, o.EndReason, o.EndedAt, o.QR = s, reason, at, ""
+	if action != platforms.ActionNone {
+		o.Action = action
+	}
+}
+
+func (o *Order) refund(request string) *RefundLine {
+	for i := range o.Refunds {
+		if o.Refunds[i].Request == request {
+			return &o.Refunds[i]
+		}
+	}
+	return nil
+}

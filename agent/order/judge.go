@@ -1,0 +1,368 @@
+package order
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+
+	"payagent/platforms"
+)
+
+// Verdict is what a reply amounts to: the facts to write, and an alarm for
+// people if the reply could not be believed.
+type Verdict struct {
+	Facts []Fact
+	Alarm string // stable code, empty for none
+}
+
+func (o *Order) fact(k Kind, now Now) Fact {
+	return Fact{Kind: k, Order: o.No, At: now.Instant}
+}
+
+func (o *Order) ended(now Now, s State, reason string, a platforms.CancelAction, unsent bool) Fact {
+	f := o.fact(KindEnded, now)
+	f.Ended = &Ended{State: s, Reason: reason, Action: a, Unsent: unsent}
+	return f
+}
+
+func (o *Order) answered(now Now, v Verb, a platforms.Answer) Fact {
+	f := o.fact(KindAnswered, now)
+	f.Answer = &Reply{Verb: v, Status: a.Status.String(), Handle: a.Handle, TradeNo: a.TradeNo, Channel: a.Channel,
+		Buyer: maskBuyer(a.Buyer), QR: a.QR, Final: a.Final, Code: a.Code, Message: a.Message}
+	if a.HasAmount {
+		amount := a.Amount
+		f.Answer.Amount = &amount
+	}
+	if !a.PaidAt.IsZero() {
+		f.Answer.PaidAt = a.PaidAt.UnixMilli()
+	}
+	return f
+}
+
+// HearPay judges the reply to the pay or present call.
+func (o *Order) HearPay(t platforms.Traits, now Now, v Verb, a platforms.Answer, err error) Verdict {
+	l := &o.Loop
+	l.PayOpen = false
+	if o.Outcome != "" {
+		// Too late to decide anything: ask, do not trust.
+		if err == nil && a.Status == platforms.Paid && o.Outcome != Paid {
+			l.WatchNow = true
+		}
+		return Verdict{}
+	}
+	if err != nil {
+		return o.hearPayError(now, v, err)
+	}
+	if bad := platforms.Bind(o.Ref(), a); bad != nil {
+		return o.clash(now, a, bad)
+	}
+	l.AskNow = l.AskNow || a.AskNow
+	f := o.answered(now, v, a)
+	switch a.Status {
+	case platforms.Paid:
+		if o.cancelUnsettled(t) {
+			return Verdict{}
+		}
+		return Verdict{Facts: []Fact{f}}
+	case platforms.Failed:
+		if a.Handle == "" || v == VerbPresent {
+			return Verdict{Facts: []Fact{f, o.ended(now, Failed, "refused", platforms.ActionNone, false)}}
+		}
+		l.AskNow = true
+		return Verdict{Facts: []Fact{f}}
+	case platforms.Refused, platforms.Closed:
+		f.Answer.Status = platforms.Refused.String()
+		l.AskNow = true
+		return Verdict{Facts: []Fact{f}}
+	}
+	if a.Handle != "" || a.TradeNo != "" || a.QR != "" {
+		return Verdict{Facts: []Fact{f}}
+	}
+	return Verdict{}
+}
+
+func (o *Order) hearPayError(now Now, v Verb, err error) Verdict {
+	contradicted := o.Loop.LastStatus == platforms.Pending || o.Loop.LastStatus == platforms.Paid || o.CancelSent != nil
+	if !errors.Is(err, platforms.ErrNotCharged) || contradicted {
+		o.Loop.AskNow = o.Mode == platforms.ModePresent
+		return Verdict{}
+	}
+	f := o.fact(KindAnswered, now)
+	f.Answer = &Reply{Verb: v, NotSent: true}
+	reason := "not_sent"
+	if errors.Is(err, platforms.ErrToken) {
+		reason = "token_refused"
+	}
+	return Verdict{Facts: []Fact{f, o.ended(now, Failed, reason, platforms.ActionNone, true)}}
+}
+
+// cancelUnsettled tells that a cancel left whose outcome is not known: it may
+// still give the money back, so a paid answer cannot be told as paid.
+func (o *Order) cancelUnsettled(t platforms.Traits) bool {
+	return o.CancelOpen || t.PaidIsSticky && o.CancelLost
+}
+
+// clash handles an answer that speaks of something else. Only a paid answer
+// for our number with another amount says something about our order: that is
+// for a person. Anything else is dropped, and the loop goes on.
+func (o *Order) clash(now Now, a platforms.Answer, bad error) Verdict {
+	var m *platforms.Mismatch
+	if !errors.As(bad, &m) || m.Field != "amount" || a.Status != platforms.Paid {
+		return Verdict{Alarm: "answer_mixed_up"}
+	}
+	o.Loop.Clash = true
+	if o.Doubt != "" || o.State().Final() {
+		return Verdict{Alarm: "amount_differs"}
+	}
+	f := o.fact(KindDoubt, now)
+	f.Reason = "amount_differs"
+	return Verdict{Facts: []Fact{f}, Alarm: "amount_differs"}
+}
+
+// reached notes whether a call got through.
+func (o *Order) reached(now Now, err error) {
+	o.Loop.LastTry = now.Instant
+	if platforms.NeverLeft(err) {
+		o.Loop.Unreached++
+	} else {
+		o.Loop.Unreached = 0
+	}
+}
+
+// HearQuery judges the reply to a query.
+func (o *Order) HearQuery(p Policy, t platforms.Traits, now Now, a platforms.Answer, err error) Verdict {
+	l := &o.Loop
+	l.Calling, l.AskNow = "", false
+	if o.Outcome == Failed || o.Outcome == Canceled {
+		return o.hearWatch(p, t, now, a, err)
+	}
+	o.reached(now, err)
+	l.LastHeard, l.Heard, l.LastStatus = now.Instant, true, platforms.Unknown
+	if o.Doubt != "" {
+		l.Slow++
+	}
+	if err != nil {
+		l.Heard = !platforms.NeverLeft(err)
+		return Verdict{}
+	}
+	if bad := platforms.Bind(o.Ref(), a); bad != nil {
+		return o.clash(now, a, bad)
+	}
+	l.Clash, l.LastStatus = false, a.Status
+	if a.Status != platforms.Closed {
+		l.ClosedSeen = 0
+	}
+	f := o.answered(now, VerbQuery, a)
+	if o.Outcome == Paid {
+		if a.TradeNo != "" && o.TradeNo == "" {
+			return Verdict{Facts: []Fact{f}}
+		}
+		return Verdict{}
+	}
+	switch a.Status {
+	case platforms.Paid:
+		if o.cancelUnsettled(t) {
+			return Verdict{} // the cancel decides; it is tried until it is settled
+		}
+		return Verdict{Facts: []Fact{f}}
+	case platforms.Closed:
+		if l.ClosedSeen++; a.AskNow && l.ClosedSeen < 2 {
+			l.AskNow = true
+			return Verdict{}
+		}
+		action := platforms.ActionClose
+		if o.CancelSent != nil {
+			action = platforms.ActionUnknown
+		}
+		return Verdict{Facts: []Fact{f, o.ended(now, Canceled, "closed_by_platform", action, false)}}
+	case platforms.Failed:
+		return Verdict{Facts: []Fact{f, o.ended(now, Failed, "refused", platforms.ActionNone, false)}}
+	case platforms.NotFound:
+		if o.FailedSaid {
+			return Verdict{Facts: []Fact{f, o.ended(now, Failed, "refused", platforms.ActionNone, false)}}
+		}
+	case platforms.Pending:
+		if a.Handle != "" && o.Handle == "" {
+			return Verdict{Facts: []Fact{f}}
+		}
+	}
+	return Verdict{}
+}
+
+// hearWatch judges a query after an unpaid end.
+func (o *Order) hearWatch(p Policy, t platforms.Traits, now Now, a platforms.Answer, err error) Verdict {
+	l := &o.Loop
+	l.WatchNow, l.Recancel = false, false
+	o.reached(now, err)
+	l.Heard, l.LastHeard = err == nil, now.Instant
+	if err != nil {
+		l.Unreached = max(l.Unreached, 1) // an unclear answer is asked again soon, like none
+		l.LateTries++
+		return Verdict{}
+	}
+	if bad := platforms.Bind(o.Ref(), a); bad != nil {
+		return Verdict{Alarm: "answer_mixed_up"}
+	}
+	if o.LateFound && !o.LateDone {
+		if a.Status != platforms.Closed {
+			return Verdict{}
+		}
+		f := o.fact(KindAnswered, now)
+		f.Answer = &Reply{Verb: VerbCancel, Done: true, Action: platforms.ActionUnknown}
+		return Verdict{Facts: []Fact{f}}
+	}
+	// Every point of the watch that lies behind us is answered by this.
+	for l.Late < len(p.LateWatch) && p.LateWatch[l.Late] <= now.Age(o.EndedAt) {
+		l.Late++
+	}
+	if a.Status != platforms.Paid {
+		return Verdict{}
+	}
+	if t.PaidIsSticky && o.CancelSent != nil {
+		// Paid proves nothing after our cancel. Canceling again is harmless
+		// and gives the money back if it is held after all.
+		l.Recancel = true
+		return Verdict{}
+	}
+	f := o.fact(KindLate, now)
+	f.Reason = "paid_after_end"
+	facts := []Fact{f}
+	if a.TradeNo != "" && o.TradeNo == "" {
+		got := o.answered(now, VerbQuery, platforms.Answer{TradeNo: a.TradeNo, Handle: a.Handle})
+		facts = append(facts, got)
+	}
+	return Verdict{Facts: facts, Alarm: "late_money"}
+}
+
+// HearCancel judges the reply to a cancel.
+func (o *Order) HearCancel(now Now, c platforms.Cancellation, err error) Verdict {
+	l := &o.Loop
+	l.Calling, l.Recancel, l.Heard = "", false, false
+	l.LastCancel = now.Instant
+	l.LateTries++
+	o.reached(now, err)
+	if err == nil {
+		if bad := platforms.BindCancel(o.Ref(), c); bad != nil {
+			l.Cancels++
+			return Verdict{Alarm: "answer_mixed_up"}
+		}
+	}
+	if err != nil {
+		if !platforms.NeverLeft(err) {
+			l.Cancels++
+			l.CancelsLost++
+		}
+		return Verdict{}
+	}
+	f := o.fact(KindAnswered, now)
+	f.Answer = &Reply{Verb: VerbCancel, Done: c.Done, Action: c.Action, TradeNo: c.TradeNo,
+		Code: c.Code, Message: c.Message, Lost: l.CancelsLost > 0 || o.CancelLost}
+	if c.Done {
+		if o.Outcome != "" && !o.LateFound {
+			return Verdict{} // repeated on purpose; the end stands
+		}
+		return Verdict{Facts: []Fact{f}}
+	}
+	// The platform said that it did not cancel; a query decides.
+	l.Cancels++
+	l.AskNow = true
+	if l.LastStatus == platforms.NotFound {
+		l.NotFound++
+	}
+	if c.Retry == platforms.RetryNo && l.LastStatus != platforms.NotFound {
+		l.NoMoreCancel = true
+	}
+	if o.CancelOpen {
+		return Verdict{Facts: []Fact{f}}
+	}
+	return Verdict{}
+}
+
+// HearRefund judges the reply to a refund, or to the refund that gives late
+// money back.
+func (o *Order) HearRefund(now Now, request string, r platforms.Refunded, err error) Verdict {
+	l := &o.Loop
+	l.Calling, l.Heard = "", false
+	l.LastRefund = now.Instant
+	o.reached(now, err)
+	l.RefundTries++
+	l.LateTries++
+	line := o.refund(request)
+	if err != nil || line == nil && (request != ReversalRequest(o.No) || !o.LateFound) {
+		return Verdict{}
+	}
+	if r.OrderNo != "" && r.OrderNo != o.No {
+		return Verdict{Alarm: "answer_mixed_up"}
+	}
+	out, alarm := o.refundOutcome(line, r)
+	if out == "" {
+		return Verdict{Alarm: alarm}
+	}
+	if line != nil && out == RefundInDoubt && line.State == RefundInDoubt {
+		return Verdict{}
+	}
+	f := o.fact(KindAnswered, now)
+	f.Answer = &Reply{Verb: VerbRefund, Request: request, Outcome: out, Code: r.Code, Message: r.Message}
+	if r.HasTotal {
+		total := r.Total
+		f.Answer.Refunded = &total
+	}
+	if out.Final() {
+		l.RefundTries = 0
+	}
+	return Verdict{Facts: []Fact{f}, Alarm: alarm}
+}
+
+// refundOutcome compares what the platform says was given back, all requests
+// together, with our own sum (invariant I8).
+func (o *Order) refundOutcome(line *RefundLine, r platforms.Refunded) (RefundState, string) {
+	switch r.Status {
+	case platforms.RefundRefused:
+		if line == nil {
+			return "", "late_money_refund_refused"
+		}
+		return RefundRefused, ""
+	case platforms.RefundDone:
+		expect := o.RefundedSum()
+		if line != nil {
+			expect += line.Sum
+		} else {
+			expect = o.Amount
+		}
+		switch {
+		case !r.HasTotal || r.Total == expect:
+			return RefundDone, ""
+		case r.Total < expect:
+			return "", "" // not given back yet: ask again with the same number
+		}
+		return RefundInDoubt, "refund_sum_differs"
+	}
+	return "", ""
+}
+
+// StaleRefund is the fact that a refund's outcome stays unknown for long.
+func (o *Order) StaleRefund(now Now, request string) Fact {
+	o.Loop.RefundTries = 3 // go on, slowly
+	f := o.fact(KindAnswered, now)
+	f.Answer = &Reply{Verb: VerbRefund, Request: request, Outcome: RefundInDoubt}
+	return f
+}
+
+// ReversalRequest is the request number of the refund that gives late money
+// back: the same for the same order, whatever happens in between.
+func ReversalRequest(orderNo string) string {
+	sum := sha256.Sum256([]byte("reversal\x00" + orderNo))
+	return "LR" + hex.EncodeToString(sum[:])[:28]
+}
+
+// maskBuyer keeps enough of a payer's id for people to recognise it.
+func maskBuyer(b platforms.Hidden) string {
+	r := []rune(b.Reveal())
+	switch {
+	case len(r) == 0:
+		return ""
+	case len(r) < 8:
+		return string(r[:1]) + "***"
+	}
+	return string(r[:3]) + "***" + string(r[len(r)-2:])
+}

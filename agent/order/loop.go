@@ -1,0 +1,333 @@
+package order
+
+import (
+	"time"
+
+	"payagent/platforms"
+)
+
+// freshFor is how long a query's answer is fresh enough to cancel on (PAY-03:
+// no cancel without a query in the same two seconds).
+const freshFor = 2 * time.Second
+
+// doubtAfter is how long a wanted cancel may stay without proof before a
+// person is told.
+const doubtAfter = 60 * time.Second
+
+// watchLimit ends the watch for late money even if the platform never answers.
+const watchLimit = 7 * 24 * time.Hour
+
+// refundQuick is the number of tries after which a refund is in doubt.
+const refundQuick = 6
+
+// Loop is what the schedule remembers between steps. It is lost in a crash,
+// harmlessly: everything here can be asked again.
+type Loop struct {
+	PayOpen      bool // the pay or present call has not returned
+	Calling      Verb // a query, cancel or refund has not returned
+	AskNow       bool // query without waiting: a reply to confirm, or 校验
+	Asked        bool // a query was sent since the start
+	LastAsk      Instant
+	Heard        bool // a query came back since the last cancel
+	LastHeard    Instant
+	LastStatus   platforms.Status
+	Clash        bool // the latest answer spoke of another amount
+	ClosedSeen   int
+	Unreached    int // calls in a row that never left
+	LastTry      Instant
+	Slow         int // slow queries so far
+	Cancels      int // cancels that came back without proof
+	CancelsLost  int // of those, without any answer
+	LastCancel   Instant
+	NoMoreCancel bool // the platform said that trying again is useless
+	NotFound     int  // cancels refused while the number was not found
+	Late         int  // next point of the late watch
+	WatchNow     bool
+	Recancel     bool // paid again after our cancel on a platform where that proves nothing
+	LateTries    int
+	RefundTries  int
+	LastRefund   Instant
+	ConfirmedAt  Instant
+}
+
+// Do says what kind of step is next.
+type Do string
+
+// The steps. DoNothing with a time means: look again then.
+const (
+	DoNothing Do = ""
+	DoQuery   Do = "query"
+	DoCancel  Do = "cancel"
+	DoRefund  Do = "refund"
+	DoEnd     Do = "end"     // end the order here, for Reason
+	DoDoubt   Do = "doubt"   // raise the alarm, for Reason
+	DoStale   Do = "stale"   // the refund is in doubt
+	DoClose   Do = "close"   // nothing is owed any more
+	DoReverse Do = "reverse" // give late money back by a refund
+)
+
+// Step is what to do next, and not before when.
+type Step struct {
+	Do      Do
+	At      time.Duration // Mono; in the past means now
+	Reason  string
+	State   State // DoEnd
+	Unsent  bool  // DoEnd
+	Request string
+}
+
+// Never is the time of a step that waits for an event.
+const Never = time.Duration(1<<63 - 1)
+
+func later(at time.Duration) Step    { return Step{At: at} }
+func waitForEvent() Step             { return Step{At: Never} }
+func do(d Do, at time.Duration) Step { return Step{Do: d, At: at} }
+
+// Next says what the order needs next. It is a function of the facts, the
+// schedule's memory and the time; calling it changes nothing.
+func (o *Order) Next(p Policy, t platforms.Traits, now Now) Step {
+	switch {
+	case o.Outcome == Paid:
+		return o.nextRefund(p, now)
+	case o.Outcome != "":
+		return o.nextWatch(p, now)
+	case o.SentAt == nil && o.Doubt == "":
+		return o.nextUnsent(now)
+	}
+	return o.nextOpen(p, t, now)
+}
+
+func (o *Order) nextUnsent(now Now) Step {
+	end := Step{Do: DoEnd, State: Canceled, Unsent: true}
+	switch {
+	case o.CancelAsked != nil:
+		end.At, end.Reason = now.Mono, "canceled"
+	case o.State() == Queued:
+		end.At, end.Reason = now.due(o.CreatedAt, o.ValidFor), "offline_expired"
+	default:
+		from := o.CreatedAt
+		if o.Confirmed {
+			from = o.Loop.ConfirmedAt
+		}
+		end.At, end.Reason = now.due(from, o.ScanWait), "no_scan"
+	}
+	return end
+}
+
+// began is the instant from which the schedule of an open order counts.
+func (o *Order) began() Instant {
+	if o.SentAt != nil {
+		return *o.SentAt
+	}
+	return o.CreatedAt
+}
+
+// keyless tells that nothing can be asked with certainty: the pay reply, and
+// with it the platform's key, is missing, and looking up by our number is not
+// proven at this site.
+func (o *Order) keyless(t platforms.Traits) bool {
+	return o.Handle == "" && !t.FindsByNumber && o.Mode != platforms.ModePresent
+}
+
+// shown tells that a payer can see the QR code.
+func (o *Order) shown(now Now) bool { return o.QR != "" && o.QRAt.Boot == now.Boot }
+
+// wantsCancel tells whether the order is to be closed as soon as allowed, and
+// if not, when time alone will make it so.
+func (o *Order) wantsCancel(p Policy, now Now) (bool, time.Duration) {
+	if o.CancelAsked != nil || o.CancelSent != nil || o.Refused || o.FailedSaid || o.SentAt == nil {
+		return true, 0
+	}
+	from := *o.SentAt
+	if o.Mode == platforms.ModePresent {
+		if !o.shown(now) {
+			return true, 0 // nobody can see a QR: close what may exist
+		}
+		from = o.QRAt
+	}
+	at := now.due(from, p.horizon(o))
+	return now.Mono >= at, at
+}
+
+func (o *Order) nextOpen(p Policy, t platforms.Traits, now Now) Step {
+	l := &o.Loop
+	if l.Calling != "" {
+		return waitForEvent()
+	}
+	if o.Mode == platforms.ModePresent && l.PayOpen {
+		return waitForEvent() // no QR yet, so nobody can pay
+	}
+	if o.keyless(t) {
+		if l.PayOpen {
+			return waitForEvent()
+		}
+		if o.Doubt == "" {
+			return Step{Do: DoDoubt, At: now.Mono, Reason: "no_key"}
+		}
+		return do(DoQuery, o.askAt(p, now))
+	}
+	want, when := o.wantsCancel(p, now)
+	if want {
+		return o.nextCancel(p, now)
+	}
+	at := o.askAt(p, now)
+	if when < at {
+		return later(when)
+	}
+	return do(DoQuery, at)
+}
+
+// askAt is when the next query is due.
+func (o *Order) askAt(p Policy, now Now) time.Duration {
+	l := &o.Loop
+	switch {
+	case l.AskNow:
+		return now.Mono
+	case l.Unreached > 0:
+		return now.due(l.LastTry, p.wait(l.Unreached+1))
+	case !l.Asked && o.Mode == platforms.ModePresent && o.QR != "":
+		return now.due(o.QRAt, p.PresentEvery)
+	case !l.Asked:
+		return now.due(o.began(), p.FirstQuery)
+	case o.Doubt != "" && now.Age(o.began()) > p.Horizon+15*time.Second:
+		return now.due(l.LastAsk, p.wait(4+l.Slow))
+	case o.Mode == platforms.ModePresent:
+		return now.due(l.LastAsk, p.PresentEvery)
+	}
+	return now.due(l.LastAsk, p.QueryEvery)
+}
+
+func (o *Order) nextCancel(p Policy, now Now) Step {
+	l := &o.Loop
+	at := now.Mono
+	if o.Mode != platforms.ModePresent && o.SentAt != nil {
+		at = now.due(*o.SentAt, p.CancelNotBefore)
+	}
+	if l.Cancels > 0 {
+		at = max(at, now.due(l.LastCancel, p.wait(l.Cancels-1)))
+	}
+	if l.Unreached > 0 {
+		at = max(at, now.due(l.LastTry, p.wait(l.Unreached-1)))
+	}
+	if l.LastStatus == platforms.NotFound && o.neverArrived(p, now) {
+		return Step{Do: DoEnd, At: now.Mono, State: Canceled, Reason: "never_arrived"}
+	}
+	overdue := now.due(o.began(), p.CancelNotBefore) + doubtAfter
+	if o.Mode == platforms.ModePresent && o.CancelSent != nil {
+		overdue = now.due(*o.CancelSent, doubtAfter)
+	} else if o.CancelSent == nil && o.CancelAsked == nil {
+		overdue = max(overdue, now.due(o.began(), p.horizon(o))+doubtAfter)
+	}
+	if o.Doubt == "" && (l.Cancels >= p.QuickCancels || l.NoMoreCancel || now.Mono >= overdue) {
+		return Step{Do: DoDoubt, At: now.Mono, Reason: "not_confirmed"}
+	}
+	if l.AskNow {
+		return do(DoQuery, now.Mono)
+	}
+	if now.Mono < at {
+		// The seed's rhythm goes on while the cancel must wait.
+		if ask := o.askAt(p, now); ask < at && l.Cancels == 0 && l.Unreached == 0 {
+			return do(DoQuery, ask)
+		}
+		if o.Doubt == "" {
+			at = min(at, overdue)
+		}
+		return later(at)
+	}
+	if l.NoMoreCancel || l.Clash {
+		return do(DoQuery, o.slowAsk(p, now))
+	}
+	if l.Heard && now.Age(l.LastHeard) <= freshFor {
+		return do(DoCancel, now.Mono)
+	}
+	return do(DoQuery, now.Mono)
+}
+
+func (o *Order) slowAsk(p Policy, now Now) time.Duration {
+	if !o.Loop.Asked {
+		return now.Mono
+	}
+	return now.due(o.Loop.LastAsk, p.wait(2+o.Loop.Slow))
+}
+
+// neverArrived tells that an order the platform has never heard of may end:
+// asked and canceled in vain often and long enough, or never shown to anyone.
+func (o *Order) neverArrived(p Policy, now Now) bool {
+	l := &o.Loop
+	if o.Mode == platforms.ModePresent && o.QR == "" && o.SentAt != nil {
+		return l.NotFound >= 1
+	}
+	return l.NotFound >= p.QuickCancels && now.Age(o.began()) >= p.NotFoundFinal
+}
+
+// nextWatch looks for money that arrives after an unpaid end, and gives it back.
+func (o *Order) nextWatch(p Policy, now Now) Step {
+	l := &o.Loop
+	switch {
+	case l.Calling != "" || l.PayOpen:
+		return waitForEvent()
+	case o.Unsent:
+		return do(DoClose, now.Mono)
+	case o.LateFound && !o.LateDone:
+		return o.nextReversal(p, now)
+	case l.Recancel && l.Heard && now.Age(l.LastHeard) <= freshFor:
+		return do(DoCancel, now.Mono)
+	case l.WatchNow:
+		return do(DoQuery, now.Mono)
+	case l.Late >= len(p.LateWatch) || now.Age(o.EndedAt) > watchLimit:
+		return do(DoClose, now.Mono)
+	}
+	at := now.due(o.EndedAt, p.LateWatch[l.Late])
+	if l.Unreached > 0 {
+		at = max(at, now.due(l.LastTry, p.wait(l.Unreached+1)))
+	}
+	return do(DoQuery, at)
+}
+
+func (o *Order) nextReversal(p Policy, now Now) Step {
+	l := &o.Loop
+	at := now.Mono
+	if l.LateTries > 0 {
+		at = now.due(l.LastTry, p.wait(l.LateTries-1))
+	}
+	if now.Mono < at {
+		return later(at)
+	}
+	if now.Age(o.EndedAt) >= p.CancelWindow || l.NoMoreCancel {
+		return Step{Do: DoReverse, At: at, Request: ReversalRequest(o.No)}
+	}
+	if l.Heard && now.Age(l.LastHeard) <= freshFor {
+		return do(DoCancel, at)
+	}
+	return do(DoQuery, at)
+}
+
+// nextRefund takes the refunds of a paid order one by one.
+func (o *Order) nextRefund(p Policy, now Now) Step {
+	l := &o.Loop
+	if l.Calling != "" || l.PayOpen {
+		return waitForEvent()
+	}
+	at := now.Mono
+	for i := range o.Refunds {
+		r := &o.Refunds[i]
+		if r.State.Final() {
+			at = max(at, now.due(r.EndedAt, p.RefundSpacing))
+			continue
+		}
+		if l.RefundTries > 0 {
+			at = max(at, now.due(l.LastRefund, p.wait(l.RefundTries-1)))
+		}
+		if r.State == RefundSent && l.RefundTries >= refundQuick {
+			return Step{Do: DoStale, At: now.Mono, Request: r.Request}
+		}
+		if now.Mono < at {
+			return later(at)
+		}
+		if o.TradeNo == "" && !(l.Heard && now.Age(l.LastHeard) <= freshFor) {
+			return do(DoQuery, at)
+		}
+		return Step{Do: DoRefund, At: at, Request: r.Request}
+	}
+	return do(DoClose, now.Mono)
+}
