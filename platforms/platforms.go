@@ -301,3 +301,7 @@ type FieldError struct {
 
 // Error gives field and reason; never the value.
 func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
+
+// Is makes a FieldError an ErrNotCharged: fields are checked before anything
+// is sent.
+func (e *FieldError) Is(target error) bool { return target == ErrNotCharged }

@@ -11,7 +11,7 @@ import (
 type Fault string
 
 // The faults. A lost request or an answer given before the books were opened
-// (HTTP500, HTML200, Redirect, Token) leaves the books untouched; with all
+// (HTTP500, HTTP404, HTML200, Redirect, Redirect307, Reset, Token) leaves the books untouched; with all
 // others the books have done what was asked.
 const (
 	NoFault       Fault = ""
@@ -32,8 +32,11 @@ const (
 	Huge          Fault = "huge"           // done, a right answer with more than 64 KiB of blanks behind
 	Redirect307   Fault = "redirect_307"   // not done: 307, which asks for the same POST again
 	HTTP404       Fault = "http_404"       // not done
+	Reset         Fault = "reset"          // the request is read and not done, then the connection is reset
+	HTTP502       Fault = "http_502"       // done, the right answer, but under HTTP 502
 	Empty         Fault = "empty"          // done, the answer is empty
 	OddStatus     Fault = "odd_status"     // done, the answer carries a status word that no document lists
+	Leak          Fault = "leak"           // done, the platform's message repeats the payment code
 )
 
 // Ops are the operations that Script.Faults and simulators name.
