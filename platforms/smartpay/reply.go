@@ -1,0 +1,169 @@
+package smartpay
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"payagent/platforms"
+	"payagent/platforms/internal/strictxml"
+	"payagent/platforms/internal/wire"
+)
+
+// maxKey is the longest number that is taken from a reply, in bytes. The seed
+// gives no length; OrderId is a GUID of 32 at the known server.
+const maxKey = 64
+
+// reply is a Resp taken apart. Every field but code is optional; the seed's
+// own tables and samples disagree about most of them.
+type reply struct {
+	gateway bool // refused by the gateway in front; there was no Resp
+	code    int
+	word    string // RespCode as written
+	message string // RespMessage, cleaned and clipped
+	expired bool   // RespMessage calls the payment code expired or invalid
+
+	orderID, hisOrderID, totalFee, payTime, transactionID string
+	merchCode, orderState                                 string
+}
+
+// readReply reads a Resp. Secrets are the texts that must not come back out of
+// a reply: platforms have echoed payment codes in their messages.
+func readReply(root *strictxml.Node, secrets []platforms.Hidden) (reply, error) {
+	if root.Name != "Resp" {
+		return reply{}, errors.New("cannot read the platform's answer: its root element is not <Resp>; check the endpoint and the transport")
+	}
+	if err := root.NoDuplicates(); err != nil {
+		return reply{}, fmt.Errorf("cannot read the platform's answer: %w", err)
+	}
+	var r reply
+	var said string
+	if err := readValues(root, secrets, []slot{{"RespCode", &r.word}, {"RespMessage", &said}}); err != nil {
+		return reply{}, err
+	}
+	r.message, r.expired = wire.Clean(said, secrets...), saysExpired(said)
+	code, err := respCode(r.word)
+	if err != nil {
+		return reply{}, err
+	}
+	r.code = code
+	data, err := root.Maybe("Data")
+	if err != nil {
+		return reply{}, fmt.Errorf("cannot read the platform's answer: %w", err)
+	}
+	if data == nil {
+		return r, nil
+	}
+	err = readValues(data, secrets, []slot{
+		{"OrderId", &r.orderID}, {"HisOrderId", &r.hisOrderID}, {"TotalFee", &r.totalFee}, {"PayTime", &r.payTime},
+		{"TransactionId", &r.transactionID}, {"MerchCode", &r.merchCode}, {"OrderState", &r.orderState},
+	})
+	if err != nil {
+		return reply{}, err
+	}
+	for _, key := range []string{r.orderID, r.hisOrderID, r.transactionID, r.merchCode} {
+		if len(key) > maxKey {
+			return reply{}, fmt.Errorf("cannot read the platform's answer: a number in it has more than %d bytes", maxKey)
+		}
+	}
+	return r, nil
+}
+
+// verdict judges the reply to SweepCodePay. What a gateway says is believed
+// only where it speaks of requests that it did not pass on.
+func (r reply) verdict(extra []int) verdict {
+	if r.gateway && !slices.Contains(notSentCodes(), r.code) && !slices.Contains(tokenCodes(), r.code) {
+		return verdictUnknown
+	}
+	return judge(r.code, r.expired, extra)
+}
+
+// refusal is the error for a reply that refuses our credentials.
+func (r reply) refusal() error {
+	return fmt.Errorf("%w (%s %s); put a new token or client id in place", platforms.ErrToken, r.word, r.message)
+}
+
+type slot struct {
+	name string
+	to   *string
+}
+
+func readValues(n *strictxml.Node, secrets []platforms.Hidden, slots []slot) error {
+	for _, s := range slots {
+		text, err := n.Value(s.name)
+		if err != nil {
+			return fmt.Errorf("cannot read the platform's answer: %w", err)
+		}
+		*s.to = scrub(text, secrets)
+	}
+	return nil
+}
+
+// respCode reads an integer in its only canonical form, so that no two
+// spellings of a code can be judged differently.
+func respCode(word string) (int, error) {
+	n, err := strconv.Atoi(word)
+	if err != nil || strconv.Itoa(n) != word || len(word) > 9 {
+		return 0, errors.New("cannot read the platform's answer: RespCode is missing or not an integer; ask the operator of the platform")
+	}
+	return n, nil
+}
+
+// minSecret is the shortest secret that is cut out of replies; shorter ones
+// (a card number "7") would make every message unreadable.
+const minSecret = 6
+
+func scrub(text string, secrets []platforms.Hidden) string {
+	for _, s := range secrets {
+		if t := strings.TrimSpace(s.Reveal()); len(t) >= minSecret {
+			text = strings.ReplaceAll(text, t, "[hidden]")
+		}
+	}
+	return text
+}
+
+// answer copies what the reply carried. The status is left to the caller. A
+// TotalFee that is no whole number of fen is a *platforms.Mismatch: it may be
+// yuan, and guessing the unit is how amounts get mis-scaled.
+func (r reply) answer(asked platforms.Fen) (platforms.Answer, error) {
+	a := platforms.Answer{
+		OrderNo:  r.hisOrderID,
+		Handle:   r.orderID,
+		TradeNo:  r.transactionID,
+		Merchant: r.merchCode,
+		PaidAt:   wireTime(r.payTime),
+		Code:     r.word,
+		Message:  r.message,
+	}
+	if r.totalFee == "" {
+		return a, nil
+	}
+	fee, err := platforms.ParseFen(r.totalFee)
+	if err != nil {
+		return a, &platforms.Mismatch{Field: "amount", Asked: asked.Yuan(), Got: clip(r.totalFee, 32) + " (not whole fen)"}
+	}
+	a.Amount, a.HasAmount = fee, true
+	return a, nil
+}
+
+// wireTime reads PayTime, whose format the seed leaves open. What cannot be
+// read is as good as not carried: the time of payment decides nothing.
+func wireTime(s string) time.Time {
+	zone := time.FixedZone("UTC+8", 8*60*60)
+	for _, layout := range []string{time.DateTime, "20060102150405", "2006/01/02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04:05.000"} {
+		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
+}
+
+func clip(s string, runes int) string {
+	if r := []rune(s); len(r) > runes {
+		return string(r[:runes]) + "…"
+	}
+	return s
+}
