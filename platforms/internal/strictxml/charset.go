@@ -28,26 +28,47 @@ func declaration(s string) (encoding, rest string, err error) {
 	return strings.ToLower(m[1] + m[2]), s[len(m[0]):], nil
 }
 
-// decode turns raw bytes into text by the declared encoding and drops the
-// declaration.
-func decode(b []byte) (string, error) {
+// decode turns raw bytes into text by the encoding that the declaration or the
+// transport names, and drops the declaration.
+func decode(b []byte, charset string) (string, error) {
 	s := strings.TrimLeft(string(b), blanks)
 	marked := strings.HasPrefix(s, bom)
 	s = strings.TrimLeft(strings.TrimPrefix(s, bom), blanks)
-	encoding, rest, err := declaration(s)
+	named, rest, err := declaration(s)
 	if err != nil {
 		return "", err
 	}
-	switch encoding {
-	case "", "utf-8", "utf8":
+	in, out := family(named), family(charset)
+	switch {
+	case in == other || out == other:
+		return "", fail("its encoding %q is neither UTF-8 nor GBK", clip(named+charset))
+	case in != "" && out != "" && in != out:
+		return "", fail("it declares %s but was sent as %s", clip(named), clip(charset))
+	case in+out == "" || in == utf || out == utf:
 		return rest, valid(rest)
-	case "gbk", "gb2312", "gb18030":
-		if marked {
-			return "", fail("it declares %s but begins with the mark of UTF-8", encoding)
-		}
-		return FromGB(rest)
+	case marked:
+		return "", fail("it is sent as %s but begins with the mark of UTF-8", clip(named+charset))
 	}
-	return "", fail("its encoding %q is neither UTF-8 nor GBK", clip(encoding))
+	return FromGB(rest)
+}
+
+// The families of encodings; the empty one means that none was named.
+const (
+	utf   = "utf-8"
+	gb    = "gb"
+	other = "other"
+)
+
+func family(name string) string {
+	switch name {
+	case "":
+		return ""
+	case "utf-8", "utf8":
+		return utf
+	case "gbk", "gb2312", "gb18030":
+		return gb
+	}
+	return other
 }
 
 // FromGB turns GB 18030 bytes (and so GBK and GB 2312) into text. Bytes that

@@ -44,22 +44,25 @@ type Node struct {
 
 // Parse reads a document from raw bytes and gives its root element. The
 // encoding is the declared one, or UTF-8 if none is declared.
-func Parse(b []byte) (*Node, error) { return parseBytes(b, false) }
+func Parse(b []byte) (*Node, error) { return ParseReply(b, "", false) }
 
 // ParseEnvelope is Parse for SOAP envelopes: it reads over attributes, because
 // RPC-style servers put xsi:type and encodingStyle on their elements. An href
 // is still refused: with it the value would stand somewhere else.
-func ParseEnvelope(b []byte) (*Node, error) { return parseBytes(b, true) }
+func ParseEnvelope(b []byte) (*Node, error) { return ParseReply(b, "", true) }
 
-func parseBytes(b []byte, attrs bool) (*Node, error) {
+// ParseReply is Parse for a body whose charset stood in the Content-Type as
+// well, and ParseEnvelope if envelope is set. An empty charset means that the
+// header said nothing; one that contradicts the declaration is an error.
+func ParseReply(b []byte, charset string, envelope bool) (*Node, error) {
 	if len(b) > MaxBytes {
 		return nil, fail("it is longer than %d bytes", MaxBytes)
 	}
-	text, err := decode(b)
+	text, err := decode(b, strings.ToLower(charset))
 	if err != nil {
 		return nil, err
 	}
-	return parse(text, attrs)
+	return parse(text, envelope)
 }
 
 // ParseText reads a document that is already text, such as the string inside a

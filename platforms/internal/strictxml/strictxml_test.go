@@ -136,6 +136,32 @@ func TestParseEnvelopeReadsOverAttributes(t *testing.T) {
 	}
 }
 
+func TestParseReplyHeedsTheHeader(t *testing.T) {
+	cases := map[string]struct {
+		doc, charset string
+		fine         bool
+	}{
+		"header alone":        {"<r><v>" + gb(t, "支付") + "</v></r>", "GBK", true},
+		"both the same":       {`<?xml version="1.0" encoding="gbk"?><r><v>` + gb(t, "支付") + "</v></r>", "gb2312", true},
+		"header utf-8":        {"<r><v>支付</v></r>", "UTF-8", true},
+		"contradiction":       {`<?xml version="1.0" encoding="utf-8"?><r><v>支付</v></r>`, "gbk", false},
+		"contradiction, gbk":  {`<?xml version="1.0" encoding="gbk"?><r><v>1</v></r>`, "utf-8", false},
+		"other":               {"<r><v>1</v></r>", "utf-16", false},
+		"utf-8 bytes as gbk?": {"<r><v>\xe6\x94</v>\xff</r>", "gbk", false},
+	}
+	for name, c := range cases {
+		n, err := strictxml.ParseReply([]byte(c.doc), c.charset, false)
+		if (err == nil) != c.fine {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil {
+			if v, _ := n.Value("v"); v != "支付" {
+				t.Errorf("%s: read %q", name, v)
+			}
+		}
+	}
+}
+
 func TestOneMaybeAll(t *testing.T) {
 	n, err := strictxml.Parse([]byte(`<r xmlns:e="evil"><a>1</a><b>1</b><b>2</b><e:c>666</e:c><d><x/></d></r>`))
 	if err != nil {
