@@ -1,0 +1,202 @@
+package fwc
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"payagent/platforms"
+	"payagent/platforms/internal/strictxml"
+	"payagent/platforms/internal/wire"
+)
+
+// The values of IsSuccess (seed 004 §5.1, §5.5).
+const (
+	callFailed   = "0" // 业务逻辑失败
+	callDone     = "1" // 业务逻辑成功: the call worked, no more than that
+	callError    = "2" // 处理业务时发生错误
+	tokenRefused = "3" // AccessToken验证失败
+)
+
+// reply is a decoded document. Of the echoed head only what is compared is
+// kept; token, code and the patient's data are dropped here.
+type reply struct {
+	success, message, subCode, subMessage string
+
+	echoNo, echoAmount, echoRequestNo string
+
+	result  *strictxml.Node // nil if the body has no result element
+	secrets []platforms.Hidden
+}
+
+// decode reads <xml><head/><body/><sign/></xml>. Unknown elements are read
+// over, missing optional ones are empty; a document that says anything twice or
+// has no ResponseResult/IsSuccess is an error.
+func decode(root *strictxml.Node, results ...string) (reply, error) {
+	if root.Name != "xml" || root.Space != "" {
+		return reply{}, unusable(errors.New("its root is not <xml>"))
+	}
+	if err := root.NoDuplicates(); err != nil {
+		return reply{}, unusable(err)
+	}
+	var r reply
+	head, err := root.Maybe("head")
+	if err != nil {
+		return reply{}, unusable(err)
+	}
+	if head != nil {
+		if err := values(head, map[string]*string{
+			"OutTradeNo": &r.echoNo, "TotalAmount": &r.echoAmount, "OutRequestNo": &r.echoRequestNo,
+		}); err != nil {
+			return reply{}, err
+		}
+	}
+	body, err := root.One("body")
+	if err != nil {
+		return reply{}, unusable(err)
+	}
+	head, err = body.One("ResponseResult")
+	if err != nil {
+		return reply{}, unusable(err)
+	}
+	if err := values(head, map[string]*string{
+		"IsSuccess": &r.success, "Message": &r.message, "SubCode": &r.subCode, "SubMessage": &r.subMessage,
+	}); err != nil {
+		return reply{}, err
+	}
+	if r.success == "" {
+		return reply{}, unusable(errors.New("it lacks IsSuccess"))
+	}
+	for _, name := range results {
+		found, err := body.Maybe(name)
+		if err != nil {
+			return reply{}, unusable(err)
+		}
+		if found != nil && r.result != nil {
+			return reply{}, unusable(errors.New("it has two results"))
+		}
+		if found != nil {
+			r.result = found
+		}
+	}
+	return r, nil
+}
+
+// values reads children that may be missing.
+func values(n *strictxml.Node, into map[string]*string) error {
+	for name, v := range into {
+		s, err := n.Value(name)
+		if err != nil {
+			return unusable(err)
+		}
+		*v = s
+	}
+	return nil
+}
+
+// read is values for the result element, which may be missing as a whole.
+func (r reply) read(into map[string]*string) error {
+	if r.result == nil {
+		return nil
+	}
+	return values(r.result, into)
+}
+
+// code is the platform's own code: SubCode, else the status word, else
+// IsSuccess.
+func (r reply) code(status string) string {
+	for _, s := range []string{r.subCode, status} {
+		if s != "" {
+			return wire.Clean(s, r.secrets...)
+		}
+	}
+	return "IsSuccess " + wire.Clean(r.success, r.secrets...)
+}
+
+// words are the platform's words for people.
+func (r reply) words() string {
+	if r.subMessage != "" {
+		return wire.Clean(r.subMessage, r.secrets...)
+	}
+	return wire.Clean(r.message, r.secrets...)
+}
+
+// orderNo gives the number the reply speaks of. Head and body both carry it;
+// where one differs from ours, that one is given, so that platforms.Bind sees it.
+func (r reply) orderNo(ours, body string) string {
+	for _, no := range []string{body, r.echoNo} {
+		if no != "" && no != ours {
+			return r.cut(no)
+		}
+	}
+	if body == "" {
+		return r.echoNo
+	}
+	return body
+}
+
+// amount gives the amount the reply speaks of, chosen like orderNo. The body's
+// must be readable; the echo is our own text and counts where it still is.
+func (p *Platform) amount(r reply, ours platforms.Fen, body string) (platforms.Fen, bool, error) {
+	var got platforms.Fen
+	has := false
+	if body != "" {
+		f, err := p.parseMoney(body)
+		if err != nil {
+			return 0, false, unusable(fmt.Errorf("TotalAmount: %w", err))
+		}
+		got, has = f, true
+	}
+	if r.echoAmount != "" && (!has || got == ours) {
+		if f, err := p.parseMoney(r.echoAmount); err == nil && (!has || f != ours) {
+			got, has = f, true
+		}
+	}
+	return got, has, nil
+}
+
+// cut takes secrets out of a number without touching the rest.
+func (r reply) cut(s string) string {
+	for _, h := range r.secrets {
+		if t := h.Reveal(); len(t) >= 4 {
+			s = strings.ReplaceAll(s, t, "[hidden]")
+		}
+	}
+	return s
+}
+
+var tradeNoForm = regexp.MustCompile(`^[0-9A-Za-z_.|*-]{1,64}$`)
+
+// tradeNo gives the wallet's number, or nothing where what stands there cannot
+// be one.
+func (r reply) tradeNo(s string) string {
+	if !tradeNoForm.MatchString(s) || r.cut(s) != s {
+		return ""
+	}
+	return s
+}
+
+// channel reads a PayType; casing differs between the interfaces.
+func (p *Platform) channel(payType string) platforms.Channel {
+	return p.channels[strings.ToLower(payType)]
+}
+
+// layouts are the forms of PaymentDateTime. The seed's hh is read as 24 h: no
+// sample of it shows an afternoon, and §7 writes HH.
+func layouts() []string {
+	return []string{"2006-01-02 15:04:05", "2006/1/2 15:04:05", "20060102150405", "2006-01-02T15:04:05"}
+}
+
+// paidAt reads a time of the platform's clock, UTC+8; the zero time if it
+// cannot be read, because a time alone never decides about money.
+func paidAt(s string) time.Time {
+	zone := time.FixedZone("UTC+8", 8*60*60)
+	for _, layout := range layouts() {
+		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
+}
