@@ -40,11 +40,11 @@ func readReply(root *strictxml.Node, secrets []platforms.Hidden) (reply, error) 
 		return reply{}, fmt.Errorf("cannot read the platform's answer: %w", err)
 	}
 	var r reply
-	var said string
-	if err := readValues(root, secrets, []slot{{"RespCode", &r.word}, {"RespMessage", &said}}); err != nil {
+	if err := readValues(root, nil, r.head()); err != nil {
 		return reply{}, err
 	}
-	r.message, r.expired = wire.Clean(said, secrets...), saysExpired(said)
+	r.expired = saysExpired(r.message)
+	r.message = wire.Clean(r.message, secrets...)
 	code, err := respCode(r.word)
 	if err != nil {
 		return reply{}, err
@@ -57,11 +57,7 @@ func readReply(root *strictxml.Node, secrets []platforms.Hidden) (reply, error) 
 	if data == nil {
 		return r, nil
 	}
-	err = readValues(data, secrets, []slot{
-		{"OrderId", &r.orderID}, {"HisOrderId", &r.hisOrderID}, {"TotalFee", &r.totalFee}, {"PayTime", &r.payTime},
-		{"TransactionId", &r.transactionID}, {"MerchCode", &r.merchCode}, {"OrderState", &r.orderState},
-	})
-	if err != nil {
+	if err = readValues(data, secrets, r.body()); err != nil {
 		return reply{}, err
 	}
 	for _, key := range []string{r.orderID, r.hisOrderID, r.transactionID, r.merchCode} {
@@ -86,9 +82,23 @@ func (r reply) refusal() error {
 	return fmt.Errorf("%w (%s %s); put a new token or client id in place", platforms.ErrToken, r.word, r.message)
 }
 
+// slot is a place for the value of one element.
 type slot struct {
 	name string
 	to   *string
+}
+
+// head lists what is read of Resp itself, body what is read of its Data. The
+// same names are read in every reply: what a reply carries must fit.
+func (r *reply) head() []slot {
+	return []slot{{"RespCode", &r.word}, {"RespMessage", &r.message}}
+}
+
+func (r *reply) body() []slot {
+	return []slot{
+		{"OrderId", &r.orderID}, {"HisOrderId", &r.hisOrderID}, {"TotalFee", &r.totalFee}, {"PayTime", &r.payTime},
+		{"TransactionId", &r.transactionID}, {"MerchCode", &r.merchCode}, {"OrderState", &r.orderState},
+	}
 }
 
 func readValues(n *strictxml.Node, secrets []platforms.Hidden, slots []slot) error {
@@ -112,13 +122,15 @@ func respCode(word string) (int, error) {
 	return n, nil
 }
 
-// minSecret is the shortest secret that is cut out of replies; shorter ones
-// (a card number "7") would make every message unreadable.
-const minSecret = 6
+// minCode is the length of the shortest payment code. Shorter secrets, card
+// numbers, occur inside the long numbers of platforms by chance and are cut out
+// of messages only.
+const minCode = 16
 
+// scrub cuts payment codes and tokens out of a value.
 func scrub(text string, secrets []platforms.Hidden) string {
 	for _, s := range secrets {
-		if t := strings.TrimSpace(s.Reveal()); len(t) >= minSecret {
+		if t := strings.TrimSpace(s.Reveal()); len(t) >= minCode {
 			text = strings.ReplaceAll(text, t, "[hidden]")
 		}
 	}
@@ -143,7 +155,7 @@ func (r reply) answer(asked platforms.Fen) (platforms.Answer, error) {
 	}
 	fee, err := platforms.ParseFen(r.totalFee)
 	if err != nil {
-		return a, &platforms.Mismatch{Field: "amount", Asked: asked.Yuan(), Got: clip(r.totalFee, 32) + " (not whole fen)"}
+		return a, &platforms.Mismatch{Field: "amount", Asked: asked.Yuan(), Got: wire.Clean(clip(r.totalFee, 32)) + " (not whole fen)"}
 	}
 	a.Amount, a.HasAmount = fee, true
 	return a, nil
