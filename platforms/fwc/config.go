@@ -108,7 +108,6 @@ func QRPayTypes() map[platforms.Channel]string {
 var (
 	opName   = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
 	cntForm  = regexp.MustCompile(`^[0-9]{1,4}$`)
-	tempuri  = "http://tempuri.org/"
 	typeWord = regexp.MustCompile(`^[0-9A-Za-z_]+$`)
 )
 
@@ -128,7 +127,7 @@ func (c Config) complete() (Config, error) {
 	}
 	set((*string)(&c.Transport), string(SOAP11))
 	set((*string)(&c.AmountUnit), string(UnitYuan))
-	set(&c.Namespace, tempuri)
+	set(&c.Namespace, "http://tempuri.org/")
 	set(&c.ActionPrefix, c.Namespace)
 	set(&c.ParamName, "xml")
 	set(&c.CancelOp, opCancel)

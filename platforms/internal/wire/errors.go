@@ -40,6 +40,9 @@ type transportError struct {
 
 func (e *transportError) Error() string { return e.text }
 
+// GoString keeps %#v from walking into the cause, whose text is not cleaned.
+func (e *transportError) GoString() string { return e.text }
+
 // Is answers for the cause, except for the one claim that only Post may make.
 func (e *transportError) Is(target error) bool {
 	return target != platforms.ErrNotCharged && target != platforms.ErrToken && errors.Is(e.cause, target)
