@@ -1,0 +1,94 @@
+package seal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"payagent/platforms"
+)
+
+// WriteFile writes a file that only this user may read, so that after a crash
+// there is the old content or the new, never half of it: a temporary file of
+// mode 0600 beside it, synced, renamed, and the folder synced.
+func WriteFile(path string, data []byte) error {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, tempPrefix+"*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("cannot write %s; check that the folder exists, is writable and has room: %w", path, err)
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err == nil {
+		err = syncDir(dir)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("cannot write %s; check that the disk is well and has room: %w", path, err), removeIfThere(f.Name()))
+	}
+	return nil
+}
+
+const tempPrefix = ".new-"
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// syncDir makes a rename or removal durable. Windows has no such call and
+// needs none.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// maxSecret bounds a file that holds one secret.
+const maxSecret = 4 << 10
+
+// ReadSecret reads a file that holds one secret alone: an access token, a
+// proxy's password. Blanks and line ends around it are dropped. shared tells
+// that other users of this machine may read the file, which deserves a
+// warning (SEC-02). The error never holds the secret.
+func ReadSecret(path string) (secret platforms.Hidden, shared bool, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return platforms.Hidden{}, false, fmt.Errorf("cannot read the secret; check the path and its permissions: %w", err)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	info, statErr := f.Stat()
+	if err = errors.Join(err, statErr, f.Close()); err != nil {
+		return platforms.Hidden{}, false, fmt.Errorf("cannot read the secret in %s; check that it is a file: %w", path, err)
+	}
+	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))) // editors put a BOM there
+	switch {
+	case len(data) == 0:
+		return platforms.Hidden{}, false, fmt.Errorf("cannot use the secret in %s: the file is empty; write the secret into it", path)
+	case len(data) > maxSecret || bytes.ContainsAny(data, "\r\n\x00"):
+		return platforms.Hidden{}, false, fmt.Errorf("cannot use the secret in %s: it must hold one line of at most %d bytes", path, maxSecret)
+	}
+	return platforms.Hide(string(data)), tooOpen(info), nil
+}
+
+// tooOpen tells whether others than the owner may read a file. Windows keeps
+// that elsewhere, and its mode bits say nothing.
+func tooOpen(info os.FileInfo) bool {
+	return runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0
+}
