@@ -292,11 +292,12 @@ func cancelUnknown(w *world) error {
 func tombstone(w *world) error {
 	w.personality(bank.Options{CancelTombstones: true})
 	c := w.order(100)
-	if _, err := w.cancel(c.Ref); err != nil {
+	got, err := w.cancel(c.Ref)
+	if err != nil {
 		return err
 	}
 	a, err := w.charge(c)
-	if err == nil && a.Status == platforms.Paid {
+	if err == nil && a.Status == platforms.Paid && (got.Done || w.can.traits.FindsByNumber) {
 		return errors.New("a charge after the cancel says paid")
 	}
 	if _, found := w.bank.Query(w.now(), c.OrderNo); !found {
