@@ -65,7 +65,7 @@ func TestQueryKeys(t *testing.T) {
 		{"both, first", ByBoth, goldenHandle, map[string]string{goldenHandle: paid}, goldenHandle, platforms.Paid, "", false},
 		{"both, second", ByBoth, goldenHandle, map[string]string{goldenOrder: paid}, goldenHandle + " " + goldenOrder, platforms.Paid, "", false},
 		{"both, neither", ByBoth, goldenHandle, nil, goldenHandle + " " + goldenOrder, platforms.NotFound, "", false},
-		{"both, first says nothing", ByBoth, goldenHandle, map[string]string{goldenHandle: odd}, goldenHandle + " " + goldenOrder, platforms.Unknown, "", false},
+		{"both, first says nothing", ByBoth, goldenHandle, map[string]string{goldenHandle: odd, goldenOrder: paid}, goldenHandle, platforms.Unknown, "", false},
 		{"both, lost reply", ByBoth, "", map[string]string{goldenOrder: paid}, goldenOrder, platforms.Paid, goldenOrder, false},
 		{"both, the second breaks", ByBoth, goldenHandle, map[string]string{goldenOrder: ""}, goldenHandle + " " + goldenOrder, platforms.Unknown, "", true},
 		{"breaks", ByBoth, goldenHandle, map[string]string{goldenHandle: ""}, goldenHandle, platforms.Unknown, "", true},

@@ -111,33 +111,33 @@ func (p *Platform) Query(ctx context.Context, ref platforms.Ref) (platforms.Answ
 	if err := checkOrderNo(ref.OrderNo); err != nil {
 		return platforms.Answer{}, fmt.Errorf("cannot query: %w", err)
 	}
-	var first platforms.Answer
-	for i, key := range p.keys(ref) {
-		a, known, err := p.queryBy(ctx, key, ref)
-		if err != nil || known {
+	var a platforms.Answer
+	for _, key := range p.keys(ref) {
+		var err error
+		// Only a key that finds nothing is worth another one: whatever else the
+		// platform says, it says of this order.
+		if a, err = p.queryBy(ctx, key, ref); err != nil || a.Status != platforms.NotFound {
 			return a, err
 		}
-		if i == 0 {
-			first = a
-		}
 	}
-	return first, nil
+	return a, nil
 }
 
-// queryBy asks by one key. Known tells that a listed state was answered.
-func (p *Platform) queryBy(ctx context.Context, key string, ref platforms.Ref) (a platforms.Answer, known bool, err error) {
+func (p *Platform) queryBy(ctx context.Context, key string, ref platforms.Ref) (platforms.Answer, error) {
+	var a platforms.Answer
 	doc, err := p.document(p.cfg.TransactionCodes.QueryOrderState, queryElements(key, ref.Merchant.Code))
 	if err != nil {
-		return a, false, fmt.Errorf("cannot query: %w", err)
+		return a, fmt.Errorf("cannot query: %w", err)
 	}
 	r, err := p.ask(ctx, message{method: methodQuery, profile: ref.Merchant.Profile, doc: doc})
 	if err != nil {
-		return a, false, fmt.Errorf("cannot query; ask again: %w", err)
+		return a, fmt.Errorf("cannot query; ask again: %w", err)
 	}
 	a, err = r.answer(ref.Amount)
 	if err != nil {
-		return a, false, err
+		return a, err
 	}
+	known := false
 	switch {
 	case r.gateway:
 	case r.code == codeDone:
@@ -146,10 +146,10 @@ func (p *Platform) queryBy(ctx context.Context, key string, ref platforms.Ref) (
 		a.Status = platforms.NotFound
 	}
 	if slices.Contains(tokenCodes(), r.code) {
-		return a, false, fmt.Errorf("cannot query: %w", r.refusal())
+		return a, fmt.Errorf("cannot query: %w", r.refusal())
 	}
 	a.Handle = handle(ref, key, a.Handle, known)
-	return a, known, nil
+	return a, nil
 }
 
 // handle decides which platform key an answer to a query gives. Without one of

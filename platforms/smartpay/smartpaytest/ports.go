@@ -243,7 +243,7 @@ func encoding(opt Options) string {
 
 func xmlReply(doc string, opt Options) wire.Reply {
 	if opt.Charset != "gbk" {
-		return wire.Reply{Type: "text/xml; charset=utf-8", Body: []byte(doc)}
+		return wire.Reply{Type: "text/xml", Body: []byte(doc)}
 	}
 	b, err := strictxml.ToGB(`<?xml version="1.0" encoding="GBK"?>` + doc)
 	if err != nil {

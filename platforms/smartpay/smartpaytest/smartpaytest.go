@@ -19,6 +19,7 @@ package smartpaytest
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"payagent/platforms"
@@ -57,7 +58,7 @@ type Options struct {
 // Handler serves SmartPay over the books. Who gives a Control wraps the handler
 // in it, as platformtest does.
 func Handler(b *bank.Bank, opt Options) http.Handler {
-	s := &server{bank: b, opt: opt, ctl: opt.Control}
+	s := &server{bank: b, opt: opt, ctl: opt.Control, codes: map[string]string{}}
 	if s.ctl == nil {
 		s.ctl = wire.New(wire.Options{Clock: opt.Now, Script: bank.ScriptFor})
 		return s.ctl.Wrap(http.HandlerFunc(s.serve))
@@ -69,6 +70,9 @@ type server struct {
 	bank *bank.Bank
 	opt  Options
 	ctl  *wire.Control
+
+	mu    sync.Mutex
+	codes map[string]string // order number → payment code, for the Leak fault
 }
 
 func (s *server) serve(w http.ResponseWriter, r *http.Request) {
@@ -94,6 +98,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		send(w, p.reply(resp{code: -20001, words: "解析参数异常"}))
 		return
 	}
+	s.codeOf(call)
 	s.ctl.Answer(w, r, call, func(t wire.Turn) wire.Reply {
 		if t.Fault == bank.Token {
 			return p.refuse(40013, "token 无效或已过期")
@@ -222,8 +227,10 @@ func (s *server) query(key string, now time.Duration) resp {
 func state(t bank.Trade, now time.Duration) string {
 	switch t.State {
 	case bank.Unpaid:
-		if t.Refusal != "" {
-			return "0" // also its word for channel states that it does not know
+		// 0 is also the server's word for channel states that it does not know,
+		// so an order whose payer types a password is answered now 0, now 1.
+		if t.Refusal != "" || now/time.Second%2 == 0 {
+			return "0"
 		}
 		return "1"
 	case bank.Closed:
@@ -271,8 +278,22 @@ func (s *server) spoil(a *resp, call wire.Call, f bank.Fault) {
 			a.code, a.words = -498765, "其它"
 		}
 	case bank.Leak:
-		a.words += ": " + call.Code
+		a.words += ": " + s.codeOf(call)
 	case bank.IsSuccess2:
 		a.code, a.words, a.data = -10000, "系统异常", nil
+		if call.Op == bank.OpCharge {
+			// Elsewhere this number means that the payment code has expired.
+			a.code, a.words = -400012, "创建订单接口异常"
+		}
 	}
+}
+
+// codeOf is the payment code that an order was charged with.
+func (s *server) codeOf(call wire.Call) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if call.Code != "" {
+		s.codes[call.OrderNo] = call.Code
+	}
+	return s.codes[call.OrderNo]
 }
