@@ -92,7 +92,7 @@ func (o *Order) applySent(f Fact) error {
 			return forbid(o, f)
 		}
 		at := f.At
-		o.SentAt, o.CodeKind, o.CodeChannel = &at, s.CodeKind, s.Channel
+		o.SentAt, o.CodeKind, o.CodeChannel, o.CodeHash = &at, s.CodeKind, s.Channel, s.CodeHash
 	case VerbCancel:
 		if o.SentAt == nil && o.Doubt == "" {
 			return forbid(o, f)

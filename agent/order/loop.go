@@ -50,6 +50,18 @@ type Loop struct {
 	ConfirmedAt  Instant
 }
 
+// Hurry forgets all back-off: the platform is back, or a person asked to
+// resolve everything now.
+func (o *Order) Hurry() {
+	l := &o.Loop
+	l.Unreached, l.Cancels, l.LateTries, l.RefundTries, l.Slow = 0, 0, 0, 0, 0
+	if s := o.State(); !s.Final() && o.SentAt != nil {
+		l.AskNow = true
+	} else if o.LateFound && !o.LateDone {
+		l.WatchNow = true
+	}
+}
+
 // Do says what kind of step is next.
 type Do string
 

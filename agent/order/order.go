@@ -61,6 +61,7 @@ type Order struct {
 	Confirmed bool
 	SentAt    *Instant // the pay or present request
 	CodeKind  platforms.CodeKind
+	CodeHash  string
 	// CodeChannel is the wallet that the scanned code told.
 	CodeChannel platforms.Channel
 	QR          string

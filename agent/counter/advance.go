@@ -1,0 +1,266 @@
+package counter
+
+import (
+	"errors"
+	"maps"
+	"time"
+
+	"payagent/agent/order"
+	"payagent/platforms"
+)
+
+// closeLater is when to try again to let an order go.
+const closeLater = 100 * time.Millisecond
+
+// advance takes the steps that an order needs now and sets the time of the next.
+func (c *Counter) advance(x *entry) {
+	if c.orders[x.o.No] != x {
+		return
+	}
+	p := c.platform(x)
+	for range 8 { // a step that repeats itself would be a fault; the next Tick goes on
+		s := x.o.Next(p.Policy, p.Traits, c.now)
+		if s.At > c.now.Mono || s.Do == order.DoNothing || c.stopped {
+			if c.stopped {
+				s.At = order.Never
+			}
+			c.setWake(x, s.At)
+			return
+		}
+		if c.take(x, p, s) {
+			return
+		}
+	}
+	c.setWake(x, c.now.Mono+1)
+}
+
+// take carries out one step. It reports whether the order is gone from memory.
+func (c *Counter) take(x *entry, p Platform, s order.Step) (gone bool) {
+	switch s.Do {
+	case order.DoQuery:
+		c.query(x, p)
+	case order.DoCancel:
+		c.cancel(x, p)
+	case order.DoRefund:
+		c.refund(x, p, s.Request)
+	case order.DoReverse:
+		if !p.Refund {
+			c.cancel(x, p) // the only way this platform has
+			break
+		}
+		c.reverse(x, p, s.Request)
+	case order.DoEnd:
+		f := c.fact(x, order.KindEnded)
+		f.Ended = &order.Ended{State: s.State, Reason: s.Reason, Unsent: s.Unsent}
+		if s.Unsent {
+			f.Ended.Action = platforms.ActionNone
+		}
+		c.write(x, f, Write{})
+	case order.DoDoubt:
+		f := c.fact(x, order.KindDoubt)
+		f.Reason = s.Reason
+		c.write(x, f, Write{})
+		c.emit(Alarm{Code: AlarmDoubt, Order: x.o.No, Platform: x.o.Platform})
+	case order.DoStale:
+		f := x.o.StaleRefund(c.now, s.Request)
+		if line := x.o.Refunds; len(line) > 0 {
+			c.write(x, f, Write{})
+			c.emit(Alarm{Code: AlarmRefundDoubt, Order: x.o.No, Platform: x.o.Platform})
+		}
+	case order.DoClose:
+		return c.close(x)
+	}
+	return false
+}
+
+// close lets an order go that owes nothing any more. A lookup that is under
+// way may have read the log before the order ended, so it stays until then.
+func (c *Counter) close(x *entry) bool {
+	for tok := range maps.Keys(c.pending) {
+		if tok <= x.endTok {
+			c.setWake(x, c.now.Mono+closeLater)
+			return true
+		}
+	}
+	c.emit(Write{Order: x.o.No, Close: true})
+	if t := c.tills[x.o.Till]; t != nil && t.last == x.o.No {
+		t.ended, t.dirty = x.o.Clone(), true
+	}
+	c.remove(x)
+	return true
+}
+
+func (c *Counter) query(x *entry, p Platform) {
+	l := &x.o.Loop
+	l.Calling, l.Asked, l.AskNow, l.LastAsk = order.VerbQuery, true, false, c.now.Instant
+	c.emit(Call{Order: x.o.No, Platform: x.o.Platform, Verb: order.VerbQuery, Ref: x.o.Ref(),
+		Timeout: p.Policy.CallTimeout, NotAfter: order.Never})
+}
+
+// cancel sends a cancel; the intent is written first, once until a definite
+// answer came back.
+func (c *Counter) cancel(x *entry, p Platform) {
+	if x.o.CancelAsked == nil && !x.o.State().Final() {
+		f := c.fact(x, order.KindCancelAsked)
+		f.Person = &order.Person{Operator: x.o.Operator, Reason: "schedule", Auto: true}
+		c.write(x, f, Write{})
+	}
+	if !x.o.CancelOpen {
+		f := c.fact(x, order.KindSent)
+		f.Sent = &order.Sent{Verb: order.VerbCancel}
+		if !c.write(x, f, Write{Slot: slotOf(x.o, order.VerbCancel)}) {
+			return
+		}
+	}
+	x.o.Loop.Calling = order.VerbCancel
+	c.emit(Call{Order: x.o.No, Platform: x.o.Platform, Verb: order.VerbCancel, Ref: x.o.Ref(),
+		Timeout: p.Policy.CallTimeout, NotAfter: order.Never})
+}
+
+func (c *Counter) refund(x *entry, p Platform, request string) {
+	for i := range x.o.Refunds {
+		r := x.o.Refunds[i]
+		if r.Request != request {
+			continue
+		}
+		if r.State == order.RefundRequested {
+			slot := slotOf(x.o, order.VerbRefund)
+			slot.Request, slot.Sum = request, r.Sum
+			f := c.fact(x, order.KindSent)
+			f.Sent = &order.Sent{Verb: order.VerbRefund, Request: request}
+			if !c.write(x, f, Write{Slot: slot}) {
+				return
+			}
+		}
+		c.callRefund(x, p, platforms.Refund{RequestNo: request, Sum: r.Sum, Reason: r.Reason, Ref: withOperator(x.o.Ref(), r.Operator)})
+		return
+	}
+}
+
+// reverse gives late money back by a refund, when a cancel is too late.
+func (c *Counter) reverse(x *entry, p Platform, request string) {
+	if !x.o.LateSent {
+		slot := slotOf(x.o, order.VerbRefund)
+		slot.Request, slot.Sum = request, x.o.Amount
+		f := c.fact(x, order.KindSent)
+		f.Sent = &order.Sent{Verb: order.VerbRefund, Request: request}
+		if !c.write(x, f, Write{Slot: slot}) {
+			return
+		}
+	}
+	c.callRefund(x, p, platforms.Refund{RequestNo: request, Sum: x.o.Amount, Reason: "late payment", Ref: x.o.Ref()})
+}
+
+func (c *Counter) callRefund(x *entry, p Platform, r platforms.Refund) {
+	x.o.Loop.Calling = order.VerbRefund
+	r.Channel = x.o.PaidVia()
+	c.emit(Call{Order: x.o.No, Platform: x.o.Platform, Verb: order.VerbRefund, Refund: r,
+		Timeout: p.Policy.CallTimeout, NotAfter: order.Never})
+}
+
+func withOperator(r platforms.Ref, op platforms.Operator) platforms.Ref {
+	if op.ID != "" {
+		r.Operator = op
+	}
+	return r
+}
+
+// noteReach learns from every call whether the platform answers and takes our
+// token.
+func (c *Counter) noteReach(x *entry, err error) {
+	switch {
+	case errors.Is(err, platforms.ErrToken):
+		c.setToken(x.o.Merchant.Profile, false)
+	case platforms.NeverLeft(err):
+		c.reach(x.o.Platform, false)
+	case err == nil && c.down[x.o.Platform]:
+		c.reach(x.o.Platform, true)
+	}
+}
+
+func (c *Counter) reach(platform string, up bool) {
+	if _, ok := c.cfg.Platforms[platform]; !ok || c.down[platform] == !up {
+		return
+	}
+	c.down[platform] = !up
+	for _, name := range c.names {
+		c.tills[name].dirty = true
+	}
+	if up {
+		c.hurry(platform)
+	}
+}
+
+func (c *Counter) setToken(profile string, ok bool) {
+	if profile == "" || c.noToken[profile] == !ok {
+		return
+	}
+	c.noToken[profile] = !ok
+	if !ok {
+		c.emit(Alarm{Code: AlarmTokenRefused, Platform: profile})
+	}
+}
+
+// hurry brings forward what is owed on a platform, or on all, oldest first.
+func (c *Counter) hurry(platform string) {
+	for _, x := range c.sorted() {
+		if platform == "" || x.o.Platform == platform {
+			x.o.Hurry()
+			c.advance(x)
+		}
+	}
+}
+
+// recover takes up what the log and the slots held. Nothing here decides
+// anything: the orders go into the loop that new ones run through.
+func (c *Counter) recover(e Recover) {
+	c.ready = true
+	for _, o := range e.Orders {
+		x := c.add(o)
+		switch s := o.State(); {
+		case s == order.Waiting && o.HandedCode, s == order.Waiting && o.Mode == platforms.ModePresent:
+			// The code is gone with the old process, and nothing was sent.
+			f := c.fact(x, order.KindEnded)
+			f.Ended = &order.Ended{State: order.Failed, Reason: "nothing_sent", Unsent: true}
+			c.write(x, f, Write{})
+		case !s.Final() && s != order.Queued && !o.Detached:
+			c.takeFront(x)
+		}
+		c.touch(x)
+	}
+	for _, s := range e.Lost {
+		c.restoreSlot(s)
+	}
+	for _, x := range c.sorted() {
+		c.advance(x)
+	}
+}
+
+// restoreSlot makes an order in doubt of what the second file remembers.
+func (c *Counter) restoreSlot(s Slot) {
+	x := c.orders[s.Order]
+	if x == nil {
+		mode := platforms.ModeCharge
+		if s.Verb == order.VerbPresent {
+			mode = platforms.ModePresent
+		}
+		f := order.Fact{Kind: order.KindCreated, Order: s.Order, At: c.now.Instant,
+			Created: &order.Created{Amount: s.Amount, Mode: mode, Platform: s.Platform, Merchant: s.Merchant}}
+		x = c.begin(f, nil)
+		f = c.fact(x, order.KindSent)
+		f.Sent = &order.Sent{Verb: order.VerbCharge}
+		c.write(x, f, Write{})
+		if s.Handle != "" {
+			f = c.fact(x, order.KindAnswered)
+			f.Answer = &order.Reply{Verb: order.VerbCharge, Handle: s.Handle}
+			c.write(x, f, Write{})
+		}
+		f = c.fact(x, order.KindDoubt)
+		f.Reason = "store_lost"
+		c.write(x, f, Write{})
+		c.emit(Alarm{Code: AlarmStoreLost, Order: s.Order, Platform: s.Platform})
+	}
+	if s.Verb == order.VerbRefund && s.Request != "" && s.Request != order.ReversalRequest(s.Order) {
+		x.restore = append(x.restore, order.Refund{Request: s.Request, Sum: s.Sum})
+	}
+}

@@ -1,0 +1,281 @@
+package counter
+
+import (
+	"time"
+
+	"payagent/agent/order"
+	"payagent/platforms"
+)
+
+// Event is something that happened outside: a request, a scan, a reply, time.
+type Event interface{ event() }
+
+// Tick says only that time has passed.
+type Tick struct{}
+
+// Create asks for a bill to be paid. Everything random or secret about the
+// order was made outside: its number, its hashes, its sealed part.
+type Create struct {
+	Reply   uint64
+	No      string // minted outside, or HIS's own
+	Spec    order.Created
+	Private order.Private
+	// Handed is the text of a code that HIS scanned itself, nil for none.
+	Handed     *Code
+	WhenQueued bool // accept while the platform is away
+	// Cap is the most the operator may take per day, 0 for no limit; CapKey
+	// finds the operator's orders of the day.
+	Cap    platforms.Fen
+	CapKey string
+}
+
+// Code is a scanned text with its keyed hash.
+type Code struct {
+	Text      platforms.Hidden
+	Symbology string
+	Hash      string
+}
+
+// Scan is a text read by a till's scanner.
+type Scan struct {
+	Till string
+	Code Code
+}
+
+// Act is one of the small requests about an order.
+type Act struct {
+	Reply    uint64
+	Order    string
+	Action   order.Action // check, cancel, detach, confirm
+	Operator platforms.Operator
+	Reason   string
+}
+
+// AskRefund asks for money to be given back.
+type AskRefund struct {
+	Reply  uint64
+	Order  string
+	Refund order.Refund
+}
+
+// Found answers a Lookup: the orders found under each key and number, folded
+// from the log at that moment.
+type Found struct {
+	Token  uint64
+	Orders map[string][]*order.Order
+}
+
+// PayDone is the return of a pay or present call.
+type PayDone struct {
+	Order  string
+	Verb   order.Verb
+	Answer platforms.Answer
+	Err    error
+}
+
+// QueryDone is the return of a query.
+type QueryDone struct {
+	Order  string
+	Answer platforms.Answer
+	Err    error
+}
+
+// CancelDone is the return of a cancel.
+type CancelDone struct {
+	Order  string
+	Answer platforms.Cancellation
+	Err    error
+}
+
+// RefundDone is the return of a refund.
+type RefundDone struct {
+	Order   string
+	Request string
+	Answer  platforms.Refunded
+	Err     error
+}
+
+// Reach says whether a platform answers, as a probe or a call found.
+type Reach struct {
+	Platform string
+	Up       bool
+}
+
+// Token says whether the platform takes a merchant profile's credentials.
+type Token struct {
+	Profile string
+	OK      bool
+}
+
+// Disk says whether the disk is nearly full.
+type Disk struct{ Low bool }
+
+// StorageFailed says that the log is dead: nothing may be sent any more that
+// is not durable, and nothing is.
+type StorageFailed struct{}
+
+// ResolveAll brings everything that is owed forward to now (OFF-09).
+type ResolveAll struct{ Reply uint64 }
+
+// Recover hands over what the log and the slots held at start.
+type Recover struct {
+	Orders []*order.Order
+	Lost   []Slot // slots whose stream the log does not know
+}
+
+func (Tick) event()          {}
+func (Create) event()        {}
+func (Scan) event()          {}
+func (Act) event()           {}
+func (AskRefund) event()     {}
+func (Found) event()         {}
+func (PayDone) event()       {}
+func (QueryDone) event()     {}
+func (CancelDone) event()    {}
+func (RefundDone) event()    {}
+func (Reach) event()         {}
+func (Token) event()         {}
+func (Disk) event()          {}
+func (StorageFailed) event() {}
+func (ResolveAll) event()    {}
+func (Recover) event()       {}
+
+// Effect is something to be done outside. Effects come in an order that
+// matters: none may be carried out before every Write ahead of it is durable,
+// and the Writes of one step are written as one.
+type Effect interface{ effect() }
+
+// Write puts a fact into the log. A Write without a Fact closes the stream.
+type Write struct {
+	Order string
+	Fact  *order.Fact
+	Keys  []string
+	Slot  *Slot // kept in the second file
+	Close bool  // nothing is owed any more; its slots may go
+}
+
+// Slot is the little that must survive the loss of the log.
+type Slot struct {
+	Order    string             `json:"o"`
+	Verb     order.Verb         `json:"v"`
+	Amount   platforms.Fen      `json:"a"`
+	Platform string             `json:"p"`
+	Merchant platforms.Merchant `json:"m"`
+	Handle   string             `json:"h,omitempty"`
+	Request  string             `json:"r,omitempty"` // refund
+	Sum      platforms.Fen      `json:"s,omitempty"` // refund
+}
+
+// Call is a call to a platform. Its return comes back as an event.
+type Call struct {
+	Order    string
+	Platform string
+	Verb     order.Verb
+	Charge   platforms.Charge // charge, present
+	Ref      platforms.Ref    // query, cancel
+	Refund   platforms.Refund // refund
+	Timeout  time.Duration
+	// NotAfter is the Mono after which a charge may not leave any more, because
+	// the payer's code is too old: it then ends as not sent.
+	NotAfter time.Duration
+}
+
+// Lookup asks for the orders under keys and numbers, as the log has them once
+// everything written so far is durable.
+type Lookup struct {
+	Token  uint64
+	Keys   []string
+	Orders []string
+}
+
+// Reply answers a request.
+type Reply struct {
+	ID       uint64
+	Code     string // see the Code constants
+	Order    *order.Order
+	Refund   string // request number, for refunds
+	Platform string // when the platform is the reason
+	Kind     platforms.CodeKind
+}
+
+// Changed says that an order's facts grew; the order is a copy.
+type Changed struct{ Order *order.Order }
+
+// Screen says what a till shows now.
+type Screen struct{ View View }
+
+// View is a till's face.
+type View struct {
+	Till   string
+	Order  *order.Order // in front, or the last one; nil when idle
+	Armed  bool         // the scanner takes one payment code
+	Note   string       // stable code: why the last scan was refused
+	Online bool
+	Queued int // orders waiting offline for this till
+}
+
+// Alarm is for people.
+type Alarm struct {
+	Code     string
+	Order    string
+	Platform string
+}
+
+// Health is what readiness hangs on.
+type Health struct {
+	Down      []string // platforms that do not answer
+	BadTokens []string // profiles whose token was refused
+	DiskLow   bool
+	Stopped   bool
+}
+
+func (Write) effect()   {}
+func (Call) effect()    {}
+func (Lookup) effect()  {}
+func (Reply) effect()   {}
+func (Changed) effect() {}
+func (Screen) effect()  {}
+func (Alarm) effect()   {}
+func (Health) effect()  {}
+
+// The codes of replies. They are stable and part of the API.
+const (
+	CodeCreated       = "created"
+	CodeQueued        = "queued"
+	CodeExists        = "exists"   // this bill is already open with the same amount
+	CodeReplayed      = "replayed" // this key was used before with the same body
+	CodeAccepted      = "accepted" // will be carried out
+	CodeDone          = "done"
+	CodeKeyMismatch   = "idempotency_key_mismatch"
+	CodeBillPaid      = "bill_paid"
+	CodeBillOpen      = "bill_open"
+	CodeTillBusy      = "till_busy"
+	CodeUnknownTill   = "unknown_till"
+	CodeNumberUsed    = "number_used"
+	CodeUnreachable   = "platform_unreachable"
+	CodeTokenRefused  = "token_refused"
+	CodeDiskLow       = "disk_low"
+	CodeStopped       = "store_stopped"
+	CodeOverCap       = "over_shift_cap"
+	CodeNotPayable    = "code_not_payable"
+	CodeWrongWallet   = "wrong_wallet"
+	CodeUsed          = "code_used"
+	CodeNotFound      = "not_found"
+	CodeUseRefunds    = "use_refunds"
+	CodeFinal         = "already_final"
+	CodeNoConfirm     = "nothing_to_confirm"
+	CodeNoRefunds     = "refund_not_supported"
+	CodeNotPaid       = "not_paid"
+	CodeRefundOver    = "refund_over"
+	CodeRefundUsed    = "refund_number_used"
+	CodeUnsupported   = "mode_not_supported"
+	NoteTwoCodes      = "two_codes"
+	NoteCodeOld       = "code_old"
+	NoteNotWaiting    = "not_waiting"
+	NoteDouble        = "double_read"
+	NoteOffline       = "platform_unreachable"
+	AlarmDoubt        = "order_in_doubt"
+	AlarmStoreLost    = "store_lost"
+	AlarmRefundDoubt  = "refund_in_doubt"
+	AlarmTokenRefused = "token_refused"
+)

@@ -1,0 +1,187 @@
+package counter
+
+import (
+	"slices"
+	"time"
+
+	"payagent/agent/order"
+	"payagent/platforms"
+)
+
+type till struct {
+	cfg   Till
+	front string       // the order in front of this till
+	last  string       // the order last in front, for the screen
+	ended *order.Order // the last order as it was when memory let it go
+	queue []string     // orders accepted offline, oldest first
+	armed bool
+	held  *heldScan
+	note  string
+	// The last code read, to suppress double reads.
+	lastHash string
+	lastRead time.Duration
+	dirty    bool
+	shown    bool
+}
+
+// heldScan is a scan on its way to a charge.
+type heldScan struct {
+	code  Code
+	got   platforms.Scanned
+	order string
+	at    time.Duration // when it was read
+}
+
+// takeFront puts an order in front of its till.
+func (c *Counter) takeFront(x *entry) {
+	if t := c.tills[x.o.Till]; t != nil {
+		t.front, t.last, t.note, t.held, t.dirty = x.o.No, x.o.No, "", nil, true
+	}
+}
+
+// settleTill frees a till whose order is final or detached, arms the scanner
+// of one that waits for a code, and shows what changed.
+func (c *Counter) settleTill(t *till) {
+	front := c.orders[t.front]
+	if t.front != "" && (front == nil || front.o.State().Final() || front.o.Detached) {
+		t.front, t.held, t.dirty = "", nil, true
+		if front != nil && front.o.Detached {
+			t.last = ""
+		}
+		front = nil
+	}
+	armed := front != nil && front.o.State() == order.Waiting && front.o.Mode == platforms.ModeCharge &&
+		front.o.CancelAsked == nil && !c.stopped
+	if armed != t.armed || !t.shown {
+		t.armed, t.dirty = armed, true
+	}
+	if !t.dirty || !c.ready {
+		return
+	}
+	t.dirty, t.shown = false, true
+	v := View{Till: t.cfg.Name, Armed: t.armed, Note: t.note, Online: true}
+	if x := c.orders[t.last]; x != nil {
+		v.Order = x.o.Clone()
+		v.Online = !c.down[x.o.Platform]
+	} else if t.last != "" {
+		v.Order = t.ended
+	}
+	t.queue = slices.DeleteFunc(t.queue, func(no string) bool {
+		return c.orders[no] == nil || c.orders[no].o.State() != order.Queued
+	})
+	for _, no := range t.queue {
+		v.Queued++
+		v.Online = v.Online && !c.down[c.orders[no].o.Platform]
+	}
+	if v.Order == nil && len(t.queue) > 0 {
+		v.Order = c.orders[t.queue[0]].o.Clone()
+	}
+	c.emit(Screen{View: v})
+}
+
+func (t *till) say(note string) {
+	t.note, t.dirty = note, true
+}
+
+// scan takes a text from a till's scanner. Only an armed till turns it into a
+// payment; everything else is answered on the spot and dropped (DEV-01).
+func (c *Counter) scan(e Scan) {
+	t := c.tills[e.Till]
+	if t == nil {
+		return
+	}
+	// The same code again within the window is the same read, always while an
+	// attempt is open.
+	if e.Code.Hash == t.lastHash && (c.now.Mono-t.lastRead <= c.cfg.DoubleRead || t.front != "" && !t.armed) {
+		t.lastRead = c.now.Mono
+		return
+	}
+	t.lastHash, t.lastRead = e.Code.Hash, c.now.Mono
+	x := c.orders[t.front]
+	if !t.armed || x == nil {
+		if t.front == "" {
+			t.say(NoteNotWaiting)
+		}
+		return
+	}
+	if t.held != nil {
+		if t.held.code.Hash != e.Code.Hash {
+			t.held = nil
+			t.say(NoteTwoCodes)
+		}
+		return
+	}
+	got := c.cfg.Recognise(e.Code.Text.Reveal(), e.Code.Symbology)
+	if bad := c.codeRefused(got, x.o.Created, e.Code.Hash, nil); bad != "" {
+		if bad == CodeNotPayable {
+			bad = "code_" + string(got.Code.Kind)
+		}
+		t.say(bad)
+		return
+	}
+	if c.down[x.o.Platform] {
+		t.say(NoteOffline) // dropped, never kept: the patient shows a fresh one later
+		return
+	}
+	t.held = &heldScan{code: e.Code, got: got, order: x.o.No, at: c.now.Mono}
+	c.releaseHeld(t)
+}
+
+// releaseHeld lets a held scan go on once no second code can spoil it.
+func (c *Counter) releaseHeld(t *till) {
+	h := t.held
+	if h == nil || h.order == "" || c.now.Mono < h.at+t.cfg.TwoCodes {
+		return
+	}
+	sent := *h
+	h.order = "" // on its way; a second code still spoils nothing, it is dropped
+	c.lookup(pending{scan: &sent, till: t.cfg.Name}, []string{codeKey(sent.code.Hash)}, nil)
+}
+
+func (c *Counter) scanFound(name string, h heldScan, f Found) {
+	t := c.tills[name]
+	t.held = nil
+	x := c.orders[h.order]
+	if x == nil || t.front != h.order || x.o.State() != order.Waiting || x.o.CancelAsked != nil || c.stopped {
+		return
+	}
+	p := c.platform(x)
+	age := c.now.Mono - h.at
+	switch bad := c.codeRefused(h.got, x.o.Created, h.code.Hash, f.Orders[codeKey(h.code.Hash)]); {
+	case bad != "":
+		t.say(bad)
+	case age > p.Policy.CodeAge || age > c.cfg.CodeLimit:
+		t.say(NoteCodeOld)
+	case c.noToken[x.o.Merchant.Profile]:
+		t.say(CodeTokenRefused)
+	case c.down[x.o.Platform]:
+		t.say(NoteOffline)
+	default:
+		t.note = ""
+		c.charge(x, h.got, h.code, h.at)
+		c.advance(x)
+	}
+}
+
+// codeRefused says why a recognised code cannot pay this order, or nothing.
+// Nothing is sent for a refused code.
+func (c *Counter) codeRefused(got platforms.Scanned, s order.Created, hash string, used []*order.Order) string {
+	if !got.Payable {
+		return CodeNotPayable
+	}
+	if s.Channel != "" && got.Channel != "" && got.Channel != s.Channel {
+		return CodeWrongWallet
+	}
+	if ch := c.cfg.Platforms[s.Platform].Traits.Channels; got.Channel != "" && !slices.Contains(ch, got.Channel) {
+		return CodeWrongWallet
+	}
+	for _, o := range used {
+		if o.SentAt != nil && c.now.Age(*o.SentAt) < c.cfg.CodeOnce {
+			return CodeUsed
+		}
+	}
+	if x := c.orders[c.codes[hash]]; x != nil && x.o.SentAt != nil && c.now.Age(*x.o.SentAt) < c.cfg.CodeOnce {
+		return CodeUsed
+	}
+	return ""
+}
