@@ -170,6 +170,9 @@ func (s *server) carryOut(q request, call wire.Call, t wire.Turn) resp {
 	}
 	switch call.Op {
 	case bank.OpCharge:
+		if call.Amount == 0 {
+			return resp{code: -400009, words: "金额不正确"}
+		}
 		return s.charge(call, t)
 	case bank.OpQuery:
 		return s.query(q.data["OrderId"], t.Now)
