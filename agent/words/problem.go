@@ -1,0 +1,65 @@
+package words
+
+// problems are the codes of problem+json answers (RFC 9457) and of the
+// reply codes that refuse.
+func problems() []Entry {
+	call := func(code string, c, it Text) Entry { return Entry{code, askCashier(), c, correctHIS(), it} }
+	later := func(code string, p, c, it Text) Entry { return Entry{code, p, c, otherWay(), it} }
+	return []Entry{
+		{"bill_paid", Text{"该账单已支付", "This bill is paid"}, Text{"该账单已支付，请勿重复收款", "The bill is paid, do not take it again"},
+			Text{"查看已支付的订单；有误请走退款", "See the paid order; refund it if it is wrong"}, Text{"账单存在未全额退回的已支付订单", "The bill has a paid order that was not fully given back"}},
+		{"bill_open", pleaseWait(), Text{"该账单有进行中的订单，且金额不同", "The bill has an open order of another amount"},
+			Text{"先撤销原订单，确认结束后再按新金额收款", "Cancel that order, and when it has ended take the new amount"}, Text{"金额在订单中已冻结，不静默更改", "The amount is frozen in the order and never changed in silence"}},
+		{"till_busy", pleaseWait(), Text{"本窗口有未完成的订单", "This till has an unfinished order"},
+			Text{"完成或撤销当前订单，或转后台处理", "Finish, cancel or detach that order"}, Text{"每个收费点同时只有一个前台订单", "One order in front per till"}},
+		later("platform_unreachable", Text{"网络中断，暂时无法扫码支付", "The network is down, no payment by code now"}, Text{"支付平台无法连接，未发送任何请求", "The platform cannot be reached, nothing was sent"},
+			Text{"探测失败或连接失败：检查网络、代理、前置机", "The probe or the connection failed: check network, proxy, front-end machine"}),
+		{"token_refused", Text{"暂时无法扫码支付", "No payment by code now"}, Text{"支付平台拒绝了授权码，暂停新收款", "The platform refused our token, no new orders"},
+			callIT(), Text{"IsSuccess 3 或会话失效：更换令牌文件，无需重启", "IsSuccess 3 or a dead session: replace the token file, no restart needed"}},
+		{"disk_low", Text{"暂时无法扫码支付", "No payment by code now"}, Text{"本机磁盘将满，暂停新收款", "The disk is nearly full, no new orders"},
+			callIT(), Text{"低于 stop_below：清理磁盘；进行中的订单会完成", "Below stop_below: free disk space; open orders finish"}},
+		{"store_stopped", Text{"暂时无法扫码支付", "No payment by code now"}, Text{"订单存储出错，暂停新收款", "The store failed, no new orders"},
+			callIT(), Text{"存储故障后停止写入：检查磁盘，重启后自动恢复未结订单", "Writing stopped after a storage error: check the disk, a restart takes up the open orders"}},
+		later("shutting_down", pleaseWait(), Text{"系统正在停止", "The system is stopping"}, Text{"进程正在退出", "The process is ending"}),
+		later("too_many_requests", pleaseWait(), Text{"请求过多，请稍候", "Too many requests, wait a moment"}, Text{"限流，见 Retry-After", "Limited, see Retry-After"}),
+		call("channel_required", Text{"请选择支付方式（微信、支付宝等）", "Choose a wallet (WeChat, Alipay, …)"}, Text{"非聚合订单必须带 channel", "An order that is not aggregated needs channel"}),
+		call("mode_not_supported", Text{"该平台不支持这种收款方式", "The platform does not offer this way of paying"}, Text{"平台没有 charge 或 present", "The platform lacks charge or present"}),
+		{"wrong_wallet", Text{"请出示{asked}的付款码", "Please show a code of {asked}"}, Text{"选择的是{asked}，付款码属于{wallet}，未发送", "{asked} was chosen, the code is {wallet}; nothing was sent"},
+			Text{"请患者换码，或改选支付方式", "Let the patient change the code, or choose the other wallet"}, Text{"auth_code 与 channel 不符", "auth_code and channel disagree"}},
+		{"code_not_payable", Text{"请出示付款码", "Please show your payment code"}, Text{"不是可用的付款码，未发送", "Not a usable payment code, nothing was sent"},
+			Text{"请患者打开微信或支付宝的付款码", "Let the patient open the payment code of WeChat or Alipay"}, Text{"auth_code 的类别不可支付，见 scan", "The kind of auth_code cannot pay, see scan"}},
+		{"code_used", Text{"该付款码已使用，请刷新后再扫", "This code was used before, please refresh it"}, Text{"该付款码已使用过", "The code was used before"},
+			Text{"请患者刷新付款码", "Let the patient refresh the code"}, Text{"同一付款码不得用于第二个订单", "A code never serves a second order"}},
+		call("field_invalid", Text{"请求内容有误：{field}", "The request is wrong: {field}"}, Text{"字段 {field} 不合要求：{reason}", "Field {field} does not fit: {reason}"}),
+		call("amount_out_of_bounds", Text{"金额超出范围（{low}–{high} 元）", "The amount is out of bounds ({low}–{high} yuan)"}, Text{"见配置 limits 与 order_types", "See limits and order_types in the configuration"}),
+		{"over_shift_cap", askCashier(), Text{"本班收款已达上限", "The cap of this shift is reached"}, Text{"请联系财务或值班负责人", "Ask finance or the person in charge"}, Text{"operator_shift_fen 已达到", "operator_shift_fen is reached"}},
+		call("number_used", Text{"订单号已使用过", "The order number was used before"}, Text{"out_trade_no 必须从未使用", "out_trade_no must never have been used"}),
+		call("unknown_till", Text{"没有这个收费点", "There is no such till"}, Text{"till 不在配置中", "The till is not in the configuration"}),
+		call("no_route", Text{"该业务没有配置商户", "No merchant is configured for this"}, Text{"在 routes 中补充", "Add it under routes"}),
+		call("idempotency_key_missing", Text{"请求缺少 Idempotency-Key", "The request lacks an Idempotency-Key"}, Text{"POST 订单与退款必须带 Idempotency-Key", "POST of orders and refunds needs an Idempotency-Key"}),
+		call("idempotency_key_mismatch", Text{"Idempotency-Key 已用于不同内容", "The Idempotency-Key was used with another body"}, Text{"同一键必须带同一内容；新业务用新键", "The same key needs the same body; use a new key for something new"}),
+		call("malformed", Text{"请求格式有误", "The request is malformed"}, Text{"不是合法的 JSON：{reason}", "Not valid JSON: {reason}"}),
+		call("too_large", Text{"请求过大", "The request is too large"}, Text{"正文上限 64 KiB", "The body may have 64 KiB"}),
+		call("unsupported_media_type", Text{"请求类型有误", "The request has the wrong type"}, Text{"Content-Type 必须为 application/json", "Content-Type must be application/json"}),
+		call("method_not_allowed", Text{"请求方法有误", "The method is not allowed here"}, Text{"见 Allow 头与 /v1/openapi.json", "See the Allow header and /v1/openapi.json"}),
+		call("not_found", Text{"没有找到", "Not found"}, Text{"订单或路径不存在，或不属于该令牌的收费点", "No such order or path, or it is not of this token's till"}),
+		call("unauthorised", Text{"未授权：缺少或错误的令牌", "Not authorised: the token is missing or wrong"}, Text{"Authorization: Bearer；payagent token add 新建令牌", "Authorization: Bearer; payagent token add makes a token"}),
+		call("forbidden", Text{"该令牌无权执行此操作", "The token does not allow this"}, Text{"检查令牌的收费点与权限范围", "Check the token's till and scopes"}),
+		call("host_refused", Text{"访问地址未被允许", "The address called by is not allowed"}, Text{"Host 不在 door.listen、door.hosts 中", "Host is not in door.listen or door.hosts"}),
+		call("origin_refused", Text{"网页来源未被允许", "The web page's origin is not allowed"}, Text{"Origin 不在 door.origins 中", "Origin is not in door.origins"}),
+		{"already_final", nothingMore(), Text{"订单已结束，无需此操作", "The order has ended, nothing to do"}, lookAtState(), Text{"终态不再改变", "A final state never changes"}},
+		{"nothing_to_confirm", askCashier(), Text{"没有需要确认的排队订单", "There is no queued order to confirm"}, lookAtState(), Text{"仅 queued 状态可确认", "Only queued orders can be confirmed"}},
+		{"use_refunds", askCashier(), Text{"已支付的订单不能撤销，请走退款", "A paid order cannot be canceled, refund it"}, Text{"使用退款功能", "Use refund"}, Text{"POST /v1/orders/{id}/refunds", "POST /v1/orders/{id}/refunds"}},
+		{"refund_not_supported", Text{"请到财务窗口办理退款", "Please go to the finance desk for the refund"}, Text{"该平台不支持接口退款", "The platform has no refund interface"},
+			Text{"按院内流程由财务在平台后台原路退款", "Finance refunds in the platform's back office, the way it came"}, Text{"SmartPay 只有撤销，没有退款接口", "SmartPay has a cancel but no refund"}},
+		{"not_paid", askCashier(), Text{"订单未支付，不能退款", "The order is not paid, there is nothing to refund"}, lookAtState(), Text{"仅 paid 状态可退款", "Only paid orders can be refunded"}},
+		{"refund_over", askCashier(), Text{"退款金额超过可退余额", "The refund is more than what is left"}, Text{"核对已退与在途退款", "Look at the refunds done and under way"}, Text{"已退与在途之和不得超过已付", "Refunds done and under way may not exceed what was paid"}},
+		{"refund_in_flight", pleaseWait(), Text{"该订单有退款正在处理", "A refund of this order is under way"}, Text{"等待其完成后再退", "Wait until it is done"}, Text{"每个订单同时只有一笔退款，间隔至少 refund_spacing", "One refund per order at a time, refund_spacing apart"}},
+		{"refund_number_used", askCashier(), Text{"退款请求号已使用过", "The refund number was used before"}, correctHIS(), Text{"每次退款使用新的请求号", "Each refund needs a new number"}},
+		{"past_refund", Text{"已超过可退款期限，请到财务窗口", "Past the refund period, please go to the finance desk"}, Text{"交易已结束，超过退款期限", "The trade is finished, past its refund period"},
+			Text{"由财务线下处理", "Finance settles it by other means"}, Text{"TRADE_FINISHED：平台不再受理退款", "TRADE_FINISHED: the platform takes no refunds any more"}},
+		{"internal", pleaseWait(), Text{"系统内部错误", "An internal error"}, callIT(), Text{"查看日志，编号 {trace}", "See the log, number {trace}"}},
+	}
+}
+
+func nothingMore() Text { return Text{"已处理完毕", "All done"} }

@@ -1,0 +1,221 @@
+// Package words is the catalogue of everything the agent says to people: for
+// each stable code what the patient reads, what the cashier reads, what to do
+// next, and what IT should know, in Chinese and English (PAY-22).
+//
+// Codes are stable: other programs compare them. Words may improve at any
+// time. What a platform says with a code that is not in the catalogue is shown
+// as the platform's own text and code, and the caller counts it.
+package words
+
+import (
+	"sort"
+	"strings"
+)
+
+// Text is one sentence in both languages. {name} stands for a value that
+// Fill puts in.
+type Text struct {
+	ZH string `json:"zh"`
+	EN string `json:"en"`
+}
+
+// Fill replaces placeholders: pairs of name and value, e.g. "wait_s", "12".
+func (t Text) Fill(pairs ...string) Text {
+	var list []string
+	for i := 0; i+1 < len(pairs); i += 2 {
+		list = append(list, "{"+pairs[i]+"}", pairs[i+1])
+	}
+	r := strings.NewReplacer(list...)
+	return Text{ZH: r.Replace(t.ZH), EN: r.Replace(t.EN)}
+}
+
+// Empty tells whether there are no words.
+func (t Text) Empty() bool { return t == Text{} }
+
+// Group is a family of codes. The same code may mean different things in two.
+type Group string
+
+// The groups.
+const (
+	State    Group = "state"    // order states; canceled also as canceled.close, .refund, .unknown
+	Reason   Group = "reason"   // why an order ended, was canceled or is in doubt
+	Scan     Group = "scan"     // why a scanned code is not used; code kinds among them
+	Verdict  Group = "verdict"  // may I take cash, may I try again (PAY-21)
+	Reply    Group = "reply"    // requests that went well
+	Problem  Group = "problem"  // codes of problem+json answers
+	Alarm    Group = "alarm"    // what IT or finance must look at
+	Refund   Group = "refund"   // refund states
+	SmartPay Group = "smartpay" // codes of the SmartPay wire (wire.md §1.4–1.6)
+	FWC      Group = "fwc"      // codes of the FWC wire (wire.md §2.2, 2.4)
+)
+
+// Groups lists them in the order of the documentation.
+func Groups() []Group {
+	return []Group{State, Reason, Scan, Verdict, Reply, Problem, Alarm, Refund, SmartPay, FWC}
+}
+
+// Entry is what is said for one code.
+type Entry struct {
+	Code    string
+	Patient Text // for the payer's screen
+	Cashier Text // for the cashier's screen
+	Next    Text // what the cashier does now
+	IT      Text // for logs, IT and finance
+}
+
+// Catalogue is the whole of it, ready for look-up. It never changes, so one
+// may be shared.
+type Catalogue struct {
+	entries map[Group]map[string]Entry
+}
+
+// New builds the catalogue.
+func New() Catalogue {
+	c := Catalogue{entries: map[Group]map[string]Entry{}}
+	for group, list := range map[Group][]Entry{
+		State: states(), Reason: reasons(), Scan: scans(), Verdict: verdicts(), Reply: replies(),
+		Problem: problems(), Alarm: alarms(), Refund: refunds(), SmartPay: smartpayCodes(), FWC: fwcCodes(),
+	} {
+		c.entries[group] = map[string]Entry{}
+		for _, e := range list {
+			c.entries[group][e.Code] = e
+		}
+	}
+	return c
+}
+
+// Find looks a code up.
+func (c Catalogue) Find(g Group, code string) (Entry, bool) {
+	e, ok := c.entries[g][code]
+	return e, ok
+}
+
+// Codes lists the codes of a group, sorted.
+func (c Catalogue) Codes(g Group) []string {
+	var out []string
+	for code := range c.entries[g] {
+		out = append(out, code)
+	}
+	sort.Strings(out)
+	return out
+}
+
+// OrderState gives the words for an order's state; for a canceled one the
+// cancel action (close, refund, unknown or empty) tells whether money was
+// given back. A state that is not known gives those of in_doubt, the careful
+// ones.
+func (c Catalogue) OrderState(state, cancelAction string) Entry {
+	if e, ok := c.Find(State, state+"."+cancelAction); ok {
+		return e
+	}
+	if e, ok := c.Find(State, state); ok {
+		return e
+	}
+	return c.entries[State]["in_doubt"]
+}
+
+// Platform gives the words for a platform's own code. Where the catalogue does
+// not know it, they show the platform's text and code and known is false: the
+// caller counts that. message is the platform's own text; it holds no payment
+// code (package platforms promises so).
+func (c Catalogue) Platform(driver, code, message string) (e Entry, known bool) {
+	if g := Group(driver); g == SmartPay || g == FWC {
+		if e, ok := c.Find(g, code); ok {
+			return e, true
+		}
+	}
+	said := strings.TrimSpace(message)
+	if said == "" {
+		said = "—"
+	}
+	e = Entry{
+		Code:    code,
+		Patient: askCashier(),
+		Cashier: Text{"支付平台返回：{message}（代码 {code}）", "The platform says: {message} (code {code})"},
+		Next:    lookAtState(),
+		IT:      Text{"平台代码 {code} 不在词表中：{message}", "The platform's code {code} is not in the catalogue: {message}"},
+	}
+	fill := func(t Text) Text { return t.Fill("code", clip(code), "message", clip(said)) }
+	e.Cashier, e.IT = fill(e.Cashier), fill(e.IT)
+	return e, false
+}
+
+// clip keeps a platform's text within a screen's line or two.
+func clip(s string) string {
+	r := []rune(s)
+	if len(r) > 120 {
+		return string(r[:120]) + "…"
+	}
+	return s
+}
+
+// Markdown prints the catalogue for the documentation.
+func (c Catalogue) Markdown() string {
+	var b strings.Builder
+	b.WriteString("# What the agent says\n\nGenerated from package words; do not edit. `{…}` stands for a value.\n")
+	cell := func(t Text) string { return strings.ReplaceAll(t.ZH+"<br>"+t.EN, "|", `\|`) }
+	for _, g := range Groups() {
+		b.WriteString("\n## " + string(g) + "\n\n| code | patient 患者 | cashier 收费员 | next 下一步 | IT |\n|---|---|---|---|---|\n")
+		for _, code := range c.Codes(g) {
+			e := c.entries[g][code]
+			row := []string{"`" + code + "`", cell(e.Patient), cell(e.Cashier), cell(e.Next), cell(e.IT)}
+			b.WriteString("| " + strings.Join(row, " | ") + " |\n")
+		}
+	}
+	return b.String()
+}
+
+// The sentences that many entries share.
+
+func askCashier() Text { return Text{"请咨询收费员", "Please ask the cashier"} }
+func pleaseWait() Text { return Text{"正在处理，请稍候", "Please wait"} }
+func notCharged() Text { return Text{"支付未成功，未扣款", "Not paid, nothing was charged"} }
+func confirming() Text {
+	return Text{"款项状态确认中，请勿再次支付", "We are confirming the payment, please do not pay again"}
+}
+func seeStaff() Text { return Text{"请联系工作人员", "Please contact the staff"} }
+func rescan() Text {
+	return Text{"关闭当前页面，请患者刷新付款码后重新扫码", "Close this page, let the patient refresh the code and scan again"}
+}
+func justWait() Text {
+	return Text{"请等待，系统会自动查询", "Wait, the system asks by itself"}
+}
+func noMoreMoney() Text {
+	return Text{"不要再次收款，等待结果；需要时联系财务核实", "Take no money again, wait for the result; ask finance if needed"}
+}
+func callIT() Text { return Text{"请联系信息科", "Call IT"} }
+func lookAtState() Text {
+	return Text{"以订单状态为准，按状态提示操作", "Go by the order's state and do what it says"}
+}
+func nothing() Text { return Text{"无需操作", "Nothing to do"} }
+func correctHIS() Text {
+	return Text{"请联系信息科或 HIS 厂商修正接口调用", "Ask IT or the HIS vendor to correct the call"}
+}
+func otherWay() Text {
+	return Text{"请稍后再试，或改用其他方式收费", "Try again later, or take the payment another way"}
+}
+
+// names of wallets and kinds of codes for people.
+func walletNames() map[string]Text {
+	return map[string]Text{
+		"wechat": {"微信", "WeChat Pay"}, "alipay": {"支付宝", "Alipay"},
+		"unionpay": {"云闪付", "UnionPay"}, "ecny": {"数字人民币", "e-CNY"},
+	}
+}
+
+// Wallet names a channel of the API for people; an unknown one by its code.
+func Wallet(channel string) Text {
+	if t, ok := walletNames()[channel]; ok {
+		return t
+	}
+	return Text{channel, channel}
+}
+
+// ReportChannel names the report channel that seed 000 asks HIS to show, e.g.
+// 当面付-微信.
+func ReportChannel(channel string) string {
+	if channel == "" {
+		return "当面付"
+	}
+	return "当面付-" + Wallet(channel).ZH
+}
