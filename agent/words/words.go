@@ -37,7 +37,7 @@ type Group string
 
 // The groups.
 const (
-	State    Group = "state"    // order states; canceled also as canceled.close, .refund, .unknown
+	State    Group = "state"    // order states; with variants canceled.close, .refund, .unknown and paying.present
 	Reason   Group = "reason"   // why an order ended, was canceled or is in doubt
 	Scan     Group = "scan"     // why a scanned code is not used; code kinds among them
 	Verdict  Group = "verdict"  // may I take cash, may I try again (PAY-21)
@@ -100,12 +100,13 @@ func (c Catalogue) Codes(g Group) []string {
 	return out
 }
 
-// OrderState gives the words for an order's state; for a canceled one the
-// cancel action (close, refund, unknown or empty) tells whether money was
-// given back. A state that is not known gives those of in_doubt, the careful
-// ones.
-func (c Catalogue) OrderState(state, cancelAction string) Entry {
-	if e, ok := c.Find(State, state+"."+cancelAction); ok {
+// OrderState gives the words for an order's state. variant may be empty; for a
+// canceled order it is the cancel action (close, refund, unknown), which tells
+// whether money was given back; for a paying one it is the mode, where present
+// has words of its own. A state that is not known gives the words of in_doubt,
+// the careful ones.
+func (c Catalogue) OrderState(state, variant string) Entry {
+	if e, ok := c.Find(State, state+"."+variant); ok {
 		return e
 	}
 	if e, ok := c.Find(State, state); ok {

@@ -115,6 +115,7 @@ func TestSeedWords(t *testing.T) {
 		{"canceled", "unknown", "已撤销，如已扣款将原路退回", "已撤销：如已扣款将原路退回"}, {"canceled", "", "已撤销", "已撤销"},
 		{"in_doubt", "", "款项状态确认中，请勿再次支付", ""}, {"something new", "", "款项状态确认中，请勿再次支付", ""},
 		{"paid", "close", "支付成功", "支付成功"},
+		{"paying", "charge", "", "用户支付中"}, {"paying", "present", "请用手机扫码支付", ""},
 	} {
 		e := c.OrderState(tc.state, tc.action)
 		if tc.patient != "" && e.Patient.ZH != tc.patient || tc.cashier != "" && e.Cashier.ZH != tc.cashier {
