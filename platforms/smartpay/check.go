@@ -1,6 +1,7 @@
 package smartpay
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -60,6 +61,30 @@ func (p *Platform) chargeDocument(c platforms.Charge, unscanned bool) (string, e
 		return refuse("order_type", "is not in the table service_ids; use one of "+words(p.cfg.ServiceIDs))
 	}
 	return p.document(p.cfg.TransactionCodes.SweepCodePay, p.chargeElements(c))
+}
+
+// refusedLocally is a field error of a query or a cancel. A FieldError proves
+// that nothing was charged, which is true of the charge that it refuses; about
+// an order that exists already a call that was never made proves nothing.
+type refusedLocally struct{ field *platforms.FieldError }
+
+func locally(err error) error {
+	var f *platforms.FieldError
+	if errors.As(err, &f) {
+		return &refusedLocally{f}
+	}
+	return err
+}
+
+func (e *refusedLocally) Error() string { return e.field.Error() }
+
+// As finds the FieldError without lending its claim to errors.Is.
+func (e *refusedLocally) As(target any) bool {
+	f, ok := target.(**platforms.FieldError)
+	if ok {
+		*f = e.field
+	}
+	return ok
 }
 
 func checkOrderNo(no string) error {

@@ -79,8 +79,14 @@ func TestFieldsAreCheckedBeforeAnythingIsSent(t *testing.T) {
 	} {
 		ref := goldenRef()
 		spoil(&ref)
-		if _, err := p.Cancel(context.Background(), ref); !asField(err, &f) || f.Field != name || rt.n != 0 {
+		if _, err := p.Cancel(context.Background(), ref); !asField(err, &f) || f.Field != name || rt.n != 0 || errors.Is(err, platforms.ErrNotCharged) {
 			t.Errorf("cancel, %s: %v", name, err)
+		}
+		if strings.HasPrefix(name, "operator") {
+			continue
+		}
+		if _, err := p.Query(context.Background(), ref); !asField(err, &f) || f.Field != name || rt.n != 0 || errors.Is(err, platforms.ErrNotCharged) {
+			t.Errorf("query, %s: %v", name, err)
 		}
 	}
 }

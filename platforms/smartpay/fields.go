@@ -30,9 +30,9 @@ func chargeFields() []platforms.FieldRow {
 		{"Data/CardType", "api patient.card_type", "mapped by config card_types"},
 		{"Data/OperatorId", "api operator.id", "at a kiosk from configuration"},
 		{"Data/OperatorName", "api operator.name", "at a kiosk from configuration"},
-		{"Data/ServiceId", "api order_type", "mapped by config service_ids"},
+		{"Data/ServiceId", "api order_type", "mapped by config order_types.service_id"},
 		{"Data/EqptType", "config eqpt_types", "by till kind; 5 扫码枪 unless listed, 2 MINI机 for kiosks; always sent"},
-		{"Data/MerchCode", "config merchants.code", "chosen by order type, department or campus, frozen into the order; sent as text"},
+		{"Data/MerchCode", "config merchants.merch_code", "chosen by order type, department or campus, frozen into the order; sent as text"},
 		{"Data/AuthCode", "api auth_code", "or scanned at the till; the seed's sample calls it 订单标题"},
 		{"Data/DeviceInfo", "api till", "the till's device number in configuration; the seed's sample calls it 订单标题"},
 	}, platforms.FieldRead, append(head(), [][3]string{
@@ -51,7 +51,7 @@ func queryFields() []platforms.FieldRow {
 		{"TransactionCode", "config transaction_codes.query_order_state", "the seed never gives the value; required, no default"},
 		{"Data", "derived", "holds the fields below"},
 		{"Data/OrderId", "derived", "by config query_key: the OrderId of the pay reply, or out_trade_no; the seed calls it His订单号/处方号"},
-		{"Data/MerchCode", "config merchants.code", "Integer in this table, String in the others: sent as text"},
+		{"Data/MerchCode", "config merchants.merch_code", "Integer in this table, String in the others: sent as text"},
 	}, platforms.FieldRead, append(head(), [][3]string{
 		{"Data/OrderState", "api state", "by the table of this package; unlisted or missing words mean unknown"},
 		{"Data/OrderId", "derived", "not in the seed; compared where carried"},
@@ -70,7 +70,7 @@ func revokeFields() []platforms.FieldRow {
 		{"Data/OrderId", "derived", "as in QueryOrderState; the seed's sample closes it with HisOrderId"},
 		{"Data/OperatorId", "api operator.id", "of the cancel; an automatic one uses the order's"},
 		{"Data/OperatorName", "api operator.name", "as OperatorId"},
-		{"Data/MerchCode", "config merchants.code", ""},
+		{"Data/MerchCode", "config merchants.merch_code", ""},
 	}, platforms.FieldRead, append(head(), [][3]string{
 		{"Data/OrderId", "derived", "not in the seed; compared where carried"},
 		{"Data/HisOrderId", "derived", "not in the seed; compared where carried"},
@@ -97,7 +97,7 @@ func transportFields() []platforms.FieldRow {
 		{"v", "derived", "1.0"},
 	}, platforms.FieldRead, [][3]string{{"out", "derived", "the Resp document"}})
 	form := table(string(FormGateway), platforms.FieldSent, [][3]string{
-		{"token", "config merchants.token", "an HTTP header, read at every call"},
+		{"token", "config merchants.token_file", "an HTTP header, read at every call"},
 		{"param", "derived", "the Req document"},
 		{"paramType", "derived", "1: XML"},
 		{"outType", "derived", "1: XML"},

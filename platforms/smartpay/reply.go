@@ -43,8 +43,8 @@ func readReply(root *strictxml.Node, secrets []platforms.Hidden) (reply, error) 
 	if err := readValues(root, nil, r.head()); err != nil {
 		return reply{}, err
 	}
-	r.expired = saysExpired(r.message)
 	r.message = wire.Clean(r.message, secrets...)
+	r.expired = saysExpired(r.message)
 	code, err := respCode(r.word)
 	if err != nil {
 		return reply{}, err

@@ -109,7 +109,7 @@ func (p *Platform) Charge(ctx context.Context, c platforms.Charge) (platforms.An
 // Handle is what later calls should use.
 func (p *Platform) Query(ctx context.Context, ref platforms.Ref) (platforms.Answer, error) {
 	if err := checkOrderNo(ref.OrderNo); err != nil {
-		return platforms.Answer{}, fmt.Errorf("cannot query: %w", err)
+		return platforms.Answer{}, fmt.Errorf("cannot query: %w", locally(err))
 	}
 	var a platforms.Answer
 	for _, key := range p.keys(ref) {
@@ -127,7 +127,7 @@ func (p *Platform) queryBy(ctx context.Context, key string, ref platforms.Ref) (
 	var a platforms.Answer
 	doc, err := p.document(p.cfg.TransactionCodes.QueryOrderState, queryElements(key, ref.Merchant.Code))
 	if err != nil {
-		return a, fmt.Errorf("cannot query: %w", err)
+		return a, fmt.Errorf("cannot query: %w", locally(err))
 	}
 	r, err := p.ask(ctx, message{method: methodQuery, profile: ref.Merchant.Profile, doc: doc})
 	if err != nil {
@@ -173,13 +173,13 @@ func handle(ref platforms.Ref, key, carried string, known bool) string {
 // closed or given back; the wire does not say which.
 func (p *Platform) Cancel(ctx context.Context, ref platforms.Ref) (platforms.Cancellation, error) {
 	if err := checkOrderNo(ref.OrderNo); err != nil {
-		return platforms.Cancellation{}, fmt.Errorf("cannot cancel: %w", err)
+		return platforms.Cancellation{}, fmt.Errorf("cannot cancel: %w", locally(err))
 	}
 	var c platforms.Cancellation
 	for _, key := range p.keys(ref) {
 		doc, err := p.document(p.cfg.TransactionCodes.Revoke, revokeElements(key, ref))
 		if err != nil {
-			return platforms.Cancellation{}, fmt.Errorf("cannot cancel: %w", err)
+			return platforms.Cancellation{}, fmt.Errorf("cannot cancel: %w", locally(err))
 		}
 		r, err := p.ask(ctx, message{method: methodRevoke, profile: ref.Merchant.Profile, doc: doc})
 		if err != nil {

@@ -7,12 +7,14 @@ import (
 	"html"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 
 	"payagent/platforms"
 	"payagent/platforms/bank"
+	"payagent/platforms/bank/wire"
 	"payagent/platforms/internal/strictxml"
 	"payagent/platforms/platformtest"
 	"payagent/platforms/smartpay"
@@ -226,12 +228,15 @@ func variants(tr smartpay.Transport) map[string]change {
 }
 
 func TestSuite(t *testing.T) {
+	direct := subject("wsgw_soap, without a socket", config(smartpay.WSGWSOAP), smartpaytest.Options{})
+	direct.Transport = func(_ testing.TB, srv *httptest.Server) http.RoundTripper { return wire.Direct(srv.Config.Handler) }
 	both := func(tr smartpay.Transport, key smartpay.QueryKey) smartpay.Config {
 		c := config(tr)
 		c.QueryKey = key
 		return c
 	}
 	for _, s := range []platformtest.Subject{
+		direct,
 		subject("wsgw_soap", config(smartpay.WSGWSOAP), smartpaytest.Options{}),
 		subject("form_gateway", config(smartpay.FormGateway), smartpaytest.Options{}),
 		subject("raw_xml_post", config(smartpay.RawXMLPost), smartpaytest.Options{}),
