@@ -215,10 +215,6 @@ func (d *decoder) duration(n node, v reflect.Value, path string) {
 		d.probs.add(n.line, path, how)
 		return
 	}
-	if x < 0 {
-		d.probs.add(n.line, path, "a duration cannot be negative")
-		return
-	}
 	v.SetInt(int64(x))
 }
 
