@@ -168,7 +168,7 @@ func (p *Platform) queryAnswer(ref platforms.Ref, r reply) (platforms.Answer, er
 		return platforms.Answer{}, err
 	}
 	if p.cfg.HospitalID != "" && hospital != "" && hospital != p.cfg.HospitalID {
-		return platforms.Answer{}, &platforms.Mismatch{Field: "merchant", Asked: p.cfg.HospitalID, Got: clip(r.cut(hospital))}
+		return platforms.Answer{}, &platforms.Mismatch{Field: "merchant", Asked: p.cfg.HospitalID, Got: clip(r.foreign(hospital, p.cfg.HospitalID))}
 	}
 	a := platforms.Answer{
 		OrderNo: r.orderNo(ref.OrderNo, no), TradeNo: r.tradeNo(tradeNo),
@@ -244,7 +244,7 @@ func (p *Platform) refundAnswer(f platforms.Refund, r reply) (platforms.Refunded
 		{Field: "refund number", Asked: f.RequestNo, Got: r.echoRequestNo},
 	} {
 		if m.Got != "" && m.Got != m.Asked {
-			return platforms.Refunded{}, &platforms.Mismatch{Field: m.Field, Asked: m.Asked, Got: clip(r.cut(m.Got))}
+			return platforms.Refunded{}, &platforms.Mismatch{Field: m.Field, Asked: m.Asked, Got: clip(r.foreign(m.Got, m.Asked))}
 		}
 	}
 	if fee != "" {

@@ -126,6 +126,15 @@ func checkOrderNo(no string) error {
 	return nil
 }
 
+// checkRef is checkOrderNo for calls about an order that exists. Its error is
+// no *FieldError, because that would say that nothing was charged.
+func checkRef(ref platforms.Ref) error {
+	if err := checkOrderNo(ref.OrderNo); err != nil {
+		return fmt.Errorf("cannot ask about the order: %s", err)
+	}
+	return nil
+}
+
 // checkAmount holds amounts to what String(9) of §5.4 can carry, so that
 // whatever is charged can also be refunded.
 func checkAmount(name string, f platforms.Fen) error {

@@ -33,7 +33,6 @@ import (
 	"strings"
 
 	"payagent/platforms"
-	"payagent/platforms/internal/wire"
 )
 
 // The operations of seed 004 §5.
@@ -97,10 +96,10 @@ func (p *Platform) Traits() platforms.Traits {
 func (p *Platform) Charge(ctx context.Context, c platforms.Charge) (platforms.Answer, error) {
 	c.Mode = platforms.ModeCharge
 	if err := p.CheckCharge(c); err != nil {
-		return platforms.Answer{}, wire.NotCharged(err)
+		return platforms.Answer{}, err
 	}
 	if err := checkCode(c.Code); err != nil {
-		return platforms.Answer{}, wire.NotCharged(err)
+		return platforms.Answer{}, err
 	}
 	r, err := p.call(ctx, call{
 		op: opPay, profile: c.Merchant.Profile, charges: true,
@@ -118,7 +117,7 @@ func (p *Platform) Charge(ctx context.Context, c platforms.Charge) (platforms.An
 func (p *Platform) Present(ctx context.Context, c platforms.Charge) (platforms.Answer, error) {
 	c.Mode = platforms.ModePresent
 	if err := p.CheckCharge(c); err != nil {
-		return platforms.Answer{}, wire.NotCharged(err)
+		return platforms.Answer{}, err
 	}
 	r, err := p.call(ctx, call{
 		op: opPresent, profile: c.Merchant.Profile, charges: true,
@@ -133,7 +132,7 @@ func (p *Platform) Present(ctx context.Context, c platforms.Charge) (platforms.A
 
 // Query sends FWC_IF_Barcode_Pay_Query, for orders of both modes.
 func (p *Platform) Query(ctx context.Context, ref platforms.Ref) (platforms.Answer, error) {
-	if err := checkOrderNo(ref.OrderNo); err != nil {
+	if err := checkRef(ref); err != nil {
 		return platforms.Answer{}, err
 	}
 	r, err := p.call(ctx, call{
@@ -150,7 +149,7 @@ func (p *Platform) Query(ctx context.Context, ref platforms.Ref) (platforms.Answ
 // orders. Done means that IsSuccess was 1 and CancelAction close or refund,
 // whatever RetryFlag says (decision 7).
 func (p *Platform) Cancel(ctx context.Context, ref platforms.Ref) (platforms.Cancellation, error) {
-	if err := checkOrderNo(ref.OrderNo); err != nil {
+	if err := checkRef(ref); err != nil {
 		return platforms.Cancellation{}, err
 	}
 	op := opCancel

@@ -128,7 +128,7 @@ func (r reply) words() string {
 func (r reply) orderNo(ours, body string) string {
 	for _, no := range []string{body, r.echoNo} {
 		if no != "" && no != ours {
-			return r.cut(no)
+			return r.foreign(no, ours)
 		}
 	}
 	if body == "" {
@@ -155,6 +155,15 @@ func (p *Platform) amount(r reply, ours platforms.Fen, body string) (platforms.F
 		}
 	}
 	return got, has, nil
+}
+
+// foreign makes a number that is not ours fit to be shown; it stays another one.
+func (r reply) foreign(no, ours string) string {
+	no = wire.Clean(no, r.secrets...)
+	if no == ours || no == "" {
+		return "[" + no + "]"
+	}
+	return no
 }
 
 // cut takes secrets out of a number without touching the rest.
