@@ -103,7 +103,7 @@ type Platform struct {
 	AllowPlainHTTP bool
 	// A proxy on the way; none by default. The process's environment is never used.
 	Proxy *Proxy
-	// Fixed address host:port to connect to instead of the URL's host (front-end machine, gap device). No name is looked up then.
+	// Fixed address host:port to connect to, or to ask the proxy for, instead of the URL's host (front-end machine, gap device). With an IP address no name is looked up.
 	Relay string
 	// Name that the server's certificate must carry, where it is not the URL's host.
 	ServerName string

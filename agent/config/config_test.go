@@ -190,6 +190,60 @@ func TestTables(t *testing.T) {
 	}
 }
 
+func TestWireTables(t *testing.T) {
+	c := load(t, small)
+	wire, ids := c.WireOrderTypes(), c.ServiceIDs()
+	if len(wire) != 10 || wire["DEPOSIT"] != "HOSPITALIZATION" || wire["MEALS"] != "MEALS" {
+		t.Errorf("OrderType table %v", wire)
+	}
+	if len(ids) != 4 || ids["APPOINTMENT"] != "0" || ids["TREATMENT"] != "008" || ids["DEPOSIT"] != "007" {
+		t.Errorf("ServiceId table %v", ids)
+	}
+	if m := c.MerchantsOf("fwc"); len(m) != 2 || m[0].Profile != "b" || m[1].Profile != "c" {
+		t.Errorf("merchants of fwc: %v", m)
+	}
+}
+
+func TestFiles(t *testing.T) {
+	dir := t.TempDir()
+	c := load(t, small)
+	c.Door.TLS = config.TLS{Cert: filepath.Join(dir, "cert"), Key: filepath.Join(dir, "key")}
+	c.Platforms[0].CAFile = filepath.Join(dir, "ca")
+	c.Platforms[1].Proxy = &config.Proxy{PasswordFile: filepath.Join(dir, "pw")}
+	c.Merchants[1].TokenFile, c.Merchants[2].TokenFile = filepath.Join(dir, "cert"), filepath.Join(dir, "none")
+	for name, mode := range map[string]os.FileMode{"cert": 0o644, "key": 0o600, "ca": 0o644} {
+		p := filepath.Join(dir, name)
+		if err := errors.Join(os.WriteFile(p, []byte("x"), mode), os.Chmod(p, mode)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	warnings, err := c.CheckFiles()
+	var e *config.Error
+	if !errors.As(err, &e) || len(e.Problems) != 2 || e.Problems[0].Key != "platforms[1].proxy.password_file" ||
+		e.Problems[1].Key != "merchants[2].token_file" || e.Problems[1].Line != 8 {
+		t.Errorf("missing files: %v", err)
+	}
+	if len(warnings) != 1 || warnings[0].Code != "file_readable" || !strings.Contains(warnings[0].EN, "merchants[1].token_file") {
+		t.Errorf("files that others can read: %v", warnings)
+	}
+}
+
+// Somebody may write a secret where a file name belongs: errors do not repeat it.
+func TestErrorsRepeatNoSecrets(t *testing.T) {
+	_, err := config.Parse("t", []byte("merchants:\n  - {profile: a, platform: p, token_file: 55667788}\n"))
+	c := load(t, `
+platforms:
+  - {name: p, driver: d, url: "https://u:55667788@h/", proxy: {kind: connect, address: "u:55667788@h"}}
+  - {name: q, driver: d, url: "https://h/?token=55667788"}
+door: {origins: ["https://u:55667788@h"]}
+`)
+	for _, err := range []error{err, c.Validate()} {
+		if err == nil || strings.Contains(err.Error(), "55667788") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
 func TestPolicyOverrides(t *testing.T) {
 	c := load(t, small)
 	sp, fwc := c.Platforms[0].Policy, c.Platforms[1].Policy

@@ -166,11 +166,27 @@ func (d *decoder) str(n node, v reflect.Value, path string) {
 	case kindText:
 		v.SetString(n.text)
 	case kindInt, kindFloat, kindBool:
-		d.probs.add(n.line, path, fmt.Sprintf("%s must stand in quotes: write \"%s\" (without them YAML reads a number or a truth value, and 0123 as 83)",
-			clip(n.text), clip(n.text)))
+		const why = "(without them YAML reads a number or a truth value, and 0123 as 83)"
+		if secretive(path) {
+			d.probs.add(n.line, path, "the value must stand in quotes "+why)
+			return
+		}
+		d.probs.add(n.line, path, fmt.Sprintf("%s must stand in quotes: write \"%s\" %s", clip(n.text), clip(n.text), why))
 	default:
 		d.bad(n, path, "text")
 	}
+}
+
+// secretive tells whether a key's name says that its value should not be
+// repeated on a screen. No key of ours holds a secret, but people try.
+func secretive(path string) bool {
+	key := strings.ToLower(path[strings.LastIndexByte(path, '.')+1:])
+	for _, word := range []string{"password", "secret", "token", "key", "pin"} {
+		if strings.Contains(key, word) {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *decoder) integer(n node, v reflect.Value, path string) {

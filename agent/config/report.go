@@ -11,7 +11,7 @@ import (
 
 // Warning is something that works but should be known, in both languages.
 type Warning struct {
-	Code string // stable: plain_http, old_tls, lan_plain_http, test_mode, no_route, no_prefix, no_scanner
+	Code string // stable: plain_http, old_tls, lan_plain_http, test_mode, no_route, no_prefix, no_scanner, file_readable
 	ZH   string
 	EN   string
 }

@@ -78,6 +78,39 @@ func (c Config) MerchantNamed(profile string) (Merchant, bool) {
 	return c.Merchants[i], true
 }
 
+// MerchantsOf lists the merchant profiles of a platform, in the order of the file.
+func (c Config) MerchantsOf(platform string) []Merchant {
+	var out []Merchant
+	for _, m := range c.Merchants {
+		if m.Platform == platform {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// WireOrderTypes is the table from the API's order types to OrderType of the
+// FWC wire.
+func (c Config) WireOrderTypes() map[string]string {
+	out := map[string]string{}
+	for name, t := range c.OrderTypes {
+		out[name] = t.OrderType
+	}
+	return out
+}
+
+// ServiceIDs is the table from the API's order types to ServiceId of the
+// SmartPay wire. Types without one are left out.
+func (c Config) ServiceIDs() map[string]string {
+	out := map[string]string{}
+	for name, t := range c.OrderTypes {
+		if t.ServiceID != "" {
+			out[name] = t.ServiceID
+		}
+	}
+	return out
+}
+
 func (c Config) tillNames() []string {
 	var out []string
 	for _, t := range c.Tills {

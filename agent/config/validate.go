@@ -154,7 +154,7 @@ func (v validator) door() {
 	for i, o := range v.Door.Origins {
 		u, err := url.Parse(o)
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Scheme+"://"+u.Host != o {
-			v.add(fmt.Sprintf("door.origins[%d]", i), "%q is not an origin; write scheme://host or scheme://host:port without a path", clip(o))
+			v.add(fmt.Sprintf("door.origins[%d]", i), "this is not an origin; write scheme://host or scheme://host:port without a path")
 		}
 	}
 	for i, h := range v.Door.Hosts {
@@ -188,9 +188,6 @@ func (v validator) platforms() {
 		if p.Relay != "" {
 			v.hostPort(at+".relay", p.Relay)
 		}
-		if p.Relay != "" && p.Proxy != nil {
-			v.add(at+".relay", "a relay and a proxy together are not possible; remove one")
-		}
 		for j, pin := range p.Pins {
 			if raw, err := base64.StdEncoding.DecodeString(pin); err != nil || len(raw) != 32 {
 				v.add(fmt.Sprintf("%s.pins[%d]", at, j), "write the SHA-256 of the server's public key (SPKI) in base64: 44 characters")
@@ -213,8 +210,8 @@ func (v validator) url(at string, p Platform) {
 		v.add(at+".url", "this is not an address; write https://host:port/path")
 	case u.User != nil:
 		v.add(at+".url", "user and password do not belong into the address; remove them")
-	case u.Fragment != "":
-		v.add(at+".url", "remove # and what follows")
+	case u.Fragment != "" || u.RawQuery != "":
+		v.add(at+".url", "remove ? or # and what follows; a token belongs into a file named by token_file")
 	case u.Scheme == "http" && !p.AllowPlainHTTP:
 		v.add(at+".url", "the address is plain HTTP; use https, or write allow_plain_http: true and accept that whoever sits on the way reads the token and can change answers")
 	case u.Scheme == "http" && (len(p.Pins) > 0 || p.CAFile != "" || p.ClientCert != ""):
@@ -228,6 +225,10 @@ func (v validator) hostPort(key, s string) {
 		if port, err := strconv.ParseUint(s[i+1:], 10, 16); err == nil && port > 0 && !strings.ContainsAny(s, "/ @") {
 			return
 		}
+	}
+	if strings.Contains(s, "@") { // perhaps a password: not repeated
+		v.add(key, "user and password do not belong into the address; write host:port here, user and password_file beside it")
+		return
 	}
 	v.add(key, "%q is not host:port; write e.g. 10.0.0.5:3128", clip(s))
 }

@@ -1,0 +1,50 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+)
+
+// CheckFiles looks at every file that the configuration names. A file that
+// cannot be opened is a problem of an [*Error]; one that holds a secret and
+// that other users of the machine can read is a warning (SEC-02). It reads no
+// content: whoever uses a file judges what is in it.
+func (c Config) CheckFiles() ([]Warning, error) {
+	var probs problems
+	var out []Warning
+	look := func(key, path string, secret bool) {
+		if path == "" {
+			return
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			probs.add(c.line(key), key, fmt.Sprintf("the file cannot be opened (%v); create it or correct its path and owner", err))
+			return
+		}
+		info, err := f.Stat()
+		_ = f.Close() // nothing was written
+		switch {
+		case err != nil || info.IsDir():
+			probs.add(c.line(key), key, path+" is not a file; correct the path")
+		case secret && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
+			out = append(out, Warning{"file_readable", fmt.Sprintf("%s：%s 可被本机其他用户读取，请执行 chmod 600。", key, path),
+				fmt.Sprintf("%s: other users of this machine can read %s; run chmod 600 on it.", key, path)})
+		}
+	}
+	look("door.tls.cert", c.Door.TLS.Cert, false)
+	look("door.tls.key", c.Door.TLS.Key, true)
+	for i, p := range c.Platforms {
+		at := fmt.Sprintf("platforms[%d].", i)
+		look(at+"ca_file", p.CAFile, false)
+		look(at+"client_cert", p.ClientCert, false)
+		look(at+"client_key", p.ClientKey, true)
+		if p.Proxy != nil {
+			look(at+"proxy.password_file", p.Proxy.PasswordFile, true)
+		}
+	}
+	for i, m := range c.Merchants {
+		look(fmt.Sprintf("merchants[%d].token_file", i), m.TokenFile, true)
+	}
+	return out, probs.err(c.file)
+}
