@@ -303,4 +303,3 @@ func doubleAnswer(w *World) error {
 	}
 	return nil
 }
-
