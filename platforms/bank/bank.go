@@ -207,6 +207,9 @@ func (b *Bank) Cancel(now time.Duration, orderNo string) Cancelled {
 		return Cancelled{Done: true, Action: "close"}
 	}
 	b.settle(now, rec)
+	if b.opts.RefuseCancel {
+		return Cancelled{Found: true}
+	}
 	switch rec.t.State {
 	case Unpaid:
 		b.shut(now, rec)

@@ -127,6 +127,18 @@ func TestCancelOfUnknownNumber(t *testing.T) {
 	state(t, p1, s, "A", bank.Closed, 0)
 }
 
+func TestRefusedCancelDoesNothing(t *testing.T) {
+	b := bank.New(bank.Options{RefuseCancel: true})
+	b.Charge(0, req("A", 100), bank.Payer{})
+	b.Charge(0, req("B", 100), bank.Payer{PayAfter: s})
+	for _, no := range []string{"A", "B"} {
+		if got := b.Cancel(0, no); got != (bank.Cancelled{Found: true}) {
+			t.Errorf("%s: %+v", no, got)
+		}
+		state(t, b, s, no, bank.Paid, 100)
+	}
+}
+
 func TestRefunds(t *testing.T) {
 	b := bank.New(bank.Options{})
 	b.Charge(0, req("A", 100), bank.Payer{})

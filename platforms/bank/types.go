@@ -13,6 +13,8 @@ type Options struct {
 	// for ever (P1). Without it such a cancel does nothing and a charge that
 	// arrives later succeeds (P2).
 	CancelTombstones bool
+	// RefuseCancel makes every cancel of a known number fail and do nothing (P8).
+	RefuseCancel bool
 	// AutoClose closes a trade that is unpaid so long after it was made (P4);
 	// zero means never. A shorter Request.Timeout goes first.
 	AutoClose time.Duration

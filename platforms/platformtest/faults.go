@@ -1,8 +1,10 @@
 package platformtest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"payagent/platforms"
 	"payagent/platforms/bank"
@@ -226,7 +228,47 @@ func bindCases(s Subject, able can) []Case {
 			all = append(all, Case{o + "/" + string(b.fault), b.rule, func(w *world) error { return w.spoilt(o, b.fault) }})
 		}
 	}
-	return all
+	return append(all, Case{
+		"query/replayed",
+		"An older, valid answer about another order proves nothing about ours, where answers carry anything to tell them apart by.",
+		(*world).replayed,
+	})
+}
+
+// replayed answers the query of an open order with what the platform said of
+// another one that is paid.
+func (w *world) replayed() error {
+	_, other, err := w.paid(4321)
+	if err != nil {
+		return err
+	}
+	if _, err := w.query(other); err != nil {
+		return err
+	}
+	all := w.ctl.Exchanges()
+	old := all[len(all)-1].Reply
+	named := false
+	for _, mark := range []string{other.OrderNo, other.Handle, other.Amount.Yuan(), strconv.FormatInt(int64(other.Amount), 10)} {
+		named = named || mark != "" && bytes.Contains(old, []byte(mark))
+	}
+	if !named {
+		// Such an answer is bound by the key that was asked for (decision 4):
+		// the way to the platform must not mix up answers.
+		return nil
+	}
+	c, ref, err := w.open(bank.Payer{PayAfter: -1})
+	if err != nil {
+		return err
+	}
+	w.ctl.Mutate(bank.OpQuery, func([]byte) []byte { return old })
+	a, err := w.query(ref)
+	if err != nil {
+		return nil
+	}
+	if platforms.Bind(ref, a) == nil {
+		return fmt.Errorf("the answer about another order (status %v) passes for one to ours", a.Status)
+	}
+	return w.net(c, 0)
 }
 
 // spoilt makes a call whose answer carries a wrong field. The field must be

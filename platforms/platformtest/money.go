@@ -70,6 +70,7 @@ func moneyCases(able can) []Case {
 		{"cancel/unpaid twice", "A cancel of an unpaid order may be repeated.", cancelUnpaidTwice},
 		{"cancel/unknown number", "A cancel of a number that the platform does not know proves nothing.", cancelUnknown},
 		{"cancel/tombstone", "Where the platform closes unknown numbers for ever, a charge that arrives after the cancel takes nothing.", tombstone},
+		{"cancel/refused", "A cancel that the platform refuses is not done, whatever it says about asking again: the money is still taken.", cancelRefused},
 		{"query/unknown number", "Not found is not found: it is neither failed nor closed, because the charge may still be on its way.", func(w *world) error {
 			return w.want(w.order(100).Ref, platforms.NotFound, platforms.Unknown)
 		}},
@@ -239,6 +240,25 @@ func (w *world) wantGivenBack(ref platforms.Ref) error {
 		return w.want(ref, platforms.Closed, platforms.Paid)
 	}
 	return w.want(ref, platforms.Closed)
+}
+
+func cancelRefused(w *world) error {
+	w.personality(bank.Options{RefuseCancel: true})
+	c, ref, err := w.paid(8888)
+	if err != nil {
+		return err
+	}
+	got, err := w.cancel(ref)
+	if got.Done {
+		return fmt.Errorf("a refused cancel says done (error %v)", err)
+	}
+	if errors.Is(err, platforms.ErrNotCharged) {
+		return fmt.Errorf("a refused cancel claims that nothing was charged: %w", err)
+	}
+	if err := w.net(c, 8888); err != nil {
+		return err
+	}
+	return w.want(ref, platforms.Paid)
 }
 
 func cancelTwice(w *world) error {

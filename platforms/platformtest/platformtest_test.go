@@ -119,6 +119,8 @@ func TestWrongAdapters(t *testing.T) {
 		"mangles texts":                  "wire/texts survive",
 		"mixes tills":                    "charge/many at once",
 		"cancel is always done":          "cancel/lose_request",
+		"refused cancel is done":         "cancel/refused",
+		"binds nothing":                  "query/replayed",
 		"every cancel is a close":        "cancel/paid order",
 		"refund with new number":         "refund/lost reply, asked again",
 		"refunds any sum":                "refund/above the order",

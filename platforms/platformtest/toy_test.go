@@ -298,6 +298,9 @@ func (t *toy) answer(out lines, err error, code string) (platforms.Answer, error
 	if t.is("ignores amount") {
 		a.Amount = 0
 	}
+	if t.is("binds nothing") {
+		return platforms.Answer{Status: map[string]platforms.Status{"PAID": platforms.Paid, "WAIT": platforms.Pending}[out["status"]]}, nil
+	}
 	if t.is("trusts any number") {
 		a.OrderNo = ""
 	}
@@ -350,7 +353,7 @@ func (t *toy) Cancel(ctx context.Context, ref platforms.Ref) (platforms.Cancella
 	if t.is("every cancel is a close") && c.Action != "" {
 		c.Action = platforms.ActionClose
 	}
-	c.Done = out["result"] == "ok" && out["status"] != "NONE"
+	c.Done = out["result"] == "ok" && (out["status"] != "NONE" || t.is("refused cancel is done"))
 	return c, nil
 }
 
