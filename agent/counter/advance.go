@@ -111,6 +111,11 @@ func (c *Counter) cancel(x *entry, p Platform) {
 		if !c.write(x, f, Write{Slot: slotOf(x.o, order.VerbCancel)}) {
 			return
 		}
+		x.o.Loop.CancelMine = true
+	} else if !x.o.Loop.CancelMine {
+		// It may have left before a crash: what it did is not known.
+		x.o.Loop.CancelMine = true
+		x.o.Loop.CancelsLost++
 	}
 	x.o.Loop.Calling = order.VerbCancel
 	c.emit(Call{Order: x.o.No, Platform: x.o.Platform, Verb: order.VerbCancel, Ref: x.o.Ref(),

@@ -278,7 +278,11 @@ func (c *Counter) payDone(e PayDone) {
 
 func (c *Counter) carry(x *entry, v order.Verdict) {
 	for _, f := range v.Facts {
-		if c.write(x, f, Write{}) && f.Kind == order.KindDoubt {
+		var w Write
+		if f.Answer != nil && f.Answer.TradeNo != "" && f.Answer.TradeNo != x.o.TradeNo && len(f.Answer.TradeNo) <= 64 {
+			w.Keys = []string{tradeKey(f.Answer.TradeNo)}
+		}
+		if c.write(x, f, w) && f.Kind == order.KindDoubt {
 			c.emit(Alarm{Code: AlarmDoubt, Order: x.o.No, Platform: x.o.Platform})
 		}
 	}

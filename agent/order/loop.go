@@ -35,9 +35,10 @@ type Loop struct {
 	ClosedSeen   int
 	Unreached    int // calls in a row that never left
 	LastTry      Instant
-	Slow         int // slow queries so far
-	Cancels      int // cancels that came back without proof
-	CancelsLost  int // of those, without any answer
+	Slow         int  // slow queries so far
+	Cancels      int  // cancels that came back without proof
+	CancelsLost  int  // of those, without any answer
+	CancelMine   bool // the intent of the cancel that is open was written by this process
 	LastCancel   Instant
 	NoMoreCancel bool // the platform said that trying again is useless
 	NotFound     int  // cancels refused while the number was not found

@@ -1,0 +1,251 @@
+// Package agent is the shell around the pure counter: it feeds events in,
+// makes facts durable and carries effects out. One goroutine steps the
+// counter, one carries out what it said, in order; a fact is on disk before
+// anything that follows from it can be seen outside.
+//
+// It knows the contracts of the four families and none of their members;
+// agent/cmd/payagent puts the members in.
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"payagent/agent/config"
+	"payagent/agent/counter"
+	"payagent/agent/order"
+	"payagent/agent/seal"
+	"payagent/devices"
+	"payagent/platforms"
+	"payagent/queue"
+)
+
+// Clock gives the present. Decisions hang on Mono and Boot alone.
+type Clock interface{ Now() order.Now }
+
+// Parts are the members the agent is put together from.
+type Parts struct {
+	Config    config.Config
+	Log       queue.Log
+	Lost      []queue.Slot // slots whose orders the log has lost
+	Box       *seal.Box
+	Platforms map[string]platforms.Platform
+	Scanners  map[string][]devices.Scanner // by till
+	Displays  map[string][]devices.Display // by till
+	Clock     Clock
+	Logger    *slog.Logger
+	Random    io.Reader   // nil for crypto/rand
+	DiskLow   func() bool // nil for never
+	// TokenMark is a fingerprint of a profile's token, so that a new one is
+	// seen without a restart; nil where tokens do not change.
+	TokenMark func(profile string) string
+}
+
+// Agent is a running counter. Its methods may be called from any goroutine.
+type Agent struct {
+	parts  Parts
+	cfg    config.Config
+	log    *slog.Logger
+	rules  platforms.CodeRules
+	random io.Reader
+	shape  counter.Config
+	events chan counter.Event
+	jobs   *mailbox
+	memory *memory
+	calls  sync.WaitGroup
+	gates  map[string]chan struct{}
+	probes map[string]chan struct{}
+	stats  *Stats
+	dead   chan struct{}
+	once   sync.Once
+	cause  error
+}
+
+// New puts an agent together. Nothing runs before Run.
+func New(p Parts) (*Agent, error) {
+	rules, err := codeRules(p.Config.Codes)
+	if err != nil {
+		return nil, err
+	}
+	a := &Agent{parts: p, cfg: p.Config, log: p.Logger, rules: rules, random: p.Random,
+		events: make(chan counter.Event, 256), jobs: newMailbox(), memory: newMemory(),
+		gates: map[string]chan struct{}{}, probes: map[string]chan struct{}{}, stats: newStats(), dead: make(chan struct{})}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	if a.random == nil {
+		a.random = rand.Reader
+	}
+	a.shape = counter.Config{Tills: map[string]counter.Till{}, Platforms: map[string]counter.Platform{},
+		Recognise: rules.Recognise, DoubleRead: p.Config.Codes.DoubleRead, CodeOnce: 24 * time.Hour, CodeLimit: 45 * time.Second}
+	for _, t := range p.Config.Tills {
+		a.shape.Tills[t.Name] = counter.Till{Name: t.Name, TwoCodes: twoCodes(p.Config, t)}
+	}
+	for _, c := range p.Config.Platforms {
+		member := p.Platforms[c.Name]
+		if member == nil {
+			return nil, fmt.Errorf("cannot start: platform %s is configured but was not opened", c.Name)
+		}
+		_, charge := member.(platforms.Charger)
+		_, present := member.(platforms.Presenter)
+		_, refund := member.(platforms.Refunder)
+		a.shape.Platforms[c.Name] = counter.Platform{Traits: member.Traits(), Policy: policyOf(c.Policy),
+			Charge: charge, Present: present, Refund: refund}
+		a.gates[c.Name] = make(chan struct{}, 16)
+		a.probes[c.Name] = make(chan struct{}, 1)
+	}
+	return a, nil
+}
+
+// twoCodes is how long a scan is held so that a second phone in view can
+// refuse both: only at pads, which nobody aims.
+func twoCodes(c config.Config, t config.Till) time.Duration {
+	for _, s := range t.Scanners {
+		if s.Role == "pad" {
+			return c.Codes.TwoCodes
+		}
+	}
+	return 0
+}
+
+// Run serves until the context ends or the store fails. After a storage error
+// the process must exit and start again: what was being written may or may not
+// be on disk, and only opening the store anew can tell.
+func (a *Agent) Run(ctx context.Context) error {
+	inner, stop := context.WithCancel(ctx)
+	defer stop()
+	found, err := a.load()
+	if err != nil {
+		return err
+	}
+	core := counter.New(a.shape)
+	var group sync.WaitGroup
+	run := func(f func(context.Context)) {
+		group.Add(1)
+		go func() {
+			defer group.Done()
+			f(inner)
+		}()
+	}
+	run(func(ctx context.Context) { a.carryOut(ctx) })
+	a.events <- found
+	run(func(ctx context.Context) { a.step(ctx, core) })
+	for till, list := range a.parts.Scanners {
+		for _, s := range list {
+			run(func(ctx context.Context) { a.read(ctx, till, s) })
+		}
+	}
+	for till, list := range a.parts.Displays {
+		for _, d := range list {
+			run(func(ctx context.Context) { a.show(ctx, till, d) })
+		}
+	}
+	for name := range a.probes {
+		run(func(ctx context.Context) { a.probe(ctx, name) })
+	}
+	run(a.housekeep)
+	select {
+	case <-ctx.Done():
+	case <-a.dead:
+	}
+	stop()
+	a.jobs.close()
+	group.Wait()
+	a.calls.Wait()
+	a.memory.close()
+	return a.cause
+}
+
+// fail stops the agent after a storage error.
+func (a *Agent) fail(err error) {
+	a.once.Do(func() {
+		a.cause = fmt.Errorf("cannot go on, the store failed; the service manager starts the agent again: %w", err)
+		a.log.Error("store failed", "error", err)
+		close(a.dead)
+	})
+}
+
+// step is the one goroutine that owns the counter.
+func (a *Agent) step(ctx context.Context, core *counter.Counter) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		wait := core.Deadline() - a.parts.Clock.Now().Mono
+		// Looking again now and then finds time that passed in suspend.
+		timer.Reset(min(max(wait, 0), 5*time.Second))
+		var ev counter.Event = counter.Tick{}
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.dead:
+			return
+		case ev = <-a.events:
+		case <-timer.C:
+		}
+		if effects := core.Step(a.parts.Clock.Now(), ev); len(effects) > 0 {
+			a.jobs.put(effects)
+		}
+	}
+}
+
+// post hands an event to the counter; false if the agent stopped.
+func (a *Agent) post(ctx context.Context, ev counter.Event) bool {
+	select {
+	case a.events <- ev:
+		return true
+	case <-a.dead:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// ErrStopped is returned when the agent stops while a request waits.
+var ErrStopped = errors.New("the agent is stopping; ask again in a few seconds")
+
+// ask sends an event that carries a reply number and waits for the reply.
+func (a *Agent) ask(ctx context.Context, make func(id uint64) counter.Event) (counter.Reply, error) {
+	id, ch := a.memory.expect()
+	defer a.memory.forget(id)
+	if !a.post(ctx, make(id)) {
+		return counter.Reply{}, a.whyNot(ctx)
+	}
+	select {
+	case r := <-ch:
+		return r, nil
+	case <-a.dead:
+		return counter.Reply{}, ErrStopped
+	case <-ctx.Done():
+		return counter.Reply{}, a.whyNot(ctx)
+	}
+}
+
+func (a *Agent) whyNot(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return ErrStopped
+}
+
+// Now is the present by the agent's clock.
+func (a *Agent) Now() order.Now { return a.parts.Clock.Now() }
+
+// Config is the configuration the agent runs with.
+func (a *Agent) Config() config.Config { return a.cfg }
+
+// Platform tells what the counter knows of a platform.
+func (a *Agent) Platform(name string) counter.Platform { return a.shape.Platforms[name] }
+
+// policyOf turns configured figures into the schedule of package order.
+func policyOf(p config.Policy) order.Policy {
+	return order.Policy{PayTimeout: p.PayTimeout, PresentTimeout: p.PresentTimeout, CallTimeout: p.CallTimeout,
+		FirstQuery: p.FirstQuery, QueryEvery: p.QueryEvery, Horizon: p.Horizon, HorizonWeChat: p.HorizonWeChat,
+		CancelNotBefore: p.CancelNotBefore, ManualAfter: p.ManualAfter, PresentEvery: p.PresentEvery,
+		PresentQueries: p.PresentQueries, QuickCancels: p.QuickCancels, Backoff: p.Backoff, NotFoundFinal: p.NotFoundFinal,
+		LateWatch: p.LateWatch, CancelWindow: p.CancelWindow, RefundSpacing: p.RefundSpacing, CodeAge: p.CodeAge}
+}

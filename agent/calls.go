@@ -1,0 +1,207 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"payagent/agent/counter"
+	"payagent/agent/order"
+	"payagent/platforms"
+)
+
+// errTooOld proves that a charge never left: its code was too old by the time
+// the disk had the intent.
+var errTooOld = errors.Join(errors.New("the payment code is too old to be sent"), platforms.ErrNotCharged)
+
+// call makes one call to a platform beside everything else. Charges and QR
+// requests never queue behind queries.
+func (a *Agent) call(ctx context.Context, c counter.Call) {
+	a.calls.Add(1)
+	go func() {
+		defer a.calls.Done()
+		ctx, stop := context.WithTimeout(ctx, c.Timeout)
+		defer stop()
+		if c.Verb != order.VerbCharge && c.Verb != order.VerbPresent {
+			gate := a.gates[c.Platform]
+			select {
+			case gate <- struct{}{}:
+				defer func() { <-gate }()
+			case <-ctx.Done():
+			}
+		}
+		start := time.Now()
+		ev, err := a.dial(ctx, c)
+		a.stats.called(c.Platform, c.Verb, time.Since(start), err)
+		a.log.Debug("call", "order", c.Order, "verb", c.Verb, "took", time.Since(start), "error", err)
+		if err != nil && c.Verb != order.VerbRefund && !errors.Is(err, platforms.ErrNotCharged) {
+			a.wantProbe(c.Platform)
+		}
+		a.post(context.WithoutCancel(ctx), ev)
+	}()
+}
+
+func (a *Agent) dial(ctx context.Context, c counter.Call) (counter.Event, error) {
+	p := a.parts.Platforms[c.Platform]
+	switch c.Verb {
+	case order.VerbCharge:
+		e := counter.PayDone{Order: c.Order, Verb: c.Verb}
+		charger, ok := p.(platforms.Charger)
+		switch {
+		case !ok:
+			e.Err = errors.Join(platforms.ErrUnsupported, platforms.ErrNotCharged)
+		case a.Now().Mono > c.NotAfter:
+			e.Err = errTooOld
+		default:
+			e.Answer, e.Err = charger.Charge(ctx, c.Charge)
+		}
+		c.Charge.Code.Forget()
+		return e, e.Err
+	case order.VerbPresent:
+		e := counter.PayDone{Order: c.Order, Verb: c.Verb}
+		if presenter, ok := p.(platforms.Presenter); ok {
+			e.Answer, e.Err = presenter.Present(ctx, c.Charge)
+		} else {
+			e.Err = errors.Join(platforms.ErrUnsupported, platforms.ErrNotCharged)
+		}
+		return e, e.Err
+	case order.VerbCancel:
+		e := counter.CancelDone{Order: c.Order, Err: errGone(p)}
+		if p != nil {
+			e.Answer, e.Err = p.Cancel(ctx, c.Ref)
+		}
+		return e, e.Err
+	case order.VerbRefund:
+		e := counter.RefundDone{Order: c.Order, Request: c.Refund.RequestNo, Err: platforms.ErrUnsupported}
+		if r, ok := p.(platforms.Refunder); ok {
+			e.Answer, e.Err = r.Refund(ctx, c.Refund)
+		}
+		return e, e.Err
+	}
+	e := counter.QueryDone{Order: c.Order, Err: errGone(p)}
+	if p != nil {
+		e.Answer, e.Err = p.Query(ctx, c.Ref)
+	}
+	return e, e.Err
+}
+
+// errGone tells that an order's platform is not configured any more. The order
+// stays open; config check warns before that happens.
+func errGone(p platforms.Platform) error {
+	if p != nil {
+		return nil
+	}
+	return errors.New("cannot ask: the order's platform is not in the configuration; put it back")
+}
+
+// wantProbe asks for a probe now instead of at its time.
+func (a *Agent) wantProbe(platform string) {
+	select {
+	case a.probes[platform] <- struct{}{}:
+	default:
+	}
+}
+
+// probe asks a platform something harmless, often while a till is in use, so
+// that an outage is known before the next patient shows a code (OFF-01).
+func (a *Agent) probe(ctx context.Context, name string) {
+	p, ok := a.parts.Platforms[name].(platforms.Prober)
+	if !ok {
+		return
+	}
+	conf, _ := a.cfg.PlatformNamed(name)
+	every := conf.ProbeEvery
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	bad := 0
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.dead:
+			return
+		case <-timer.C:
+		case <-a.probes[name]:
+		}
+		call, stop := context.WithTimeout(ctx, min(every, 5*time.Second))
+		err := p.Probe(call)
+		stop()
+		if ctx.Err() != nil {
+			return
+		}
+		bad++
+		switch {
+		case err == nil:
+			bad = 0
+			a.post(ctx, counter.Reach{Platform: name, Up: true})
+		case errors.Is(err, platforms.ErrToken):
+			bad = 0
+			a.post(ctx, counter.Reach{Platform: name, Up: true})
+			if only := a.onlyProfile(name); only != "" {
+				a.post(ctx, counter.Token{Profile: only, OK: false})
+			}
+		case platforms.NeverLeft(err) || bad >= 2:
+			a.post(ctx, counter.Reach{Platform: name, Up: false})
+		}
+		a.stats.probe(name, err == nil)
+		wait := every
+		if !a.memory.busy(a.Now()) && err == nil {
+			wait = max(every, time.Minute)
+		} else if err != nil && bad == 1 {
+			wait = time.Second
+		}
+		timer.Reset(wait)
+	}
+}
+
+// onlyProfile is the profile of a platform that has just one. With several, a
+// probe that was refused does not tell whose token is bad; the next order does.
+func (a *Agent) onlyProfile(platform string) string {
+	only := ""
+	for _, m := range a.cfg.Merchants {
+		if m.Platform == platform {
+			if only != "" {
+				return ""
+			}
+			only = m.Profile
+		}
+	}
+	return only
+}
+
+// housekeep looks after what changes slowly: the disk, and tokens that were
+// renewed after the platform refused them.
+func (a *Agent) housekeep(ctx context.Context) {
+	low := false
+	refused := map[string]string{} // profile → token fingerprint when it was refused
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		if a.parts.DiskLow != nil {
+			if now := a.parts.DiskLow(); now != low {
+				low = now
+				a.post(ctx, counter.Disk{Low: low})
+			}
+		}
+		for _, m := range a.cfg.Merchants {
+			if !a.memory.tokenBad(m.Profile) || a.parts.TokenMark == nil {
+				delete(refused, m.Profile)
+				continue
+			}
+			mark := a.parts.TokenMark(m.Profile)
+			if was, ok := refused[m.Profile]; ok && was != mark {
+				delete(refused, m.Profile)
+				a.post(ctx, counter.Token{Profile: m.Profile, OK: true})
+			} else if !ok {
+				refused[m.Profile] = mark
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.dead:
+			return
+		case <-tick.C:
+		}
+	}
+}

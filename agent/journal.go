@@ -1,0 +1,240 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"payagent/agent/counter"
+	"payagent/agent/order"
+	"payagent/platforms"
+	"payagent/queue"
+)
+
+// stepsPerBatch bounds how many steps share one commit.
+const stepsPerBatch = 256
+
+// carryOut makes facts durable and then does what follows from them, in order.
+// Whatever waits is committed together, so that many tills share disk syncs.
+func (a *Agent) carryOut(ctx context.Context) {
+	for {
+		steps := a.jobs.take(stepsPerBatch)
+		if steps == nil {
+			return
+		}
+		if !a.commit(steps) {
+			return
+		}
+		for _, step := range steps {
+			for _, e := range step {
+				a.do(ctx, e)
+			}
+		}
+	}
+}
+
+// commit writes the facts of the steps as one batch; false after a failure.
+func (a *Agent) commit(steps [][]counter.Effect) bool {
+	var b queue.Batch
+	for _, step := range steps {
+		for _, e := range step {
+			w, ok := e.(counter.Write)
+			if !ok {
+				continue
+			}
+			if err := addWrite(&b, w); err != nil {
+				a.fail(err)
+				return false
+			}
+		}
+	}
+	if len(b.Records) == 0 && len(b.Close) == 0 {
+		return true
+	}
+	start := time.Now()
+	// A batch is written even while stopping: it decides what is known.
+	if _, err := a.parts.Log.Append(context.Background(), b); err != nil {
+		a.fail(err)
+		return false
+	}
+	a.stats.commit(time.Since(start), len(b.Records))
+	a.memory.grew()
+	return true
+}
+
+func addWrite(b *queue.Batch, w counter.Write) error {
+	if w.Fact != nil {
+		data, err := json.Marshal(w.Fact)
+		if err != nil {
+			return fmt.Errorf("cannot write a fact of order %s: %w", w.Order, err)
+		}
+		b.Records = append(b.Records, queue.Record{Stream: w.Order, Keys: w.Keys, Data: data})
+	}
+	if w.Slot != nil {
+		data, err := json.Marshal(w.Slot)
+		if err != nil {
+			return fmt.Errorf("cannot write the intent of order %s: %w", w.Order, err)
+		}
+		b.Slots = append(b.Slots, queue.Slot{Key: w.Order, Data: data})
+	}
+	if w.Close {
+		b.Close = append(b.Close, w.Order)
+		b.Free = append(b.Free, w.Order)
+	}
+	return nil
+}
+
+func (a *Agent) do(ctx context.Context, e counter.Effect) {
+	switch e := e.(type) {
+	case counter.Write:
+		if e.Close {
+			a.memory.drop(e.Order)
+		}
+	case counter.Call:
+		a.call(ctx, e)
+	case counter.Lookup:
+		found, err := a.lookup(e)
+		if err != nil {
+			a.fail(err)
+			return
+		}
+		a.post(ctx, found)
+	case counter.Reply:
+		a.memory.answer(e)
+	case counter.Changed:
+		a.stats.changed(e.Order)
+		a.memory.put(e.Order)
+	case counter.Screen:
+		a.memory.show(e.View)
+	case counter.Alarm:
+		a.stats.alarm(e.Code)
+		a.memory.alarm(e)
+		a.log.Warn("alarm", "code", e.Code, "order", e.Order, "platform", e.Platform)
+	case counter.Health:
+		a.memory.setHealth(e)
+		a.log.Info("health", "down", e.Down, "bad_tokens", e.BadTokens, "disk_low", e.DiskLow)
+	}
+}
+
+// lookup reads the log for the counter.
+func (a *Agent) lookup(l counter.Lookup) (counter.Found, error) {
+	f := counter.Found{Token: l.Token, Orders: map[string][]*order.Order{}}
+	for _, key := range l.Keys {
+		streams, err := a.parts.Log.Find(key)
+		if err != nil {
+			return f, err
+		}
+		for _, s := range streams {
+			o, err := a.fold(s)
+			if err != nil {
+				return f, err
+			}
+			f.Orders[key] = append(f.Orders[key], o)
+		}
+	}
+	for _, no := range l.Orders {
+		o, err := a.fold(no)
+		if err != nil {
+			return f, err
+		}
+		if o != nil {
+			f.Orders[no] = []*order.Order{o}
+		}
+	}
+	return f, nil
+}
+
+// fold reads one order from the log; nil if there is none.
+func (a *Agent) fold(no string) (*order.Order, error) {
+	entries, err := a.parts.Log.Stream(no)
+	if err != nil || len(entries) == 0 {
+		return nil, err
+	}
+	return foldEntries(no, entries)
+}
+
+func foldEntries(no string, entries []queue.Entry) (*order.Order, error) {
+	facts := make([]order.Fact, 0, len(entries))
+	for _, e := range entries {
+		var f order.Fact
+		if err := json.Unmarshal(e.Data, &f); err != nil {
+			return nil, fmt.Errorf("cannot read record %d of order %s: %w", e.Seq, no, err)
+		}
+		facts = append(facts, f)
+	}
+	o, err := order.Fold(facts)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make sense of the records of order %s: %w", no, err)
+	}
+	return o, nil
+}
+
+// load reads what must be taken up at start: the open orders, and the slots
+// whose orders were lost.
+func (a *Agent) load() (counter.Recover, error) {
+	var r counter.Recover
+	open, err := a.parts.Log.Open()
+	if err != nil {
+		return r, err
+	}
+	for _, no := range open {
+		o, err := a.fold(no)
+		if err != nil {
+			return r, err
+		}
+		if o == nil {
+			continue
+		}
+		if o.SentAt == nil {
+			o.Private = a.unseal(o)
+		}
+		r.Orders = append(r.Orders, o)
+		a.memory.put(o.Clone())
+	}
+	for _, s := range a.parts.Lost {
+		var slot counter.Slot
+		if err := json.Unmarshal(s.Data, &slot); err != nil {
+			a.log.Error("a slot of the second file cannot be read; ask the platform about this order", "order", s.Key)
+			continue
+		}
+		r.Lost = append(r.Lost, slot)
+	}
+	return r, nil
+}
+
+// private is what is sealed: the fields of order.Private in clear.
+type private struct {
+	Name, CardNo, CardType, AdmissionNo, Phone string
+	Subject, Memo                              string
+	Details                                    []platforms.Detail
+}
+
+func (a *Agent) sealPrivate(no string, p order.Private) ([]byte, error) {
+	plain, err := json.Marshal(private{Name: p.Patient.Name.Reveal(), CardNo: p.Patient.CardNo.Reveal(),
+		CardType: p.Patient.CardType, AdmissionNo: p.Patient.AdmissionNo.Reveal(), Phone: p.Patient.Phone.Reveal(),
+		Subject: p.Subject, Memo: p.Memo, Details: p.Details})
+	if err != nil {
+		return nil, fmt.Errorf("cannot seal the patient's data: %w", err)
+	}
+	return a.parts.Box.Seal(time.UnixMilli(a.Now().Wall), sealClass, plain, []byte(no))
+}
+
+// unseal gives the private part back; empty once its key was thrown away.
+func (a *Agent) unseal(o *order.Order) order.Private {
+	if len(o.Sealed) == 0 {
+		return order.Private{}
+	}
+	plain, err := a.parts.Box.Open(o.Sealed, []byte(o.No))
+	var p private
+	if err == nil {
+		err = json.Unmarshal(plain, &p)
+	}
+	if err != nil {
+		a.log.Warn("the sealed part of an order cannot be opened", "order", o.No, "error", err)
+		return order.Private{}
+	}
+	return order.Private{Subject: p.Subject, Memo: p.Memo, Details: p.Details, Patient: platforms.Patient{
+		Name: platforms.Hide(p.Name), CardNo: platforms.Hide(p.CardNo), CardType: p.CardType,
+		AdmissionNo: platforms.Hide(p.AdmissionNo), Phone: platforms.Hide(p.Phone)}}
+}

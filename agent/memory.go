@@ -1,0 +1,163 @@
+package agent
+
+import (
+	"sync"
+
+	"payagent/agent/counter"
+	"payagent/agent/order"
+)
+
+// memory is what readers see: the latest durable state of open orders, the
+// tills' faces, health. Everything in it was written to disk before.
+type memory struct {
+	mu      sync.Mutex
+	orders  map[string]*order.Order
+	views   map[string]counter.View
+	health  counter.Health
+	alarms  []counter.Alarm
+	replies map[uint64]chan counter.Reply
+	next    uint64
+	last    order.Instant // of the latest view change
+	change  chan struct{} // closed and replaced whenever something changed
+	closed  bool
+}
+
+func newMemory() *memory {
+	return &memory{orders: map[string]*order.Order{}, views: map[string]counter.View{},
+		replies: map[uint64]chan counter.Reply{}, change: make(chan struct{})}
+}
+
+func (m *memory) lock() func() {
+	m.mu.Lock()
+	return m.mu.Unlock
+}
+
+// ring wakes everyone who waits for a change. The lock is held.
+func (m *memory) ring() {
+	if !m.closed {
+		close(m.change)
+		m.change = make(chan struct{})
+	}
+}
+
+func (m *memory) close() {
+	defer m.lock()()
+	if !m.closed {
+		m.closed = true
+		close(m.change)
+	}
+}
+
+// changed is closed at the next change.
+func (m *memory) changed() <-chan struct{} {
+	defer m.lock()()
+	return m.change
+}
+
+func (m *memory) grew() {
+	defer m.lock()()
+	m.ring()
+}
+
+func (m *memory) put(o *order.Order) {
+	defer m.lock()()
+	m.orders[o.No] = o
+	m.ring()
+}
+
+func (m *memory) drop(no string) {
+	defer m.lock()()
+	delete(m.orders, no)
+}
+
+func (m *memory) order(no string) *order.Order {
+	defer m.lock()()
+	return m.orders[no]
+}
+
+func (m *memory) open() []*order.Order {
+	defer m.lock()()
+	list := make([]*order.Order, 0, len(m.orders))
+	for _, o := range m.orders {
+		list = append(list, o)
+	}
+	return list
+}
+
+func (m *memory) show(v counter.View) {
+	defer m.lock()()
+	m.views[v.Till] = v
+	m.ring()
+}
+
+func (m *memory) view(till string) (counter.View, bool) {
+	defer m.lock()()
+	v, ok := m.views[till]
+	return v, ok
+}
+
+// busy tells whether a till is in use: an order is in front of it.
+func (m *memory) busy(order.Now) bool {
+	defer m.lock()()
+	for _, o := range m.orders {
+		if !o.State().Final() {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *memory) setHealth(h counter.Health) {
+	defer m.lock()()
+	m.health = h
+	m.ring()
+}
+
+func (m *memory) getHealth() counter.Health {
+	defer m.lock()()
+	return m.health
+}
+
+func (m *memory) tokenBad(profile string) bool {
+	defer m.lock()()
+	for _, p := range m.health.BadTokens {
+		if p == profile {
+			return true
+		}
+	}
+	return false
+}
+
+// keptAlarms bounds the alarms kept for people to look at.
+const keptAlarms = 100
+
+func (m *memory) alarm(a counter.Alarm) {
+	defer m.lock()()
+	m.alarms = append(m.alarms, a)
+	if len(m.alarms) > keptAlarms {
+		m.alarms = append([]counter.Alarm(nil), m.alarms[len(m.alarms)-keptAlarms:]...)
+	}
+	m.ring()
+}
+
+// expect opens a place for a reply.
+func (m *memory) expect() (uint64, chan counter.Reply) {
+	defer m.lock()()
+	m.next++
+	ch := make(chan counter.Reply, 1)
+	m.replies[m.next] = ch
+	return m.next, ch
+}
+
+func (m *memory) forget(id uint64) {
+	defer m.lock()()
+	delete(m.replies, id)
+}
+
+func (m *memory) answer(r counter.Reply) {
+	defer m.lock()()
+	if ch := m.replies[r.ID]; ch != nil {
+		ch <- r
+		delete(m.replies, r.ID)
+	}
+}

@@ -1,0 +1,76 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"payagent/agent/config"
+	"payagent/agent/counter"
+	"payagent/agent/order"
+	"payagent/devices"
+	"payagent/platforms"
+)
+
+// read takes scans from one scanner of a till. The scanner member supervises
+// its device; an error that ends Scan for good is reported and ends the read.
+func (a *Agent) read(ctx context.Context, till string, s devices.Scanner) {
+	defer s.Close()
+	for {
+		scan, err := s.Scan(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			a.log.Error("scanner stopped", "till", till, "error", err)
+			return
+		}
+		a.stats.scanned(till)
+		if !a.post(ctx, counter.Scan{Till: till, Code: a.code(scan.Text.Reveal(), scan.Symbology)}) {
+			return
+		}
+	}
+}
+
+// displayLimit is how long a display may take before it is left behind; it
+// sees the latest screen when it is back. Nothing waits for a display.
+const displayLimit = 2 * time.Second
+
+func (a *Agent) show(ctx context.Context, till string, d devices.Display) {
+	defer d.Close()
+	for {
+		changed := a.memory.changed()
+		v, _ := a.View(till)
+		call, stop := context.WithTimeout(ctx, displayLimit)
+		if err := d.Show(call, a.screenOf(v)); err != nil && ctx.Err() == nil {
+			a.log.Warn("display failed", "till", till, "error", err)
+		}
+		stop()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		case <-a.dead:
+			return
+		}
+	}
+}
+
+func (a *Agent) screenOf(v counter.View) devices.Screen {
+	s := devices.Screen{State: "idle", Test: a.cfg.Site.Test}
+	if o := v.Order; o != nil {
+		s.State, s.Amount = string(o.State()), o.Amount.Yuan()
+		if o.State() == order.Paying {
+			s.QR = o.QR
+		}
+	}
+	return s
+}
+
+// codeRules puts the configured rules in front of the built-in ones.
+func codeRules(c config.Codes) (platforms.CodeRules, error) {
+	rules := platforms.DefaultRules()
+	if err := extendRules(&rules, c); err != nil {
+		return rules, err
+	}
+	return rules, rules.Validate()
+}

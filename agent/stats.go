@@ -1,0 +1,188 @@
+package agent
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"payagent/agent/order"
+	"payagent/platforms"
+)
+
+// Stats counts what happens, for the Prometheus page. Labels come from closed
+// sets: never an order, a patient or a code (lessons 5.9).
+type Stats struct {
+	mu     sync.Mutex
+	counts map[series]float64
+	states map[string]order.State // of orders in memory, so that a final one counts once
+}
+
+type series struct{ name, labels string }
+
+func newStats() *Stats {
+	return &Stats{counts: map[series]float64{}, states: map[string]order.State{}}
+}
+
+func (s *Stats) add(name, labels string, by float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts[series{name, labels}] += by
+}
+
+func (s *Stats) set(name, labels string, to float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts[series{name, labels}] = to
+}
+
+func (s *Stats) commit(took time.Duration, records int) {
+	s.add("payagent_store_commits_total", "", 1)
+	s.add("payagent_store_records_total", "", float64(records))
+	s.add("payagent_store_fsync_seconds_sum", "", took.Seconds())
+	s.add("payagent_store_fsync_seconds_count", "", 1)
+}
+
+func (s *Stats) called(platform string, v order.Verb, took time.Duration, err error) {
+	outcome := "answered"
+	switch {
+	case errors.Is(err, platforms.ErrToken):
+		outcome = "token_refused"
+	case platforms.NeverLeft(err):
+		outcome = "not_sent"
+	case err != nil:
+		outcome = "unknown"
+	}
+	labels := fmt.Sprintf(`adapter=%q,op=%q,outcome=%q`, platform, v, outcome)
+	s.add("payagent_upstream_requests_total", labels, 1)
+	s.add("payagent_upstream_request_seconds_sum", labels, took.Seconds())
+}
+
+func (s *Stats) probe(platform string, up bool) {
+	v := 0.0
+	if up {
+		v = 1
+	}
+	s.set("payagent_platform_up", fmt.Sprintf(`adapter=%q`, platform), v)
+}
+
+func (s *Stats) alarm(code string) {
+	s.add("payagent_alarms_total", fmt.Sprintf(`code=%q`, code), 1)
+}
+
+func (s *Stats) scanned(till string) {
+	s.add("payagent_scan_events_total", fmt.Sprintf(`till=%q`, till), 1)
+}
+
+func (s *Stats) changed(o *order.Order) {
+	st := o.State()
+	s.mu.Lock()
+	was := s.states[o.No]
+	if st.Final() {
+		delete(s.states, o.No)
+	} else {
+		s.states[o.No] = st
+	}
+	s.mu.Unlock()
+	if st.Final() && was != "" {
+		s.add("payagent_orders_total", fmt.Sprintf(`adapter=%q,channel=%q,outcome=%q`, o.Platform, o.PaidVia(), st), 1)
+	}
+}
+
+// help says what each series is.
+func help() map[string][2]string {
+	return map[string][2]string{
+		"payagent_store_commits_total":          {"counter", "Durable commits."},
+		"payagent_store_records_total":          {"counter", "Facts written."},
+		"payagent_store_fsync_seconds_sum":      {"counter", "Time spent in durable commits."},
+		"payagent_store_fsync_seconds_count":    {"counter", "Durable commits timed."},
+		"payagent_upstream_requests_total":      {"counter", "Calls to payment platforms by outcome."},
+		"payagent_upstream_request_seconds_sum": {"counter", "Time spent in calls to payment platforms."},
+		"payagent_platform_up":                  {"gauge", "1 if the latest probe was answered."},
+		"payagent_alarms_total":                 {"counter", "Alarms raised, by code."},
+		"payagent_scan_events_total":            {"counter", "Codes read, by till."},
+		"payagent_orders_total":                 {"counter", "Orders that reached a final state."},
+		"payagent_orders_open":                  {"gauge", "Orders that are not final, by state."},
+		"payagent_order_unknown_age_seconds":    {"gauge", "Age of the oldest order in doubt."},
+		"payagent_ready":                        {"gauge", "1 if a payment can be taken now."},
+		"payagent_build_info":                   {"gauge", "The program's version."},
+	}
+}
+
+// WriteMetrics writes the Prometheus text format.
+func (a *Agent) WriteMetrics(w io.Writer, version string) error {
+	lines := map[series]float64{{"payagent_build_info", fmt.Sprintf(`version=%q`, version)}: 1}
+	a.stats.mu.Lock()
+	for k, v := range a.stats.counts {
+		lines[k] = v
+	}
+	a.stats.mu.Unlock()
+	now := a.Now()
+	for _, o := range a.memory.open() {
+		s := o.State()
+		if s.Final() {
+			continue
+		}
+		lines[series{"payagent_orders_open", fmt.Sprintf(`state=%q`, s)}]++
+		if age := now.Age(o.CreatedAt).Seconds(); s == order.InDoubt {
+			k := series{"payagent_order_unknown_age_seconds", ""}
+			lines[k] = max(lines[k], age)
+		}
+	}
+	lines[series{"payagent_ready", ""}] = 0
+	if ok, _ := a.Ready(); ok {
+		lines[series{"payagent_ready", ""}] = 1
+	}
+	keys := make([]series, 0, len(lines))
+	for k := range lines {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(x, y series) int {
+		return cmp.Or(cmp.Compare(x.name, y.name), cmp.Compare(x.labels, y.labels))
+	})
+	texts, last := help(), ""
+	for _, k := range keys {
+		if k.name != last {
+			last = k.name
+			if _, err := fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n", k.name, texts[k.name][1], k.name, texts[k.name][0]); err != nil {
+				return err
+			}
+		}
+		labels := k.labels
+		if labels != "" {
+			labels = "{" + labels + "}"
+		}
+		if _, err := fmt.Fprintf(w, "%s%s %g\n", k.name, labels, lines[k]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Ready tells whether a payment can be taken now, and if not, why: stable
+// codes, one per reason.
+func (a *Agent) Ready() (bool, []string) {
+	h := a.Health()
+	var why []string
+	if h.Stopped {
+		why = append(why, "store_stopped")
+	}
+	if h.DiskLow {
+		why = append(why, "disk_low")
+	}
+	for _, p := range h.Down {
+		why = append(why, "platform_unreachable:"+p)
+	}
+	for _, p := range h.BadTokens {
+		why = append(why, "token_refused:"+p)
+	}
+	select {
+	case <-a.dead:
+		why = append(why, "store_stopped")
+	default:
+	}
+	return len(why) == 0, why
+}
