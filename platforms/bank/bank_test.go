@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -321,6 +322,39 @@ func TestSettleTellsEntriesInOrderOfTime(t *testing.T) {
 	}
 }
 
+func TestSettleTakesOlderTradesFirst(t *testing.T) {
+	var paid []string
+	b := bank.New(bank.Options{OnEntry: func(e bank.Entry) {
+		if e.Kind == "paid" {
+			paid = append(paid, e.Trade.OrderNo)
+		}
+	}})
+	for _, no := range []string{"C", "A", "D", "B"} {
+		b.Charge(0, req(no, 1), bank.Payer{PayAfter: s})
+	}
+	b.Settle(s)
+	if !slices.Equal(paid, []string{"C", "A", "D", "B"}) {
+		t.Fatalf("paid in the order %v", paid)
+	}
+}
+
+func TestLoadKeepsPromises(t *testing.T) {
+	var ledger []bank.Entry
+	opts := bank.Options{CancelTombstones: true, OnEntry: func(e bank.Entry) { ledger = append(ledger, e) }}
+	b := bank.New(opts)
+	b.Cancel(0, "dead")
+	b.Charge(0, req("A", 100), bank.Payer{})
+	b.Refund(0, "A", "r1", 30)
+	opts.OnEntry = nil
+	loaded := bank.Load(opts, ledger)
+	if got := loaded.Charge(s, req("dead", 100), bank.Payer{}); got.Refusal != bank.Dead || loaded.Net("dead") != 0 {
+		t.Errorf("a number that was closed for ever is charged: %+v", got)
+	}
+	if got := loaded.Refund(s, "A", "r1", 30); got != (bank.RefundResult{Found: true, Done: true, Total: 30}) {
+		t.Errorf("a refund that was made is made again: %+v", got)
+	}
+}
+
 func TestManyAtOnce(t *testing.T) {
 	b := bank.New(bank.Options{})
 	var wg sync.WaitGroup
@@ -372,6 +406,11 @@ func TestScripts(t *testing.T) {
 
 func TestMagicCodesBelongToTheirWallet(t *testing.T) {
 	for _, c := range []platforms.Channel{platforms.WeChat, platforms.Alipay, platforms.UnionPay, platforms.ECNY} {
+		for n := range 100 {
+			if got := platforms.DefaultRules().Recognise(bank.MagicCode(c, n), ""); !got.Payable || got.Channel != c {
+				t.Errorf("the magic code %d of %s is not taken for a payment code: %+v", n, c, got)
+			}
+		}
 		code := bank.MagicCode(c, 92)
 		if got := bank.ScriptFor(100, code).Payer; got.Channel != c || got.PayAfter != 50*s {
 			t.Errorf("%s %s: %+v", c, code, got)
