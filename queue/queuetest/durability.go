@@ -262,8 +262,12 @@ func readers(e *Env) error {
 		defer cancel()
 		for r := range errs {
 			wg.Go(func() {
-				for seq := queue.Seq(0); seq < n && ctx.Err() == nil; {
+				for seq := queue.Seq(0); seq < n; {
+					ended := ctx.Err() != nil // all has been written
 					got, _, err := l.After(seq, 7)
+					if err == nil && ended && len(got) == 0 {
+						err = wrong("record %d was written and cannot be read", seq+1)
+					}
 					if err != nil {
 						errs[r] = err
 						return
@@ -286,9 +290,7 @@ func readers(e *Env) error {
 		for i := 1; i < n && last == nil; i++ {
 			_, last = put(l, queue.Batch{Records: []queue.Record{rec("s", fmt.Sprint(i))}})
 		}
-		if last != nil {
-			cancel() // what the readers wait for never comes
-		}
+		cancel()
 		wg.Wait()
 		return errors.Join(append(errs, last)...)
 	})
