@@ -346,7 +346,7 @@ func TestEveryByteOfAPaidReply(t *testing.T) {
 	ref := goldenCharge(platforms.ModeCharge).Ref
 	p := 0
 	for i := range good {
-		for _, b := range []byte{'0', '9', '.', 'A', ' ', '<', '>', '&', 0, 0xff, good[i] ^ 1, good[i] ^ 0x20} {
+		for _, b := range []byte{'0', '.', ' ', '<', 0xff, good[i] ^ 1, good[i] ^ 0x20} {
 			if b == good[i] {
 				continue
 			}

@@ -81,8 +81,12 @@ func (p *Platform) before(c call, err error) error {
 
 // refused is IsSuccess 3: the platform looked at the token and at nothing else.
 func (p *Platform) refused(c call, r reply) error {
+	words := r.words()
+	if words == "" {
+		words = r.code("")
+	}
 	return p.before(c, fmt.Errorf("cannot use profile %q: %w (%s): put a new access token in place",
-		c.profile, platforms.ErrToken, r.words()))
+		c.profile, platforms.ErrToken, words))
 }
 
 // request wraps the document for the configured transport.

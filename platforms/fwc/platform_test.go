@@ -3,6 +3,7 @@ package fwc_test
 import (
 	"bytes"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -144,6 +145,13 @@ func variants() map[string]func([]byte) []byte {
 			return append(append([]byte(" \n"), out...), "\n\n"...)
 		},
 	}
+}
+
+// TestPlatformWithoutSockets: the adapter does not notice what carries it.
+func TestPlatformWithoutSockets(t *testing.T) {
+	s := subject(fwc.SOAP11)
+	s.Transport = func(_ testing.TB, srv *httptest.Server) http.RoundTripper { return wire.Direct(srv.Config.Handler) }
+	platformtest.Test(t, s)
 }
 
 func TestPlatform(t *testing.T) {

@@ -46,14 +46,13 @@ type Node struct {
 // encoding is the declared one, or UTF-8 if none is declared.
 func Parse(b []byte) (*Node, error) { return ParseReply(b, "", false) }
 
-// ParseEnvelope is Parse for SOAP envelopes: it reads over attributes, because
-// RPC-style servers put xsi:type and encodingStyle on their elements. An href
-// is still refused: with it the value would stand somewhere else.
-func ParseEnvelope(b []byte) (*Node, error) { return ParseReply(b, "", true) }
-
 // ParseReply is Parse for a body whose charset stood in the Content-Type as
-// well, and ParseEnvelope if envelope is set. An empty charset means that the
-// header said nothing; one that contradicts the declaration is an error.
+// well. An empty charset means that the header said nothing; one that
+// contradicts the declaration is an error.
+//
+// With envelope set it reads over attributes, because RPC-style SOAP servers
+// put xsi:type and encodingStyle on their elements. An href is still refused:
+// with it the value would stand somewhere else.
 func ParseReply(b []byte, charset string, envelope bool) (*Node, error) {
 	if len(b) > MaxBytes {
 		return nil, fail("it is longer than %d bytes", MaxBytes)

@@ -123,15 +123,15 @@ func TestParseTextIgnoresDeclaredEncoding(t *testing.T) {
 	}
 }
 
-func TestParseEnvelopeReadsOverAttributes(t *testing.T) {
-	n, err := strictxml.ParseEnvelope([]byte(`<e:E xmlns:e="u" e:encodingStyle="x"><v e:type="s">1</v></e:E>`))
+func TestEnvelopesReadOverAttributes(t *testing.T) {
+	n, err := strictxml.ParseReply([]byte(`<e:E xmlns:e="u" e:encodingStyle="x"><v e:type="s">1</v></e:E>`), "", true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if v, err := n.Value("v"); v != "1" || err != nil {
 		t.Errorf("read %q, %v", v, err)
 	}
-	if _, err := strictxml.ParseEnvelope([]byte(`<E><v href="#id0"/></E>`)); err == nil {
+	if _, err := strictxml.ParseReply([]byte(`<E><v href="#id0"/></E>`), "", true); err == nil {
 		t.Error("a value that stands elsewhere was accepted")
 	}
 }

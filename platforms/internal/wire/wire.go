@@ -21,6 +21,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"payagent/platforms"
 	"payagent/platforms/internal/strictxml"
@@ -180,8 +181,10 @@ func (r Reply) Text() (string, error) {
 	case "gbk", "gb2312", "gb18030":
 		return strictxml.FromGB(string(r.Body))
 	case "", "utf-8", "utf8":
-		// A JSON wrapper is UTF-8 by definition; invalid bytes are refused there.
-		return strings.ToValidUTF8(string(r.Body), "\ufffd"), nil
+		if !utf8.Valid(r.Body) {
+			return "", errors.New("cannot use the platform's answer: it contains bytes that are not UTF-8")
+		}
+		return string(r.Body), nil
 	}
 	return "", fmt.Errorf("cannot use the platform's answer: its charset %q is neither UTF-8 nor GBK", Clean(r.Charset))
 }

@@ -187,6 +187,10 @@ func TestCharset(t *testing.T) {
 	if s, err := r.Text(); err != nil || s != "支" {
 		t.Errorf("%q, %v", s, err)
 	}
+	r, _ = post("application/json", "\xd6\xa7\xb8\xb6")
+	if s, err := r.Text(); err == nil {
+		t.Errorf("bytes that are not UTF-8 were read as %q", s)
+	}
 	r, _ = post("application/json; charset=utf-16", "x")
 	if _, err := r.Text(); err == nil {
 		t.Error("an unknown charset was read")
