@@ -274,6 +274,8 @@ type Refunded struct {
 
 // ErrNotCharged is wrapped by errors that prove that nothing was charged: the
 // request never left, or was refused before the payment layer.
+// It proves something in errors of Charge and Present only: a query or cancel
+// that never left says nothing about the charge before it.
 var ErrNotCharged = errors.New("nothing was charged")
 
 // ErrToken is wrapped by errors that say the platform refused our credentials.

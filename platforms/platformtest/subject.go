@@ -7,6 +7,11 @@
 // The judge of money is never the adapter and never the simulator but package
 // bank: what the payer is out of pocket.
 //
+// An example is the toy platform in this package's own tests: an adapter, its
+// simulator and its Subject in one file, passed by every case, and some forty
+// broken versions of it that each fail the case meant for them. A member shows
+// the same for its own wire with [Failing].
+//
 // The suite speaks HTTP over a loopback socket. Subject.Transport and
 // Subject.Server put something else between, so that a way out (a proxy, a
 // relay) can be shown to change nothing.
