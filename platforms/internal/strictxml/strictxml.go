@@ -46,6 +46,10 @@ type Node struct {
 // encoding is the declared one, or UTF-8 if none is declared.
 func Parse(b []byte) (*Node, error) { return ParseReply(b, "", false) }
 
+// ParseEnvelope is Parse for SOAP envelopes: it reads over attributes; see
+// ParseReply.
+func ParseEnvelope(b []byte) (*Node, error) { return ParseReply(b, "", true) }
+
 // ParseReply is Parse for a body whose charset stood in the Content-Type as
 // well. An empty charset means that the header said nothing; one that
 // contradicts the declaration is an error.

@@ -131,7 +131,7 @@ func TestEnvelopesReadOverAttributes(t *testing.T) {
 	if v, err := n.Value("v"); v != "1" || err != nil {
 		t.Errorf("read %q, %v", v, err)
 	}
-	if _, err := strictxml.ParseReply([]byte(`<E><v href="#id0"/></E>`), "", true); err == nil {
+	if _, err := strictxml.ParseEnvelope([]byte(`<E><v href="#id0"/></E>`)); err == nil {
 		t.Error("a value that stands elsewhere was accepted")
 	}
 }
