@@ -1,0 +1,153 @@
+package devices
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Presence says that a device came or went.
+type Presence struct {
+	Device  string
+	Present bool
+	Err     error // why it is absent; holds no scanned text
+	At      time.Time
+}
+
+// ReopenConfig says how to keep a scanner open.
+type ReopenConfig struct {
+	Device string // the device's name in the configuration
+	// Open opens the scanner. It is called by one goroutine, never twice at
+	// once, and only after the one before was closed.
+	Open func() (Scanner, error)
+	// First and Most bound the pause between two tries, which doubles. The
+	// defaults, 100 ms and 1 s, make a scanner usable within 2 s of a re-plug.
+	First, Most time.Duration
+	// Notify is told each change, the first state included, by the goroutine
+	// that reads: it must not block. May be nil.
+	Notify func(Presence)
+}
+
+// errReopenClosed is what Scan gives after Close.
+var errReopenClosed = errors.New("cannot scan any more: the scanner was closed; open it again")
+
+// Reopened is a scanner that outlives its device.
+type Reopened struct {
+	cfg  ReopenConfig
+	out  chan Scan
+	ctx  context.Context
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+var _ Scanner = (*Reopened)(nil)
+
+// unread is how many codes wait for a caller; older ones are dropped, since an
+// old code is worth nothing.
+const unread = 8
+
+// Reopen gives a scanner that opens its device again whenever it is gone, for
+// as long as it takes, until Close. Its Scan waits through an absence and
+// fails only with its context or after Close.
+func Reopen(cfg ReopenConfig) *Reopened {
+	if cfg.First <= 0 {
+		cfg.First = 100 * time.Millisecond
+	}
+	if cfg.Most <= 0 {
+		cfg.Most = time.Second
+	}
+	cfg.Most = max(cfg.Most, cfg.First)
+	r := &Reopened{cfg: cfg, out: make(chan Scan, unread), done: make(chan struct{})}
+	r.ctx, r.stop = context.WithCancel(context.Background())
+	go r.loop()
+	return r
+}
+
+func (r *Reopened) loop() {
+	defer close(r.done)
+	pause := r.cfg.First
+	known, present := false, false
+	tell := func(now bool, err error) {
+		if known && present == now {
+			return
+		}
+		known, present = true, now
+		if r.cfg.Notify != nil {
+			r.cfg.Notify(Presence{Device: r.cfg.Device, Present: now, Err: err, At: time.Now()})
+		}
+	}
+	for r.ctx.Err() == nil {
+		s, err := r.cfg.Open()
+		if err == nil {
+			tell(true, nil)
+			since := time.Now()
+			err = r.read(s)
+			// The device closes before it is looked for again: an open handle
+			// would make its next plug another node.
+			_ = s.Close()
+			if r.ctx.Err() != nil {
+				return
+			}
+			// A device that dies as soon as it is opened must not be opened
+			// without pause.
+			if time.Since(since) > r.cfg.Most {
+				pause = r.cfg.First
+			}
+		}
+		tell(false, err)
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-r.ctx.Done():
+			t.Stop()
+		}
+		pause = min(2*pause, r.cfg.Most)
+	}
+}
+
+// read hands out codes until the device is gone or Close is called.
+func (r *Reopened) read(s Scanner) error {
+	for {
+		scan, err := s.Scan(r.ctx)
+		if err != nil {
+			return err
+		}
+		for sent := false; !sent; {
+			select {
+			case r.out <- scan:
+				sent = true
+			default:
+				select {
+				case <-r.out:
+				default:
+				}
+			}
+		}
+	}
+}
+
+// Scan waits for the next code, through any absence of the device.
+func (r *Reopened) Scan(ctx context.Context) (Scan, error) {
+	if err := ctx.Err(); err != nil {
+		return Scan{}, err
+	}
+	if r.ctx.Err() != nil {
+		return Scan{}, errReopenClosed
+	}
+	select {
+	case s := <-r.out:
+		return s, nil
+	case <-ctx.Done():
+		return Scan{}, ctx.Err()
+	case <-r.ctx.Done():
+		return Scan{}, errReopenClosed
+	}
+}
+
+// Close closes the device, ends every Scan and waits for the goroutine. It may
+// be called again.
+func (r *Reopened) Close() error {
+	r.stop()
+	<-r.done
+	return nil
+}
