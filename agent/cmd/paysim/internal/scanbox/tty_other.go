@@ -1,0 +1,15 @@
+//go:build !linux
+
+package scanbox
+
+import (
+	"errors"
+	"os"
+)
+
+// raw refuses: the pretend scan box is made for Linux.
+func raw(*os.File) error {
+	return errors.New("cannot make a pretend scan box on this system; leave -pty out and hand codes over through HIS")
+}
+
+func shared(*os.File) {}
