@@ -69,8 +69,8 @@ type Agent struct {
 
 // New puts an agent together. Nothing runs before Run.
 func New(p Parts) (*Agent, error) {
-	rules, err := codeRules(p.Config.Codes)
-	if err != nil {
+	rules := p.Config.Codes.Table()
+	if err := rules.Validate(); err != nil {
 		return nil, err
 	}
 	a := &Agent{parts: p, cfg: p.Config, log: p.Logger, rules: rules, random: p.Random,

@@ -4,11 +4,9 @@ import (
 	"context"
 	"time"
 
-	"payagent/agent/config"
 	"payagent/agent/counter"
 	"payagent/agent/order"
 	"payagent/devices"
-	"payagent/platforms"
 )
 
 // read takes scans from one scanner of a till. The scanner member supervises
@@ -64,13 +62,4 @@ func (a *Agent) screenOf(v counter.View) devices.Screen {
 		}
 	}
 	return s
-}
-
-// codeRules puts the configured rules in front of the built-in ones.
-func codeRules(c config.Codes) (platforms.CodeRules, error) {
-	rules := platforms.DefaultRules()
-	if err := extendRules(&rules, c); err != nil {
-		return rules, err
-	}
-	return rules, rules.Validate()
 }

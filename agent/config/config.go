@@ -325,12 +325,36 @@ type Codes struct {
 	TwoCodes time.Duration
 }
 
-// CodeRule recognises one more kind of code.
+// CodeRule recognises one more kind of code. A text with the right beginning,
+// length and letters is of that kind.
 type CodeRule struct {
-	// Regular expression (RE2) that must match the whole code, in quotes.
-	Pattern string
 	// What it is: wechat, alipay, alipay_face, unionpay, ecny, insurance, id_card, merchant_qr, emv, product or junk.
 	Kind string
+	// Beginnings, one of which the text has, in quotes: "424", or a range of equally long numbers "10-15".
+	Starts []string
+	// Least length in characters.
+	Min int
+	// Largest length in characters.
+	Max int
+	// What the text is made of: digits (the default), alnum or printable.
+	Letters string
+	// Wallet of a payable code: wechat, alipay, unionpay or ecny.
+	Channel string
+	// true sends such codes to the platform.
+	Payable bool
+}
+
+// Table is the table of codes: the configured rules in front of the built-in ones.
+func (c Codes) Table() platforms.CodeRules {
+	rules := platforms.DefaultRules()
+	var own []platforms.CodeRule
+	for _, r := range c.Rules {
+		own = append(own, platforms.CodeRule{Kind: platforms.CodeKind(r.Kind), Starts: r.Starts, Min: r.Min, Max: r.Max,
+			Letters: platforms.Letters(r.Letters), Channel: platforms.Channel(r.Channel), Payable: r.Payable})
+	}
+	rules.Rules = append(own, rules.Rules...)
+	rules.PayUnknownDigits = c.SendUnknownDigits
+	return rules
 }
 
 // Store says how much disk the orders may take, and when to stop.

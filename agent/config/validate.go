@@ -450,12 +450,11 @@ func (v validator) numbers() {
 		v.add("limits.operator_shift_fen", "write whole fen, or 0 for no bound")
 	}
 	v.between("limits.operator_shift", l.OperatorShift, time.Hour, 48*time.Hour)
-	kinds := []string{"wechat", "alipay", "alipay_face", "unionpay", "ecny", "insurance", "id_card", "merchant_qr", "emv", "product", "junk"}
 	for i, r := range v.Codes.Rules {
-		at := fmt.Sprintf("codes.rules[%d]", i)
-		v.oneOf(at+".kind", r.Kind, kinds...)
-		if _, err := regexp.Compile(r.Pattern); err != nil || r.Pattern == "" || len(r.Pattern) > 200 {
-			v.add(at+".pattern", "this is not a regular expression (RE2, 1-200 characters); write e.g. '99[0-9]{16}'")
+		one := Codes{Rules: []CodeRule{r}}.Table()
+		one.Rules = one.Rules[:1]
+		if err := one.Validate(); err != nil {
+			v.add(fmt.Sprintf("codes.rules[%d]", i), "%s", err)
 		}
 	}
 	v.between("codes.double_read", v.Codes.DoubleRead, 0, time.Minute)
