@@ -103,7 +103,10 @@ func TestWhatIsSent(t *testing.T) {
 			t.Error("Cnt is sent although it is not configured")
 		}
 		got = body(platforms.ModePresent, func(c *fwc.Config) { c.OmitEmpty = omit }, empty)
-		for _, name := range []string{"Descriptive", "TradeDetail", "TimeoutExpress", "PayType", "Tel"} {
+		if strings.Contains(got, "PayType") {
+			t.Errorf("an aggregated QR is sent with PayType: %s", got)
+		}
+		for _, name := range []string{"Descriptive", "TradeDetail", "TimeoutExpress", "Tel"} {
 			if strings.Contains(got, "<"+name+"></"+name+">") == omit {
 				t.Errorf("QR, omit_empty %v, %s: %s", omit, name, got)
 			}
@@ -112,7 +115,7 @@ func TestWhatIsSent(t *testing.T) {
 	for _, c := range []struct{ name, got, want string }{
 		{"barcode words", body(platforms.ModeCharge, plain, nil), "<PayType>weixin</PayType>"},
 		{"QR words", body(platforms.ModePresent, plain, nil), "<PayType>WeiXin</PayType>"},
-		{"aggregated", body(platforms.ModePresent, plain, func(c *platforms.Charge) { c.Aggregated = true }), "<PayType></PayType>"},
+		{"aggregated", body(platforms.ModePresent, plain, func(c *platforms.Charge) { c.Aggregated = true }), "<TimeoutExpress>20m</TimeoutExpress><PatientName>"},
 		{"own words", body(platforms.ModeCharge, func(c *fwc.Config) { c.BarcodePayTypes = map[platforms.Channel]string{platforms.WeChat: "WX"} }, nil), "<PayType>WX</PayType>"},
 		{"fen", body(platforms.ModeCharge, func(c *fwc.Config) { c.AmountUnit = fwc.UnitFen }, nil), "<TotalAmount>8890</TotalAmount>"},
 		{"yuan", body(platforms.ModeCharge, plain, func(c *platforms.Charge) { c.Amount = 1 }), "<TotalAmount>0.01</TotalAmount>"},

@@ -158,7 +158,7 @@ func presentFields() []platforms.FieldRow {
 		row{"head/TradeDetail", "api details", "JSON text: goods_id, goods_name, goods_category, price in yuan, quantity, body"},
 		row{"head/OrderType", "api order_type", "mapped by config order_types"},
 		row{"head/TimeoutExpress", "api expires", "1m to 15d in whole m, h or d, or 1c; empty leaves the platform's 20m"},
-		row{"head/PayType", "api channel", "mapped by config qr_pay_types; empty for an aggregated QR"},
+		row{"head/PayType", "api channel", "mapped by config qr_pay_types; left out for an aggregated QR"},
 		row{"head/PatientName", "api patient.name", ""},
 		row{"head/Tel", "api patient.phone", ""},
 		row{"head/InhospitalNo", "api patient.admission_no", admissionNote},

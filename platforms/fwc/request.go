@@ -40,11 +40,7 @@ func (p *Platform) payHead(c platforms.Charge) []element {
 }
 
 func (p *Platform) presentHead(c platforms.Charge) []element {
-	payType := p.cfg.QRPayTypes[c.Channel]
-	if c.Aggregated {
-		payType = "" // §5.5: 聚合支付, the wallet is learned by the query
-	}
-	return []element{
+	head := []element{
 		{name: "OutTradeNo", value: c.OrderNo},
 		{name: "TotalAmount", value: p.money(c.Amount)},
 		{name: "Caption", value: c.Subject},
@@ -52,11 +48,15 @@ func (p *Platform) presentHead(c platforms.Charge) []element {
 		{name: "TradeDetail", value: tradeDetail(c.Details), optional: true},
 		{name: "OrderType", value: p.cfg.OrderTypes[c.OrderType]},
 		{name: "TimeoutExpress", value: c.Expires, optional: true},
-		{name: "PayType", value: payType, optional: true},
-		{name: "PatientName", value: c.Patient.Name.Reveal()},
-		{name: "Tel", value: c.Patient.Phone.Reveal(), optional: true},
-		{name: "InhospitalNo", value: p.admissionNo(c.Patient).Reveal()},
 	}
+	// §5.5: 聚合支付 leaves PayType out, the wallet is learned by the query.
+	if !c.Aggregated {
+		head = append(head, element{name: "PayType", value: p.cfg.QRPayTypes[c.Channel], optional: true})
+	}
+	return append(head,
+		element{name: "PatientName", value: c.Patient.Name.Reveal()},
+		element{name: "Tel", value: c.Patient.Phone.Reveal(), optional: true},
+		element{name: "InhospitalNo", value: p.admissionNo(c.Patient).Reveal()})
 }
 
 func (p *Platform) refundHead(r platforms.Refund) []element {

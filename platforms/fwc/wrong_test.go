@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,6 +100,25 @@ func (f follows) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	return (&http.Client{Transport: f.RoundTripper}).Do(again())
+}
+
+// whole finds the first case that ends in each name: the suite numbers its
+// field rules, and the numbers may change.
+func whole(t *testing.T, s platformtest.Subject, ends []string) []string {
+	t.Helper()
+	cases, err := platformtest.Cases(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, end := range ends {
+		i := slices.IndexFunc(cases, func(c platformtest.Case) bool { return strings.HasSuffix(c.Name, end) })
+		if i < 0 {
+			t.Fatalf("the suite has no case %q", end)
+		}
+		names = append(names, cases[i].Name)
+	}
+	return names
 }
 
 // TestWrongAdapters shows that the suite sees each broken rule, by the case
@@ -217,7 +237,7 @@ func TestWrongAdapters(t *testing.T) {
 				out.Status, out.Total, out.HasTotal, *err = platforms.RefundDone, r.Sum, true, nil
 			}
 		}},
-		{name: "mandatory fields are made up", caught: []string{"fields/14 patient.name"}, change: func(w *wrong) {
+		{name: "mandatory fields are made up", caught: []string{" patient.name"}, change: func(w *wrong) {
 			w.charge = func(c *platforms.Charge) {
 				if c.Patient.Name.Empty() {
 					c.Patient.Name = platforms.Hide("未知")
@@ -245,8 +265,9 @@ func TestWrongAdapters(t *testing.T) {
 				}
 				return w, err
 			}
-			failed := platformtest.Failing(t, s, c.caught...)
-			for _, name := range c.caught {
+			caught := whole(t, s, c.caught)
+			failed := platformtest.Failing(t, s, caught...)
+			for _, name := range caught {
 				if failed[name] == nil {
 					t.Errorf("the suite's case %q does not see it", name)
 				}
