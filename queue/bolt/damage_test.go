@@ -101,7 +101,7 @@ func dump(t testing.TB, path string) string {
 }
 
 // flips is for long runs: -args -flips 10000.
-var flips = flag.Int("flips", 2000, "bits to flip in the log file")
+var flips = flag.Int("flips", 1000, "bits to flip in the log file")
 
 // TestFlipAnyBit flips single bits all over the log file: each is detected, or
 // everything reads as before.
@@ -133,7 +133,11 @@ func TestFlipAnyBit(t *testing.T) {
 	rng := rand.New(rand.NewPCG(20261122, 1))
 	classes := map[string][2]int{} // detected, harmless
 	path := filepath.Join(t.TempDir(), "flipped.db")
-	for i := range *flips {
+	n := *flips
+	if testing.Short() {
+		n /= 2
+	}
+	for i := range n {
 		at := rng.IntN(len(good))
 		switch {
 		case i < 160:

@@ -23,6 +23,7 @@ type Log struct {
 	dir        string
 	fs         FS
 	budget     int64
+	pageSize   uint64
 	generation [16]byte
 	lock       *os.File
 	db         *bbolt.DB
@@ -65,7 +66,7 @@ const (
 
 func newLog(o *opener, db *bbolt.DB) *Log {
 	return &Log{
-		dir: o.dir, fs: o.fs, budget: o.opts.Budget, db: db,
+		dir: o.dir, fs: o.fs, budget: o.opts.Budget, db: db, pageSize: uint64(db.Info().PageSize),
 		reqs: make(chan *request, groupRequests),
 		quit: make(chan struct{}), dead: make(chan struct{}),
 	}
@@ -278,9 +279,9 @@ func (l *Log) commitTx(group []*request) (state, error) {
 			return errors.Join(err, tx.Rollback())
 		}
 		st = t.state
-		stats := tx.Stats()
 		err = tx.Commit()
-		l.stats.pages.Add(uint64(stats.GetPageAlloc()) + uint64(l.db.Info().PageSize))
+		stats := tx.Stats() // the pages are counted by Commit; the meta page is not
+		l.stats.pages.Add(uint64(stats.GetPageAlloc()) + l.pageSize)
 		return err
 	})
 	var p panicked
