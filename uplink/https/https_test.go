@@ -1,6 +1,8 @@
 package https_test
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -291,29 +293,55 @@ func TestResponseTimeout(t *testing.T) {
 	}
 }
 
-// TestEarlyTalker: a server that speaks before it was asked.
-func TestEarlyTalker(t *testing.T) {
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// TestTalkers: a server that speaks before it was asked, or twice. Nothing of
+// it may reach the process's log, which net/http would write to for a
+// connection that idles.
+func TestTalkers(t *testing.T) {
+	var logged bytes.Buffer
+	old := log.Writer()
+	log.SetOutput(&logged)
+	defer log.SetOutput(old)
+	const good = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nanswer"
+	for name, c := range map[string]struct {
+		first, then string
+		ok          bool
+	}{
+		"greeting":     {"220 mail.invalid at your service\r\n", "", false},
+		"twice":        {"", good + good, true},
+		"with a tail":  {"", good + "OPENID-o1234", true},
+		"without body": {"", "HTTP/1.1 204 None\r\n\r\n" + good, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ln, err := net.Listen("tcp4", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = ln.Close() }()
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				c2, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				defer func() { _ = c2.Close() }()
+				_, _ = io.WriteString(c2, c.first)
+				if _, err := http.ReadRequest(bufio.NewReader(c2)); err == nil {
+					_, _ = io.WriteString(c2, c.then)
+				}
+				_, _ = io.Copy(io.Discard, c2)
+			}()
+			base := "http://" + ln.Addr().String()
+			r := open(t, https.Config{BaseURL: base, AllowPlainHTTP: true})
+			if _, err := ask(t, r, base); c.ok != (err == nil) {
+				t.Fatal(err)
+			}
+			<-ended // the connection is over, so nobody can log any more
+		})
 	}
-	defer func() { _ = ln.Close() }()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		c, err := ln.Accept()
-		if err != nil {
-			return
-		}
-		_, _ = io.WriteString(c, "220 mail.invalid at your service\r\n")
-		_, _ = io.Copy(io.Discard, c)
-		_ = c.Close()
-	}()
-	r := open(t, https.Config{BaseURL: "http://" + ln.Addr().String(), AllowPlainHTTP: true})
-	if _, err := ask(t, r, "http://"+ln.Addr().String()); err == nil {
-		t.Fatal("a greeting was taken for an answer")
+	if logged.Len() != 0 {
+		t.Fatalf("logged: %s", logged.String())
 	}
-	<-ended
 }
 
 func TestSettingsThatCannotBe(t *testing.T) {

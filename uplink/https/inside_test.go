@@ -1,6 +1,7 @@
 package https
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -132,4 +133,48 @@ func TestReadsWait(t *testing.T) {
 	if err := <-got; !errors.Is(err, io.ErrClosedPipe) {
 		t.Error(err)
 	}
+}
+
+// paper is a connection that was written down: reads come from it, writes go
+// nowhere.
+type paper struct {
+	net.Conn
+	rd *bytes.Reader
+}
+
+func (p *paper) Read(b []byte) (int, error)  { return p.rd.Read(b) }
+func (p *paper) Write(b []byte) (int, error) { return len(b), nil }
+func (p *paper) SetDeadline(time.Time) error { return nil }
+
+// FuzzProxyAnswer: whatever a proxy answers, only a whole 2xx head opens the
+// tunnel, and no byte behind it is eaten.
+func FuzzProxyAnswer(f *testing.F) {
+	for _, s := range []string{
+		"HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n\x16\x03\x01",
+		"HTTP/1.0 200 OK\r\n\r\n", "HTTP/1.1 407 No\r\nContent-Length: 3\r\n\r\nabc",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n", "SSH-2.0\r\n\r\n", "\x05\x00", "",
+	} {
+		f.Add([]byte(s))
+	}
+	r, err := New(Config{BaseURL: "https://192.0.2.1", Proxy: Proxy{Kind: ProxyConnect, Address: "192.0.2.2:8080", User: "box", Password: NewPassword("s3cret")}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		conn := &paper{rd: bytes.NewReader(answer)}
+		err := r.connect(context.Background(), conn)
+		if err != nil {
+			if strings.Contains(err.Error(), "s3cret") {
+				t.Fatal("the password shows")
+			}
+			return
+		}
+		head, rest, found := bytes.Cut(answer, []byte("\r\n\r\n"))
+		if !found || conn.rd.Len() != len(rest) || len(head) > maxProxyHead {
+			t.Fatalf("%q opened a tunnel with %d bytes left", answer, conn.rd.Len())
+		}
+		if !bytes.Contains(head, []byte(" 2")) {
+			t.Fatalf("%q opened a tunnel", answer)
+		}
+	})
 }
