@@ -74,7 +74,8 @@ func (c *Counter) take(x *entry, p Platform, s order.Step) (gone bool) {
 }
 
 // close lets an order go that owes nothing any more. A lookup that is under
-// way may have read the log before the order ended, so it stays until then.
+// way may have read the log before the order's last fact, a refund too, and
+// would decide on old sums, so the order stays until that lookup is answered.
 func (c *Counter) close(x *entry) bool {
 	for tok := range maps.Keys(c.pending) {
 		if tok <= x.endTok {

@@ -75,7 +75,7 @@ type entry struct {
 	o       *order.Order
 	seq     int // order of arrival
 	wake    time.Duration
-	endTok  uint64 // lookups up to this one may not know how it ended
+	endTok  uint64 // lookups up to this one may not know its last fact
 	changed bool
 	restore []order.Refund // refunds known from the slots only
 }
@@ -146,7 +146,7 @@ func (c *Counter) Deadline() time.Duration {
 		at = c.wakes[0].at
 	}
 	for _, name := range c.names {
-		if t := c.tills[name]; t.held != nil {
+		if t := c.tills[name]; t.held != nil && t.held.order != "" {
 			at = min(at, t.held.at+t.cfg.TwoCodes)
 		}
 	}
@@ -231,7 +231,6 @@ func (c *Counter) remove(x *entry) {
 // would be a fault of this package; it is dropped and an alarm raised, because
 // a wrong fact on disk is worse than a missing one.
 func (c *Counter) write(x *entry, f order.Fact, w Write) bool {
-	was := x.o.State()
 	if err := x.o.Apply(f); err != nil {
 		c.emit(Alarm{Code: "fact_refused", Order: x.o.No})
 		return false
@@ -240,9 +239,7 @@ func (c *Counter) write(x *entry, f order.Fact, w Write) bool {
 	c.emit(w)
 	c.touch(x)
 	c.index(x)
-	if !was.Final() && x.o.State().Final() {
-		x.endTok = c.token
-	}
+	x.endTok = c.token // a lookup under way may have missed this fact
 	return true
 }
 
