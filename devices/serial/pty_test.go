@@ -49,7 +49,7 @@ func openPTY(dir string, cfg serial.Config) (serial.Scanner, *master, error) {
 func TestSuiteOnPTY(t *testing.T) {
 	dir := t.TempDir()
 	devicetest.TestScanner(t, devicetest.ScannerMember{
-		Cycles: 500,
+		Cycles: 10_000,
 		Open: func() (devices.Scanner, devicetest.Wire, error) {
 			s, m, err := openPTY(dir, serial.Config{Name: devicetest.Name, Settle: -1})
 			return s, m, err
