@@ -48,3 +48,44 @@ func BenchmarkAppend(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkOpen opens a store of 20,000 closed and 20 open orders with four
+// records of 300 bytes each, checks included.
+func BenchmarkOpen(b *testing.B) {
+	dir := b.TempDir()
+	l, _ := open(b, dir, Options{})
+	data := make([]byte, 300)
+	for i := 0; i < 20020; i += 20 {
+		var batch queue.Batch
+		for j := range 20 {
+			s := fmt.Sprintf("MZ261122%016d", i+j)
+			for k := range 4 {
+				r := queue.Record{Stream: s, Data: data}
+				if k == 0 {
+					r.Keys = []string{"bill-" + s, "till-1"}
+				}
+				batch.Records = append(batch.Records, r)
+			}
+			if i < 20000 {
+				batch.Close = append(batch.Close, s)
+			}
+		}
+		if _, err := l.Append(context.Background(), batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	size := l.Stats().FileBytes
+	if err := l.Close(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		l, r, err := Open(dir, Options{Writer: 1})
+		if err != nil || r.Damaged {
+			b.Fatal(err, r)
+		}
+		if err := l.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(size)/(1<<20), "MiB")
+}
