@@ -189,3 +189,9 @@ func (a *Agent) ResolveAll(ctx context.Context) error {
 	_, err := a.ask(ctx, func(id uint64) counter.Event { return counter.ResolveAll{Reply: id} })
 	return err
 }
+
+// Preload fills the view of open orders from the log, for reading without Run.
+func (a *Agent) Preload() error {
+	_, err := a.load()
+	return err
+}

@@ -1,0 +1,58 @@
+# payagent: `make` prints what there is to do.
+SHELL := /bin/bash
+GO ?= go
+BIN := build
+PKGS := ./...
+export CGO_ENABLED ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test setup build vet lint race sim bench compare fuzz docs kill soak clean cross
+
+help: ## 显示帮助 print this help
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+
+demo: ## 演示：模拟平台、收费窗口、自助机 run the pretend world and the agent on loopback
+	@$(GO) run ./agent/cmd/paysim demo
+
+setup: ## 安装测试所需的系统软件包 install what the tests need (Debian packages)
+	@./.ci/setup
+
+build: ## 编译 build the programs into build/
+	@mkdir -p $(BIN)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o $(BIN)/ ./agent/cmd/payagent
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o $(BIN)/ ./agent/cmd/paysim
+
+vet: ## 静态检查 gofmt and go vet
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet $(PKGS)
+
+lint: vet ## 同 vet，另查其他系统能否编译 vet, and that it builds for the other systems
+	GOOS=windows CGO_ENABLED=0 $(GO) vet ./agent/cmd/payagent ./devices/... ./queue/... ./uplink/... ./platforms/...
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) build -o /dev/null ./agent/cmd/payagent
+	GOARCH=arm GOARM=7 CGO_ENABLED=0 $(GO) build -o /dev/null ./agent/cmd/payagent
+
+race:
+	$(GO) test -race -timeout 20m $(PKGS)
+
+test: setup lint race ## 全部测试（含安装所需软件包） everything that must pass, with the set-up it needs
+
+sim: ## 确定性模拟：SEED=n 重放一个 the simulation alone; SEED=n replays one, SCHEDULES=n runs more
+	$(GO) test ./agent/sim -count=1 -v -timeout 60m $(if $(SEED),-run TestReplay -seed=$(SEED)) $(if $(SCHEDULES),-run TestSchedules -schedules=$(SCHEDULES))
+
+kill: ## kill -9 测试：ROUNDS=n kill the real program ROUNDS times under load
+	$(GO) test ./agent/cmd/payagent -run TestKill -count=1 -v -timeout 60m $(if $(ROUNDS),-rounds=$(ROUNDS))
+
+bench: ## 性能 figures as ratios, see docs/benchmarks.md
+	@./docs/bench.sh
+
+compare: ## 与其他存储比较 durable append against other stores (a module of its own)
+	cd queue/compare && $(GO) run .
+
+fuzz: ## 模糊测试：TIME=60s fuzz whatever parses bytes
+	@./.ci/fuzz $(or $(TIME),60s)
+
+docs: ## 重新生成文档 generate the generated documents anew
+	$(GO) generate ./...
+
+clean: ## 删除编译结果 remove build/
+	rm -rf $(BIN)
