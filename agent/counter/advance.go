@@ -3,6 +3,7 @@ package counter
 import (
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	"payagent/agent/order"
@@ -232,6 +233,7 @@ func (c *Counter) recover(e Recover) {
 		case !s.Final() && s != order.Queued && !o.Detached:
 			c.takeFront(x)
 		}
+		c.alarmAgain(x)
 		c.touch(x)
 	}
 	for _, s := range e.Lost {
@@ -239,6 +241,24 @@ func (c *Counter) recover(e Recover) {
 	}
 	for _, x := range c.sorted() {
 		c.advance(x)
+	}
+}
+
+// alarmAgain repeats the alarms that an order stands under: the process may
+// have died after the fact was durable and before a person was told.
+func (c *Counter) alarmAgain(x *entry) {
+	a := Alarm{Order: x.o.No, Platform: x.o.Platform}
+	if x.o.State() == order.InDoubt {
+		a.Code = AlarmDoubt
+		c.emit(a)
+	}
+	if x.o.LateFound && !x.o.LateDone {
+		a.Code = AlarmLateMoney
+		c.emit(a)
+	}
+	if slices.ContainsFunc(x.o.Refunds, func(r order.RefundLine) bool { return r.State == order.RefundInDoubt }) {
+		a.Code = AlarmRefundDoubt
+		c.emit(a)
 	}
 }
 

@@ -30,11 +30,13 @@ func codeKey(hash string) string      { return "code:" + hash }
 func refundKey(request string) string { return "refund:" + request }
 func tradeKey(trade string) string    { return "trade:" + trade }
 
-// create begins a request to be paid: what can be refused at once is refused,
-// then the log is asked about the bill, the key and the number.
+// create begins a request to be paid: the log is asked about the bill, the key
+// and the number first, whatever speaks against a new order. A refusal lets the
+// cashier take cash, which must not happen while an order of this very request
+// or bill is open or paid.
 func (c *Counter) create(e Create) {
-	if code := c.closedFor(e.Spec); code != "" && !c.mayQueue(e, code) {
-		c.refuse(e, code, nil)
+	if c.stopped || !c.ready {
+		c.refuse(e, CodeStopped, nil)
 		return
 	}
 	keys := []string{billKey(e.Spec.Bill)}

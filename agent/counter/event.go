@@ -278,4 +278,5 @@ const (
 	AlarmStoreLost    = "store_lost"
 	AlarmRefundDoubt  = "refund_in_doubt"
 	AlarmTokenRefused = "token_refused"
+	AlarmLateMoney    = "late_money"
 )

@@ -125,6 +125,9 @@ func (o *Order) applyAnswer(f Fact) error {
 		}
 		return nil
 	}
+	if a.Verb != VerbCancel && a.Status == platforms.Paid.String() && (o.Outcome == Failed || o.Outcome == Canceled) {
+		return forbid(o, f) // late money is a fact of its own
+	}
 	if o.Outcome == "" {
 		o.Code, o.Message = a.Code, a.Message
 	}
@@ -148,9 +151,6 @@ func (o *Order) applyAnswer(f Fact) error {
 	}
 	switch a.Status {
 	case platforms.Paid.String():
-		if o.Outcome == Failed || o.Outcome == Canceled {
-			return forbid(o, f) // late money is a fact of its own
-		}
 		o.PaidChannel, o.PaidAt, o.Buyer = a.Channel, a.PaidAt, a.Buyer
 		o.AmountSeen = a.Amount != nil
 		if o.PaidAt == 0 {

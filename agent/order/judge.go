@@ -178,6 +178,7 @@ func (o *Order) HearQuery(p Policy, t platforms.Traits, now Now, a platforms.Ans
 	case platforms.Failed:
 		return Verdict{Facts: []Fact{f, o.ended(now, Failed, "refused", platforms.ActionNone, false)}}
 	case platforms.NotFound:
+		l.NoMoreCancel = false // that was said of a number it does not know
 		if o.FailedSaid {
 			return Verdict{Facts: []Fact{f, o.ended(now, Failed, "refused", platforms.ActionNone, false)}}
 		}

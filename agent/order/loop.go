@@ -303,16 +303,18 @@ func (o *Order) nextReversal(p Policy, now Now) Step {
 	if l.LateTries > 0 {
 		at = now.due(l.LastTry, p.wait(l.LateTries-1))
 	}
-	if now.Mono < at {
-		return later(at)
+	if o.Mode != platforms.ModePresent && o.SentAt != nil {
+		at = max(at, now.due(*o.SentAt, p.CancelNotBefore))
 	}
-	if now.Age(o.EndedAt) >= p.CancelWindow || l.NoMoreCancel {
+	switch {
+	case now.Mono < at:
+		return later(at)
+	case !l.Heard || now.Age(l.LastHeard) > freshFor: // also before a refund: it may be a cancel where there are none
+		return do(DoQuery, at)
+	case now.Age(o.EndedAt) >= p.CancelWindow || l.NoMoreCancel:
 		return Step{Do: DoReverse, At: at, Request: ReversalRequest(o.No)}
 	}
-	if l.Heard && now.Age(l.LastHeard) <= freshFor {
-		return do(DoCancel, at)
-	}
-	return do(DoQuery, at)
+	return do(DoCancel, at)
 }
 
 // nextRefund takes the refunds of a paid order one by one.
