@@ -62,7 +62,7 @@ type Order struct {
 type Act struct {
 	Operator  *Person       `json:"operator,omitempty"`
 	Reason    string        `json:"reason,omitempty"`
-	RequestNo string        `json:"request_no,omitempty"` // refunds
+	RefundNo  string        `json:"refund_no,omitempty"`  // refunds: HIS's own number; the agent makes one where it is missing
 	AmountFen platforms.Fen `json:"amount_fen,omitempty"` // refunds
 }
 
@@ -243,7 +243,10 @@ func (c *Client) Do(ctx context.Context, no, verb string, a Act) (Answer, error)
 	return c.do(ctx, http.MethodPost, "/v1/orders/"+url.PathEscape(no)+"/"+url.PathEscape(verb), nil, NewKey(), a)
 }
 
-// Refund asks for money back; the request number in a makes it repeatable.
+// Refund asks for money back; the key makes it repeatable.
 func (c *Client) Refund(ctx context.Context, key, no string, a Act) (Answer, error) {
 	return c.do(ctx, http.MethodPost, "/v1/orders/"+url.PathEscape(no)+"/refunds", nil, key, a)
 }
+
+// RetryAfter tells whether the agent asked to come again later.
+func (a Answer) RetryAfter() bool { return a.retry != "" }

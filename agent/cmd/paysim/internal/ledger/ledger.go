@@ -177,8 +177,7 @@ func Open(path string) (*File, Content, error) {
 		unlock()
 		return nil, c, err
 	}
-	file := make(chan struct{})
-	return &File{out: f, unlock: unlock, failed: file}, c, nil
+	return &File{out: f, unlock: unlock, failed: make(chan struct{})}, c, nil
 }
 
 func open(path string) (*os.File, Content, error) {
@@ -311,6 +310,8 @@ func (f *File) Failed() <-chan struct{} { return f.failed }
 // Close syncs and closes. Calls after it fail.
 func (f *File) Close() error {
 	err := f.Sync()
+	f.syncing.Lock()
+	defer f.syncing.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.out == nil {
