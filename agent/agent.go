@@ -62,7 +62,8 @@ type Agent struct {
 	gates  map[string]chan struct{}
 	probes map[string]chan struct{}
 	stats  *Stats
-	dead   chan struct{}
+	dead   chan struct{} // closed by the first storage error
+	over   chan struct{} // closed when nothing reads events any more
 	once   sync.Once
 	cause  error
 }
@@ -75,7 +76,7 @@ func New(p Parts) (*Agent, error) {
 	}
 	a := &Agent{parts: p, cfg: p.Config, log: p.Logger, rules: rules, random: p.Random,
 		events: make(chan counter.Event, 256), jobs: newMailbox(), memory: newMemory(),
-		gates: map[string]chan struct{}{}, probes: map[string]chan struct{}{}, stats: newStats(), dead: make(chan struct{})}
+		gates: map[string]chan struct{}{}, probes: map[string]chan struct{}{}, stats: newStats(), dead: make(chan struct{}), over: make(chan struct{})}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
@@ -157,6 +158,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	stop()
 	a.jobs.close()
 	group.Wait()
+	close(a.over) // what returns from now on has nobody to tell
 	a.calls.Wait()
 	a.memory.close()
 	return a.cause
@@ -169,6 +171,16 @@ func (a *Agent) fail(err error) {
 		a.log.Error("store failed", "error", err)
 		close(a.dead)
 	})
+}
+
+// failed tells whether the store failed: then nothing more is done outside.
+func (a *Agent) failed() bool {
+	select {
+	case <-a.dead:
+		return true
+	default:
+		return false
+	}
 }
 
 // step is the one goroutine that owns the counter.
@@ -200,6 +212,7 @@ func (a *Agent) post(ctx context.Context, ev counter.Event) bool {
 	case a.events <- ev:
 		return true
 	case <-a.dead:
+	case <-a.over:
 	case <-ctx.Done():
 	}
 	return false
@@ -219,6 +232,8 @@ func (a *Agent) ask(ctx context.Context, make func(id uint64) counter.Event) (co
 	case r := <-ch:
 		return r, nil
 	case <-a.dead:
+		return counter.Reply{}, ErrStopped
+	case <-a.over:
 		return counter.Reply{}, ErrStopped
 	case <-ctx.Done():
 		return counter.Reply{}, a.whyNot(ctx)

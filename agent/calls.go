@@ -30,8 +30,12 @@ func (a *Agent) call(ctx context.Context, c counter.Call) {
 			case <-ctx.Done():
 			}
 		}
-		start := time.Now()
+		start, profile := time.Now(), profileOf(c)
+		mark := a.tokenMark(profile)
 		ev, err := a.dial(ctx, c)
+		if errors.Is(err, platforms.ErrToken) {
+			a.memory.refuse(profile, mark)
+		}
 		a.stats.called(c.Platform, c.Verb, time.Since(start), err)
 		a.log.Debug("call", "order", c.Order, "verb", c.Verb, "took", time.Since(start), "error", err)
 		if err != nil && c.Verb != order.VerbRefund && !errors.Is(err, platforms.ErrNotCharged) {
@@ -39,6 +43,25 @@ func (a *Agent) call(ctx context.Context, c counter.Call) {
 		}
 		a.post(context.WithoutCancel(ctx), ev)
 	}()
+}
+
+// profileOf is the merchant profile that a call runs under.
+func profileOf(c counter.Call) string {
+	switch c.Verb {
+	case order.VerbCharge, order.VerbPresent:
+		return c.Charge.Merchant.Profile
+	case order.VerbRefund:
+		return c.Refund.Merchant.Profile
+	}
+	return c.Ref.Merchant.Profile
+}
+
+// tokenMark is the fingerprint of the token that a profile would use now.
+func (a *Agent) tokenMark(profile string) string {
+	if a.parts.TokenMark == nil {
+		return ""
+	}
+	return a.parts.TokenMark(profile)
 }
 
 func (a *Agent) dial(ctx context.Context, c counter.Call) (counter.Event, error) {
@@ -123,6 +146,8 @@ func (a *Agent) probe(ctx context.Context, name string) {
 		case <-timer.C:
 		case <-a.probes[name]:
 		}
+		only := a.onlyProfile(name)
+		mark := a.tokenMark(only)
 		call, stop := context.WithTimeout(ctx, min(every, 5*time.Second))
 		err := p.Probe(call)
 		stop()
@@ -134,10 +159,14 @@ func (a *Agent) probe(ctx context.Context, name string) {
 		case err == nil:
 			bad = 0
 			a.post(ctx, counter.Reach{Platform: name, Up: true})
+			if only != "" {
+				a.post(ctx, counter.Token{Profile: only, OK: true})
+			}
 		case errors.Is(err, platforms.ErrToken):
 			bad = 0
 			a.post(ctx, counter.Reach{Platform: name, Up: true})
-			if only := a.onlyProfile(name); only != "" {
+			if only != "" {
+				a.memory.refuse(only, mark)
 				a.post(ctx, counter.Token{Profile: only, OK: false})
 			}
 		case platforms.NeverLeft(err) || bad >= 2:

@@ -14,7 +14,6 @@ import (
 // renewed after the platform refused them.
 func (a *Agent) housekeep(ctx context.Context) {
 	low := false
-	refused := map[string]string{} // profile → token fingerprint when it was refused
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for n := 0; ; n++ {
@@ -28,16 +27,8 @@ func (a *Agent) housekeep(ctx context.Context) {
 			}
 		}
 		for _, m := range a.cfg.Merchants {
-			if !a.memory.tokenBad(m.Profile) || a.parts.TokenMark == nil {
-				delete(refused, m.Profile)
-				continue
-			}
-			mark := a.parts.TokenMark(m.Profile)
-			if was, ok := refused[m.Profile]; ok && was != mark {
-				delete(refused, m.Profile)
+			if a.memory.tokenBad(m.Profile) && a.tokenMark(m.Profile) != a.memory.refusedMark(m.Profile) {
 				a.post(ctx, counter.Token{Profile: m.Profile, OK: true})
-			} else if !ok {
-				refused[m.Profile] = mark
 			}
 		}
 		select {

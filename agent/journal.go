@@ -28,8 +28,22 @@ func (a *Agent) carryOut(ctx context.Context) {
 		}
 		for _, step := range steps {
 			for _, e := range step {
+				if a.failed() {
+					return
+				}
 				a.do(ctx, e)
 			}
+			a.letGo(step)
+		}
+	}
+}
+
+// letGo forgets the orders that a step finished. It comes last, because the
+// step that closes an order may also be the one that shows its end.
+func (a *Agent) letGo(step []counter.Effect) {
+	for _, e := range step {
+		if w, ok := e.(counter.Write); ok && w.Close {
+			a.memory.drop(w.Order)
 		}
 	}
 }
@@ -87,10 +101,6 @@ func addWrite(b *queue.Batch, w counter.Write) error {
 
 func (a *Agent) do(ctx context.Context, e counter.Effect) {
 	switch e := e.(type) {
-	case counter.Write:
-		if e.Close {
-			a.memory.drop(e.Order)
-		}
 	case counter.Call:
 		a.call(ctx, e)
 	case counter.Lookup:

@@ -17,14 +17,15 @@ type memory struct {
 	alarms  []counter.Alarm
 	replies map[uint64]chan counter.Reply
 	next    uint64
-	last    order.Instant // of the latest view change
-	change  chan struct{} // closed and replaced whenever something changed
+	last    order.Instant     // of the latest view change
+	refused map[string]string // profile → fingerprint of the token that was refused
+	change  chan struct{}     // closed and replaced whenever something changed
 	closed  bool
 }
 
 func newMemory() *memory {
 	return &memory{orders: map[string]*order.Order{}, views: map[string]counter.View{},
-		replies: map[uint64]chan counter.Reply{}, change: make(chan struct{})}
+		replies: map[uint64]chan counter.Reply{}, refused: map[string]string{}, change: make(chan struct{})}
 }
 
 func (m *memory) lock() func() {
@@ -46,6 +47,17 @@ func (m *memory) close() {
 		m.closed = true
 		close(m.change)
 	}
+}
+
+// refuse notes which token a platform refused, by its fingerprint.
+func (m *memory) refuse(profile, mark string) {
+	defer m.lock()()
+	m.refused[profile] = mark
+}
+
+func (m *memory) refusedMark(profile string) string {
+	defer m.lock()()
+	return m.refused[profile]
 }
 
 // changed is closed at the next change.

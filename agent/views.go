@@ -34,6 +34,8 @@ func (a *Agent) Wait(ctx context.Context, no string, rev int) (*order.Order, err
 		case <-changed:
 		case <-a.dead:
 			return o, nil
+		case <-a.over:
+			return o, nil
 		case <-ctx.Done():
 		}
 	}
