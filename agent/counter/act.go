@@ -172,7 +172,7 @@ func (c *Counter) found(f Found) {
 	delete(c.pending, f.Token)
 	switch {
 	case p.create != nil:
-		c.createFound(*p.create, f)
+		c.createFound(*p.create, p.at, f)
 	case p.refund != nil:
 		c.refundFound(*p.refund, f)
 	case p.scan != nil:

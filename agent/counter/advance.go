@@ -224,6 +224,9 @@ func (c *Counter) recover(e Recover) {
 	c.ready = true
 	for _, o := range e.Orders {
 		x := c.add(o)
+		if o.CancelOpen {
+			o.Loop.CancelsLost = 1 // its reply died with the old process
+		}
 		switch s := o.State(); {
 		case s == order.Waiting && o.HandedCode, s == order.Waiting && o.Mode == platforms.ModePresent:
 			// The code is gone with the old process, and nothing was sent.
@@ -276,15 +279,23 @@ func (c *Counter) restoreSlot(s Slot) {
 		f = c.fact(x, order.KindSent)
 		f.Sent = &order.Sent{Verb: order.VerbCharge}
 		c.write(x, f, Write{})
-		if s.Handle != "" {
-			f = c.fact(x, order.KindAnswered)
-			f.Answer = &order.Reply{Verb: order.VerbCharge, Handle: s.Handle}
-			c.write(x, f, Write{})
-		}
 		f = c.fact(x, order.KindDoubt)
 		f.Reason = "store_lost"
 		c.write(x, f, Write{})
 		c.emit(Alarm{Code: AlarmStoreLost, Order: s.Order, Platform: s.Platform})
+	}
+	if s.Handle != "" && x.o.Handle == "" {
+		f := c.fact(x, order.KindAnswered)
+		f.Answer = &order.Reply{Verb: order.VerbCharge, Handle: s.Handle}
+		c.write(x, f, Write{})
+	}
+	if s.Verb == order.VerbCancel && !x.o.CancelOpen {
+		// It may have given the money back, so paid proves nothing until a
+		// cancel is answered.
+		f := c.fact(x, order.KindSent)
+		f.Sent = &order.Sent{Verb: order.VerbCancel}
+		c.write(x, f, Write{})
+		x.o.Loop.CancelsLost = 1
 	}
 	if s.Verb == order.VerbRefund && s.Request != "" && s.Request != order.ReversalRequest(s.Order) {
 		x.restore = append(x.restore, order.Refund{Request: s.Request, Sum: s.Sum})

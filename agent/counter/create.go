@@ -15,10 +15,12 @@ type pending struct {
 	refund *AskRefund
 	scan   *heldScan
 	till   string
+	at     time.Duration // when it was asked
 }
 
 func (c *Counter) lookup(p pending, keys []string, orders []string) {
 	c.token++
+	p.at = c.now.Mono
 	c.pending[c.token] = p
 	c.emit(Lookup{Token: c.token, Keys: keys, Orders: orders})
 }
@@ -87,7 +89,7 @@ func (c *Counter) mayQueue(e Create, code string) bool {
 	return code == CodeUnreachable && e.WhenQueued && e.Handed == nil
 }
 
-func (c *Counter) createFound(e Create, f Found) {
+func (c *Counter) createFound(e Create, at time.Duration, f Found) {
 	s := e.Spec
 	// Bills in memory are newer than what the log said a moment ago.
 	if o := c.byKey(s.Key.Key, f.Orders[idemKey(s.Key.Key)]); o != nil {
@@ -123,7 +125,7 @@ func (c *Counter) createFound(e Create, f Found) {
 		return
 	}
 	if code == CodeUnreachable {
-		c.accept(e, nil, true)
+		c.accept(e, at, nil, true)
 		return
 	}
 	if t := c.tills[s.Till]; t.front != "" {
@@ -139,7 +141,7 @@ func (c *Counter) createFound(e Create, f Found) {
 		}
 		got = &sc
 	}
-	c.accept(e, got, false)
+	c.accept(e, at, got, false)
 }
 
 // billGuard is decision 1: a bill is paid once.
@@ -169,8 +171,9 @@ func (c *Counter) answerExisting(e Create, code string, o *order.Order) {
 }
 
 // accept makes the order. Its first facts and, where a call follows at once,
-// the intent are written as one.
-func (c *Counter) accept(e Create, got *platforms.Scanned, queued bool) {
+// the intent are written as one. A code that HIS handed over is as old as the
+// request, whose time is at.
+func (c *Counter) accept(e Create, at time.Duration, got *platforms.Scanned, queued bool) {
 	s := e.Spec
 	s.Queued, s.HandedCode = queued, got != nil
 	keys := []string{billKey(s.Bill), "till:" + s.Till}
@@ -190,7 +193,7 @@ func (c *Counter) accept(e Create, got *platforms.Scanned, queued bool) {
 	}
 	switch {
 	case got != nil:
-		c.charge(x, *got, *e.Handed, c.now.Mono)
+		c.charge(x, *got, *e.Handed, at)
 	case s.Mode == platforms.ModePresent && !queued:
 		c.present(x)
 	}

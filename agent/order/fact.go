@@ -109,7 +109,7 @@ type Reply struct {
 	Message  string                 `json:"message,omitempty"`
 	Done     bool                   `json:"done,omitempty"`   // cancel
 	Action   platforms.CancelAction `json:"action,omitempty"` // cancel
-	Lost     bool                   `json:"lost,omitempty"`   // cancel: an earlier reply was lost
+	Lost     bool                   `json:"lost,omitempty"`   // cancel: this or an earlier one may have worked unseen
 	Request  string                 `json:"request,omitempty"`
 	Refunded *platforms.Fen         `json:"refunded_fen,omitempty"` // refund: all together, as carried
 	Outcome  RefundState            `json:"outcome,omitempty"`      // refund

@@ -60,7 +60,7 @@ func (o *Order) HearPay(t platforms.Traits, now Now, v Verb, a platforms.Answer,
 	f := o.answered(now, v, a)
 	switch a.Status {
 	case platforms.Paid:
-		if o.cancelUnsettled(t) {
+		if o.cancelUnsettled(t, now) {
 			return Verdict{}
 		}
 		return Verdict{Facts: []Fact{f}}
@@ -97,9 +97,11 @@ func (o *Order) hearPayError(now Now, v Verb, err error) Verdict {
 }
 
 // cancelUnsettled tells that a cancel left whose outcome is not known: it may
-// still give the money back, so a paid answer cannot be told as paid.
-func (o *Order) cancelUnsettled(t platforms.Traits) bool {
-	return o.CancelOpen || t.PaidIsSticky && o.CancelLost
+// still give the money back, or have done so, so a paid answer cannot be told
+// as paid. Where paid is not sticky, a query tells again once the cancel can
+// neither be under way any more nor be missing in old books.
+func (o *Order) cancelUnsettled(t platforms.Traits, now Now) bool {
+	return o.CancelOpen || o.CancelLost && (t.PaidIsSticky || now.Age(o.Loop.LastCancel) < cancelSettles)
 }
 
 // clash handles an answer that speaks of something else. Only a paid answer
@@ -161,7 +163,7 @@ func (o *Order) HearQuery(p Policy, t platforms.Traits, now Now, a platforms.Ans
 	}
 	switch a.Status {
 	case platforms.Paid:
-		if o.cancelUnsettled(t) {
+		if o.cancelUnsettled(t, now) {
 			return Verdict{} // the cancel decides; it is tried until it is settled
 		}
 		return Verdict{Facts: []Fact{f}}
@@ -256,15 +258,16 @@ func (o *Order) HearCancel(now Now, c platforms.Cancellation, err error) Verdict
 		return Verdict{}
 	}
 	f := o.fact(KindAnswered, now)
-	f.Answer = &Reply{Verb: VerbCancel, Done: c.Done, Action: c.Action, TradeNo: c.TradeNo,
-		Code: c.Code, Message: c.Message, Lost: l.CancelsLost > 0 || o.CancelLost}
+	f.Answer = &Reply{Verb: VerbCancel, Done: c.Done, Action: c.Action, TradeNo: c.TradeNo, Code: c.Code, Message: c.Message,
+		// Only a flat no says that this cancel did nothing.
+		Lost: l.CancelsLost > 0 || o.CancelLost || !c.Done && c.Retry != platforms.RetryNo}
 	if c.Done {
 		if o.Outcome != "" && !o.LateFound {
 			return Verdict{} // repeated on purpose; the end stands
 		}
 		return Verdict{Facts: []Fact{f}}
 	}
-	// The platform said that it did not cancel; a query decides.
+	// The platform gave no proof; a query decides.
 	l.Cancels++
 	l.AskNow = true
 	if l.LastStatus == platforms.NotFound {

@@ -14,6 +14,11 @@ const freshFor = 2 * time.Second
 // person is told.
 const doubtAfter = 60 * time.Second
 
+// cancelSettles is how long after a cancel without proof a query is not
+// believed when it says paid: the request may still be under way (15 s and a
+// margin), and books may be ten seconds old.
+const cancelSettles = 35 * time.Second
+
 // watchLimit ends the watch for late money even if the platform never answers.
 const watchLimit = 7 * 24 * time.Hour
 
@@ -297,24 +302,27 @@ func (o *Order) nextWatch(p Policy, now Now) Step {
 	return do(DoQuery, at)
 }
 
+// nextReversal gives late money back. The pause between tries lies before the
+// query, never between the query and the cancel that rests on it.
 func (o *Order) nextReversal(p Policy, now Now) Step {
 	l := &o.Loop
-	at := now.Mono
-	if l.LateTries > 0 {
-		at = now.due(l.LastTry, p.wait(l.LateTries-1))
+	if !l.Heard || now.Age(l.LastHeard) > freshFor {
+		at := now.Mono
+		if l.LateTries > 0 {
+			at = now.due(l.LastTry, p.wait(l.LateTries-1))
+		}
+		if o.Mode != platforms.ModePresent && o.SentAt != nil {
+			at = max(at, now.due(*o.SentAt, p.CancelNotBefore))
+		}
+		return do(DoQuery, at) // before a refund too: it may be a cancel where there are none
 	}
-	if o.Mode != platforms.ModePresent && o.SentAt != nil {
-		at = max(at, now.due(*o.SentAt, p.CancelNotBefore))
+	if o.Mode != platforms.ModePresent && o.SentAt != nil && now.Mono < now.due(*o.SentAt, p.CancelNotBefore) {
+		return later(now.due(*o.SentAt, p.CancelNotBefore))
 	}
-	switch {
-	case now.Mono < at:
-		return later(at)
-	case !l.Heard || now.Age(l.LastHeard) > freshFor: // also before a refund: it may be a cancel where there are none
-		return do(DoQuery, at)
-	case now.Age(o.EndedAt) >= p.CancelWindow || l.NoMoreCancel:
-		return Step{Do: DoReverse, At: at, Request: ReversalRequest(o.No)}
+	if now.Age(o.EndedAt) >= p.CancelWindow || l.NoMoreCancel {
+		return Step{Do: DoReverse, At: now.Mono, Request: ReversalRequest(o.No)}
 	}
-	return do(DoCancel, at)
+	return do(DoCancel, now.Mono)
 }
 
 // nextRefund takes the refunds of a paid order one by one.
@@ -335,6 +343,9 @@ func (o *Order) nextRefund(p Policy, now Now) Step {
 		}
 		if r.State == RefundSent && l.RefundTries >= refundQuick {
 			return Step{Do: DoStale, At: now.Mono, Request: r.Request}
+		}
+		if l.Unreached > 0 {
+			at = max(at, now.due(l.LastTry, p.wait(l.Unreached-1)))
 		}
 		if now.Mono < at {
 			return later(at)
