@@ -1,0 +1,264 @@
+package door
+
+import (
+	"bytes"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"payagent/agent/config"
+	"payagent/agent/words"
+	"payagent/platforms"
+)
+
+type capabilitiesView struct {
+	API       string               `json:"api"`
+	Version   string               `json:"version"`
+	Time      string               `json:"time"`
+	Test      bool                 `json:"test"`
+	Token     tokenView            `json:"token"`
+	Tills     []tillCapability     `json:"tills"`
+	Platforms []platformCapability `json:"platforms"`
+	Orders    map[string]typeView  `json:"order_types"`
+	Limits    limitsView           `json:"limits"`
+	Warnings  []warningView        `json:"warnings"`
+}
+
+type tokenView struct {
+	Name   string   `json:"name"`
+	Till   string   `json:"till,omitempty"`
+	Scopes []string `json:"scopes"`
+}
+
+type tillCapability struct {
+	Name        string      `json:"name"`
+	Title       string      `json:"title"`
+	Kind        string      `json:"kind"`
+	Modes       []string    `json:"modes"`
+	OrderTypes  []string    `json:"order_types"`
+	WhenOffline string      `json:"when_offline"`
+	Scanners    int         `json:"scanners"`
+	Routes      []routeView `json:"routes"`
+}
+
+// routeView says where the orders of one mode and type go.
+type routeView struct {
+	Mode      string   `json:"mode"`
+	OrderType string   `json:"order_type"`
+	Platform  string   `json:"platform"`
+	Channels  []string `json:"channels"`
+}
+
+type platformCapability struct {
+	Name     string   `json:"name"`
+	Channels []string `json:"channels"`
+	Charge   bool     `json:"charge"`
+	Present  bool     `json:"present"`
+	Refund   bool     `json:"refund"`
+	Up       bool     `json:"up"`
+}
+
+type typeView struct {
+	MinFen platforms.Fen `json:"min_fen"`
+	MaxFen platforms.Fen `json:"max_fen"`
+}
+
+type limitsView struct {
+	BodyBytes int           `json:"body_bytes"`
+	WaitS     int64         `json:"wait_s"`
+	MinFen    platforms.Fen `json:"min_fen"`
+	MaxFen    platforms.Fen `json:"max_fen"`
+}
+
+type warningView struct {
+	Code string     `json:"code"`
+	Say  words.Text `json:"say"`
+}
+
+// capabilities is GET /v1/capabilities (HIS-11): what this box can do, so that
+// a HIS shows only what works.
+func (d *door) capabilities(w http.ResponseWriter, _ *http.Request, c caller) {
+	conf := d.agent.Config()
+	down := d.agent.Health().Down
+	v := capabilitiesView{API: "v1", Version: d.opts.Version, Time: stamp(time.Now().UnixMilli()), Test: conf.Site.Test,
+		Token: tokenView{Name: c.token.Name, Till: c.token.Till, Scopes: []string{}},
+		Tills: []tillCapability{}, Platforms: []platformCapability{}, Orders: map[string]typeView{},
+		Limits:   limitsView{BodyBytes: maxBody, WaitS: seconds(maxWait), MinFen: conf.Limits.MinFen, MaxFen: conf.Limits.MaxFen},
+		Warnings: d.warnings()}
+	for _, s := range c.token.Scopes {
+		v.Token.Scopes = append(v.Token.Scopes, string(s))
+	}
+	for _, t := range conf.Tills {
+		if c.token.Till == "" || c.token.Till == t.Name {
+			v.Tills = append(v.Tills, d.tillCapability(conf, t))
+		}
+	}
+	for _, p := range conf.Platforms {
+		can := d.agent.Platform(p.Name)
+		v.Platforms = append(v.Platforms, platformCapability{Name: p.Name, Channels: channels(can.Traits.Channels),
+			Charge: can.Charge, Present: can.Present, Refund: can.Refund, Up: !slices.Contains(down, p.Name)})
+	}
+	for name := range conf.OrderTypes {
+		low, high := conf.Bounds(name)
+		v.Orders[name] = typeView{MinFen: low, MaxFen: high}
+	}
+	answer(w, http.StatusOK, v)
+}
+
+func (d *door) tillCapability(conf config.Config, t config.Till) tillCapability {
+	v := tillCapability{Name: t.Name, Title: t.Title, Kind: t.Kind, Modes: []string{}, OrderTypes: []string{},
+		WhenOffline: t.WhenOffline, Scanners: len(t.Scanners), Routes: []routeView{}}
+	v.Modes = append(v.Modes, t.Modes...)
+	v.OrderTypes = append(v.OrderTypes, t.OrderTypes...)
+	if len(v.OrderTypes) == 0 {
+		for name := range conf.OrderTypes {
+			v.OrderTypes = append(v.OrderTypes, name)
+		}
+		slices.Sort(v.OrderTypes)
+	}
+	for _, mode := range v.Modes {
+		for _, kind := range v.OrderTypes {
+			p, _, err := conf.RouteFor(config.Query{Till: t.Name, Mode: platforms.Mode(mode), OrderType: kind})
+			can := d.agent.Platform(p.Name)
+			if err != nil || mode == string(platforms.ModeCharge) && !can.Charge || mode == string(platforms.ModePresent) && !can.Present {
+				continue
+			}
+			v.Routes = append(v.Routes, routeView{Mode: mode, OrderType: kind, Platform: p.Name, Channels: channels(can.Traits.Channels)})
+		}
+	}
+	return v
+}
+
+func channels(list []platforms.Channel) []string {
+	out := []string{}
+	for _, ch := range list {
+		out = append(out, string(ch))
+	}
+	return out
+}
+
+func (d *door) warnings() []warningView {
+	out := []warningView{}
+	for _, x := range d.agent.Config().Warnings() {
+		out = append(out, warningView{Code: x.Code, Say: words.Text{ZH: x.ZH, EN: x.EN}})
+	}
+	return out
+}
+
+type statusView struct {
+	Status string `json:"status"`
+}
+
+// healthz tells that the process serves; nothing else, because it is open.
+func (d *door) healthz(w http.ResponseWriter, _ *http.Request, _ caller) {
+	answer(w, http.StatusOK, statusView{Status: "ok"})
+}
+
+type readyView struct {
+	Ready    bool          `json:"ready"`
+	Reasons  []reasonView  `json:"reasons"`
+	Warnings []warningView `json:"warnings"`
+}
+
+type reasonView struct {
+	Code string     `json:"code"`
+	Name string     `json:"name,omitempty"` // platform or merchant profile
+	Say  words.Text `json:"say"`
+	Next words.Text `json:"next_action"`
+}
+
+// readyz tells whether a payment can be taken now, and if not, why (OBS-02).
+func (d *door) readyz(w http.ResponseWriter, _ *http.Request, _ caller) {
+	ok, why := d.agent.Ready()
+	if d.agent.Stopped() {
+		ok, why = false, append(why, "shutting_down")
+	}
+	v := readyView{Ready: ok, Reasons: []reasonView{}, Warnings: d.warnings()}
+	slices.Sort(why)
+	for _, s := range slices.Compact(why) {
+		code, name, _ := strings.Cut(s, ":")
+		e, _ := d.words.Find(words.Problem, code)
+		v.Reasons = append(v.Reasons, reasonView{Code: code, Name: name, Say: e.IT, Next: e.Next})
+	}
+	status := http.StatusOK
+	if !ok {
+		w.Header().Set("Retry-After", "10")
+		status = http.StatusServiceUnavailable
+	}
+	answer(w, status, v)
+}
+
+// metrics is the Prometheus page.
+func (d *door) metrics(w http.ResponseWriter, _ *http.Request, c caller) {
+	if !d.agent.Config().Metrics.Enabled {
+		d.problem(w, c, fault{code: "not_found"})
+		return
+	}
+	var b bytes.Buffer
+	if err := d.agent.WriteMetrics(&b, d.opts.Version); err != nil {
+		d.wrong(w, c, err, fault{})
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	_, _ = w.Write(b.Bytes())
+}
+
+type alarmView struct {
+	Code     string     `json:"code"`
+	Order    string     `json:"order,omitempty"`
+	Platform string     `json:"platform,omitempty"`
+	Say      words.Text `json:"say"`
+	IT       words.Text `json:"it"`
+	Next     words.Text `json:"next_action"`
+}
+
+type alarmsView struct {
+	Alarms []alarmView `json:"alarms"`
+}
+
+// alarms is GET /v1/alarms: the latest, newest last.
+func (d *door) alarms(w http.ResponseWriter, _ *http.Request, _ caller) {
+	v := alarmsView{Alarms: []alarmView{}}
+	for _, a := range d.agent.Alarms() {
+		e, ok := d.words.Find(words.Alarm, a.Code)
+		if !ok {
+			e, _ = d.words.Find(words.Reason, a.Code)
+		}
+		v.Alarms = append(v.Alarms, alarmView{Code: a.Code, Order: a.Order, Platform: a.Platform, Say: e.Cashier, IT: e.IT, Next: e.Next})
+	}
+	answer(w, http.StatusOK, v)
+}
+
+// resolve is POST /v1/resolve: everything that is owed is brought forward.
+func (d *door) resolve(w http.ResponseWriter, r *http.Request, c caller) {
+	m, err := readBody(r)
+	if err == nil {
+		f := newFields(m)
+		f.rest()
+		err = *f.fault
+	}
+	if err != nil {
+		d.wrong(w, c, err, fault{})
+		return
+	}
+	ctx, stop := asking(r)
+	defer stop()
+	if err := d.agent.ResolveAll(ctx); err != nil {
+		d.wrong(w, c, err, fault{})
+		return
+	}
+	answer(w, http.StatusAccepted, statusView{Status: "accepted"})
+}
+
+func (d *door) openAPI(w http.ResponseWriter, _ *http.Request, _ caller) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(openAPI)
+}
+
+// decimal reads a number of digits only.
+func decimal(s string) (int, error) {
+	n, err := strconv.ParseUint(s, 10, 31)
+	return int(n), err
+}

@@ -1,0 +1,216 @@
+package door
+
+import (
+	"time"
+
+	"payagent/agent/order"
+	"payagent/agent/words"
+	"payagent/platforms"
+)
+
+// zone is that of every time in an answer: UTC+8, also on machines that think
+// otherwise (decision 20).
+func zone() *time.Location { return time.FixedZone("UTC+8", 8*60*60) }
+
+func stamp(ms int64) string {
+	if ms == 0 {
+		return ""
+	}
+	return time.UnixMilli(ms).In(zone()).Format("2006-01-02T15:04:05.000Z07:00")
+}
+
+// seconds rounds up, so that nobody comes back too early.
+func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
+
+// safetyView answers one of the two questions of PAY-21.
+type safetyView struct {
+	Answer order.Answer3 `json:"answer"`
+	WaitS  int64         `json:"wait_s"` // 0 unless the answer is wait
+	Reason string        `json:"reason"`
+	Say    words.Text    `json:"say"`
+}
+
+// orderView is an order as the interface gives it. Fields that hold nothing
+// are left out, but for those that a caller decides by.
+type orderView struct {
+	ID             string            `json:"id"`
+	OutTradeNo     string            `json:"out_trade_no"`
+	Bill           string            `json:"bill"`
+	Rev            int               `json:"rev"`
+	State          order.State       `json:"state"`
+	StateText      words.Text        `json:"state_text"`
+	Final          bool              `json:"final"`
+	Mode           platforms.Mode    `json:"mode,omitempty"`
+	Aggregated     bool              `json:"aggregated"`
+	OrderType      string            `json:"order_type,omitempty"`
+	AmountFen      platforms.Fen     `json:"amount_fen"`
+	Till           string            `json:"till,omitempty"`
+	Channel        platforms.Channel `json:"channel,omitempty"`
+	ReportChannel  string            `json:"report_channel"`
+	Platform       string            `json:"platform"`
+	Merchant       string            `json:"merchant"`
+	Operator       *operatorView     `json:"operator,omitempty"`
+	TradeNo        string            `json:"trade_no,omitempty"`
+	PaidAt         string            `json:"paid_at,omitempty"`
+	PaidAtClock    string            `json:"paid_at_clock,omitempty"` // platform or local
+	AmountOK       bool              `json:"amount_confirmed"`
+	Buyer          string            `json:"buyer,omitempty"`
+	CancelAsked    bool              `json:"cancel_requested"`
+	CancelInS      *int64            `json:"cancel_in_s,omitempty"`
+	CancelAction   string            `json:"cancel_action,omitempty"`
+	EndReason      string            `json:"end_reason,omitempty"`
+	DoubtReason    string            `json:"doubt_reason,omitempty"`
+	Detached       bool              `json:"detached"`
+	LateMoney      string            `json:"late_money,omitempty"` // found or given_back
+	Refunds        []refundView      `json:"refunds"`
+	RefundedFen    platforms.Fen     `json:"refunded_fen"`
+	RefundableFen  platforms.Fen     `json:"refundable_fen"`
+	PlatformCode   string            `json:"platform_code,omitempty"`
+	PlatformText   string            `json:"platform_message,omitempty"`
+	Cash           safetyView        `json:"safe_to_take_cash"`
+	Retry          safetyView        `json:"safe_to_retry"`
+	Actions        []order.Action    `json:"actions_allowed"`
+	QR             string            `json:"qr,omitempty"`
+	QRExpiresInS   *int64            `json:"qr_expires_in_s,omitempty"`
+	ValidForS      *int64            `json:"valid_for_s,omitempty"` // queued: what is left
+	CreatedAt      string            `json:"created_at"`
+	EndedAt        string            `json:"ended_at,omitempty"`
+	AgeMS          int64             `json:"age_ms"`
+	Message        words.Text        `json:"message"`
+	NextAction     words.Text        `json:"next_action"`
+	PatientMessage words.Text        `json:"patient_message"`
+}
+
+type operatorView struct {
+	ID   string `json:"id"`
+	Name string `json:"name,omitempty"`
+}
+
+type refundView struct {
+	RefundNo     string            `json:"refund_no"`
+	AmountFen    platforms.Fen     `json:"amount_fen"`
+	State        order.RefundState `json:"state"`
+	StateText    words.Text        `json:"state_text"`
+	Operator     operatorView      `json:"operator"`
+	RequestedAt  string            `json:"requested_at"`
+	EndedAt      string            `json:"ended_at,omitempty"`
+	PlatformCode string            `json:"platform_code,omitempty"`
+	PlatformText string            `json:"platform_message,omitempty"`
+}
+
+// order makes the view of an order as it is at this moment.
+func (d *door) order(o *order.Order) *orderView {
+	now, p := d.agent.Now(), d.agent.Platform(o.Platform)
+	s := o.State()
+	say := d.say(o)
+	v := &orderView{ID: o.No, OutTradeNo: o.No, Bill: o.Bill, Rev: o.Rev, State: s, StateText: say.state, Final: s.Final(),
+		Mode: o.Mode, Aggregated: o.Aggregated, OrderType: o.OrderType, AmountFen: o.Amount, Till: o.Till,
+		Channel: o.PaidVia(), ReportChannel: words.ReportChannel(string(o.PaidVia())), Platform: o.Platform, Merchant: o.Merchant.Profile,
+		TradeNo: o.TradeNo, AmountOK: s == order.Paid && o.AmountSeen, Buyer: o.Buyer, CancelAsked: o.CancelAsked != nil,
+		CancelAction: string(o.Action), EndReason: o.EndReason, DoubtReason: o.Doubt, Detached: o.Detached,
+		Refunds: []refundView{}, RefundedFen: o.RefundedSum(), PlatformCode: o.Code, PlatformText: o.Message,
+		Cash: d.safety(o.SafeToTakeCash(p.Policy, now)), Retry: d.safety(o.SafeToRetry(p.Policy, now)),
+		Actions: o.Actions(p.Policy, now, p.Refund), CreatedAt: stamp(o.CreatedAt.Wall), EndedAt: stamp(o.EndedAt.Wall),
+		AgeMS: max(0, now.Age(o.CreatedAt).Milliseconds()), Message: say.message, NextAction: say.next, PatientMessage: say.patient}
+	if o.Operator.ID != "" {
+		v.Operator = &operatorView{ID: o.Operator.ID, Name: o.Operator.Name}
+	}
+	if s == order.Paid {
+		v.PaidAt, v.PaidAtClock = stamp(o.PaidAt), "platform"
+		if o.PaidLocal {
+			v.PaidAtClock = "local"
+		}
+		if p.Refund && !o.NoRefunds {
+			v.RefundableFen = max(0, o.Amount-o.RefundClaims())
+		}
+	}
+	switch {
+	case o.LateDone:
+		v.LateMoney = "given_back"
+	case o.LateFound:
+		v.LateMoney = "found"
+	}
+	if o.CancelAsked != nil && o.CancelSent == nil && !s.Final() {
+		in := seconds(o.Cancelable(p.Policy, now))
+		v.CancelInS = &in
+	}
+	if left := o.QREnds(p.Policy, now); left > 0 {
+		in := seconds(left)
+		v.QR, v.QRExpiresInS = o.QR, &in
+	}
+	if s == order.Queued {
+		in := seconds(max(0, o.ValidFor-now.Age(o.CreatedAt)))
+		v.ValidForS = &in
+	}
+	for _, r := range o.Refunds {
+		v.Refunds = append(v.Refunds, d.refund(r))
+	}
+	return v
+}
+
+func (d *door) refund(r order.RefundLine) refundView {
+	e, _ := d.words.Find(words.Refund, string(r.State))
+	v := refundView{RefundNo: r.Request, AmountFen: r.Sum, State: r.State, StateText: e.Cashier,
+		Operator: operatorView{ID: r.Operator.ID, Name: r.Operator.Name}, RequestedAt: stamp(r.At.Wall), PlatformCode: r.Code, PlatformText: r.Message}
+	if r.State.Final() {
+		v.EndedAt = stamp(r.EndedAt.Wall)
+	}
+	return v
+}
+
+func (d *door) safety(s order.Safety) safetyView {
+	e, _ := d.words.Find(words.Verdict, s.Reason)
+	wait := seconds(s.Wait)
+	return safetyView{Answer: s.Answer, WaitS: wait, Reason: s.Reason, Say: e.Cashier.Fill("wait_s", itoa(wait))}
+}
+
+// sayings are the words for an order's state and why it is so.
+type sayings struct{ state, message, next, patient words.Text }
+
+func (d *door) say(o *order.Order) sayings {
+	s := o.State()
+	variant := string(o.Action)
+	if s == order.Paying {
+		variant = string(o.Mode)
+	}
+	e := d.words.OrderState(string(s), variant)
+	out := sayings{state: e.Cashier, message: e.Cashier, next: e.Next, patient: e.Patient}
+	reason := ""
+	switch s {
+	case order.Failed, order.Canceled:
+		reason = o.EndReason
+	case order.InDoubt:
+		reason = o.Doubt
+	}
+	// "canceled" as a reason says less than the state with its action.
+	if why, ok := d.words.Find(words.Reason, reason); ok && reason != "canceled" {
+		conf, _ := d.agent.Config().PlatformNamed(o.Platform)
+		said, known := d.words.Platform(conf.Driver, o.Code, o.Message)
+		text := said.Cashier
+		if !known {
+			text = words.Text{ZH: o.Message, EN: o.Message}
+		}
+		out.message = words.Text{ZH: fill(why.Cashier, text.ZH, o.Code).ZH, EN: fill(why.Cashier, text.EN, o.Code).EN}
+		out.next, out.patient = why.Next, why.Patient
+	}
+	return out
+}
+
+func fill(t words.Text, message, code string) words.Text {
+	if message == "" {
+		message = "—"
+	}
+	return t.Fill("message", message, "code", code)
+}
+
+// maskName keeps enough of a name to tell two patients apart at the window:
+// 张三丰 becomes 张*丰, 张三 becomes 张*.
+func maskName(name string) string {
+	r := []rune(name)
+	for i := range r {
+		if i > 0 && (i < len(r)-1 || len(r) == 2) || len(r) == 1 {
+			r[i] = '*'
+		}
+	}
+	return string(r)
+}
