@@ -7,6 +7,10 @@ import (
 
 // act carries out a button. An order that is not in memory is fetched first.
 func (c *Counter) act(e Act) {
+	if c.stopped { // nothing it could write would last
+		c.reply(Reply{ID: e.Reply, Code: CodeStopped})
+		return
+	}
 	if c.orders[e.Order] == nil {
 		c.lookup(pending{act: &e}, nil, []string{e.Order})
 		return
@@ -16,6 +20,10 @@ func (c *Counter) act(e Act) {
 
 func (c *Counter) actOn(e Act, o *order.Order) {
 	x := c.orders[o.No]
+	if c.stopped {
+		c.reply(Reply{ID: e.Reply, Code: CodeStopped})
+		return
+	}
 	if x == nil || o.State().Final() {
 		c.actFinal(e, o)
 		return
@@ -103,6 +111,10 @@ func (c *Counter) askRefund(e AskRefund) {
 }
 
 func (c *Counter) refundFound(e AskRefund, f Found) {
+	if c.stopped {
+		c.reply(Reply{ID: e.Reply, Code: CodeStopped})
+		return
+	}
 	x := c.orders[e.Order]
 	if x == nil {
 		logged := f.Orders[e.Order]

@@ -177,7 +177,7 @@ func (o *Order) applyCancelAnswer(f Fact, a *Reply) error {
 	case o.LateFound:
 		o.LateDone = true
 	case o.Outcome == "":
-		o.end(Canceled, "canceled", a.Action, f.At)
+		o.end(Canceled, canceledByProof, a.Action, f.At)
 	}
 	return nil
 }

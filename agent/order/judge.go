@@ -8,6 +8,10 @@ import (
 	"payagent/platforms"
 )
 
+// canceledByProof is the reason of an order that a cancel ended. An order
+// without it may hold money however often a cancel was sent.
+const canceledByProof = "canceled"
+
 // Verdict is what a reply amounts to: the facts to write, and an alarm for
 // people if the reply could not be believed.
 type Verdict struct {
@@ -221,9 +225,9 @@ func (o *Order) hearWatch(p Policy, t platforms.Traits, now Now, a platforms.Ans
 	if a.Status != platforms.Paid {
 		return Verdict{}
 	}
-	if t.PaidIsSticky && o.CancelSent != nil {
-		// Paid proves nothing after our cancel. Canceling again is harmless
-		// and gives the money back if it is held after all.
+	if t.PaidIsSticky && o.EndReason == canceledByProof {
+		// Paid proves nothing after a cancel that worked. Canceling again is
+		// harmless and gives the money back if it is held after all.
 		l.Recancel = true
 		return Verdict{}
 	}
