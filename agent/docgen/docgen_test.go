@@ -1,17 +1,39 @@
 package docgen
 
 import (
+	"errors"
 	"flag"
 	"os"
+	"strings"
 	"testing"
+
+	"payagent/platforms"
+	"payagent/platforms/fwc"
+	"payagent/platforms/smartpay"
 )
 
 var update = flag.Bool("update", false, "write the generated documents")
 
+const root = "../.."
+
+func interfaces() (string, error) {
+	keys, err := ReadKeys(root)
+	api, err2 := ReadAPI(root)
+	if err := errors.Join(err, err2); err != nil {
+		return "", err
+	}
+	return InterfacesPage([]Adapter{
+		{"smartpay", "智付", "SmartPay", smartpay.Fields()},
+		{"fwc", "联空集成平台", "LinkingCloud FWC", fwc.Fields()},
+	}, keys.Find, api)
+}
+
 // pages are the generated documents, by file.
 func pages() map[string]func() (string, error) {
 	return map[string]func() (string, error){
-		"../../docs/states.md": StatesPage,
+		"docs/states.md":     StatesPage,
+		"docs/interfaces.md": interfaces,
+		"docs/drivers.md":    func() (string, error) { return DriversPage(root) },
 	}
 }
 
@@ -19,19 +41,87 @@ func TestDocumentsAreCurrent(t *testing.T) {
 	for file, page := range pages() {
 		want, err := page()
 		if err != nil {
-			t.Fatal(err)
+			t.Errorf("%s: %v", file, err)
+			continue
 		}
+		path := root + "/" + file
 		if *update {
-			if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}
-		got, err := os.ReadFile(file)
+		got, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if string(got) != want {
 			t.Errorf("%s is out of date; run make docs", file)
+		}
+	}
+}
+
+// Every row of the adapters stands in the page, under its message.
+func TestInterfacesHoldEveryRow(t *testing.T) {
+	page, err := interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, r := range append(smartpay.Fields(), fwc.Fields()...) {
+		n++
+		section := "\n### " + r.Message + " 请求 request\n"
+		if r.Direction == platforms.FieldRead {
+			section = "\n### " + r.Message + " 应答 reply\n"
+		}
+		_, rest, ok := strings.Cut(page, section)
+		if here, _, _ := strings.Cut(rest, "\n#"); !ok || !strings.Contains(here, "| `"+r.Field+"` |") {
+			t.Errorf("%s %s %s is not in the page", r.Message, r.Direction, r.Field)
+		}
+	}
+	for _, message := range []string{"SweepCodePay", "QueryOrderState", "Revoke", "FWC_IF_Barcode_Pay", "FWC_IF_Barcode_Pay_Query",
+		"FWC_IF_Barcode_Pay_Cancel", "FWC_IF_Barcode_Pay_Refund", "FWC_IF_Qrcode_Pay"} {
+		if strings.Count(page, "### "+message+" ") != 2 {
+			t.Errorf("%s has no request and reply of its own", message)
+		}
+	}
+	if n < 200 {
+		t.Errorf("only %d rows", n)
+	}
+}
+
+// A row that names what does not exist is refused.
+func TestRowsThatNameNothing(t *testing.T) {
+	keys, err := ReadKeys(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, err := ReadAPI(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range []string{"api amount_yuan", "api patient.password", "config merchants.token", "config horizon", "made up", ""} {
+		_, err := InterfacesPage([]Adapter{{"fwc", "", "", []platforms.FieldRow{{Message: "M", Field: "F", Direction: platforms.FieldSent, Source: source}}}}, keys.Find, api)
+		if err == nil {
+			t.Errorf("the source %q was taken", source)
+		}
+	}
+}
+
+func TestNamesOfSettings(t *testing.T) {
+	for name, want := range map[string]string{"ClientID": "client_id", "QRPayTypes": "qr_pay_types", "Cnt": "cnt", "SweepCodePay": "sweep_code_pay", "EqptTypes": "eqpt_types"} {
+		if got := snake(name); got != want {
+			t.Errorf("%s becomes %s, want %s", name, got, want)
+		}
+	}
+	keys, err := ReadKeys(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]bool{"door.listen": true, "door": true, "tills[].scanners[].role": true, "order_types.NAME.class": true,
+		"platforms.options.client_id": true, "transaction_codes.revoke": true, "tills.scanners.options.baud": true,
+		"door.port": false, "platforms.options.baud": false, "policy.horizn": false} {
+		if keys.Known(key) != want {
+			t.Errorf("key %s known: %v", key, !want)
 		}
 	}
 }

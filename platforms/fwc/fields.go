@@ -35,7 +35,7 @@ func table(message, direction string, rows ...row) []platforms.FieldRow {
 func frame(rows ...row) []row {
 	return append(append([]row{
 		{"head", derived, "holds the parameters, in the order of the seed's sample"},
-		{"head/AccessToken", "config merchants.token", "of the order's merchant profile; read at every call, so a new one needs no restart"},
+		{"head/AccessToken", "config merchants.token_file", "of the order's merchant profile; read at every call, so a new one needs no restart"},
 		{"head/OutTradeNo", "api out_trade_no", "given by HIS or made by the agent; 1 to 32 letters and digits"},
 	}, rows...),
 		row{"body", derived, "empty in every request"},
@@ -51,9 +51,9 @@ func result(name string, rows ...row) []row {
 		{"body", derived, "holds what follows"},
 		{"body/ResponseResult", derived, "mandatory; without it nothing is concluded"},
 		{"body/ResponseResult/IsSuccess", derived, "0 to 3 by the tables of this package; also the code where there is no other"},
-		{"body/ResponseResult/Message", "api message", "where SubMessage is empty; secrets are cut out"},
-		{"body/ResponseResult/SubCode", "api code", "undocumented values; counts only where it is a word of TradeStatus or on a configured list"},
-		{"body/ResponseResult/SubMessage", "api message", "in the sample and in the table of §5.5 only; secrets are cut out"},
+		{"body/ResponseResult/Message", "api platform_message", "where SubMessage is empty; secrets are cut out"},
+		{"body/ResponseResult/SubCode", "api platform_code", "undocumented values; counts only where it is a word of TradeStatus or on a configured list"},
+		{"body/ResponseResult/SubMessage", "api platform_message", "in the sample and in the table of §5.5 only; secrets are cut out"},
 		{"body/" + name, derived, "may be missing where IsSuccess is not 1"},
 		{"sign", ignored, "empty in every sample; nothing could be verified"},
 	}
@@ -80,7 +80,7 @@ var (
 func dropped(names ...string) []row {
 	out := make([]row, len(names))
 	for i, n := range names {
-		out[i] = row{"head/" + n, ignored, "the echo of what was sent; not compared (wire.md §9.2: the echo is incomplete)"}
+		out[i] = row{"head/" + n, ignored, "the echo of what was sent; not compared: the echo is incomplete"}
 	}
 	return out
 }
@@ -110,7 +110,7 @@ func queryFields() []platforms.FieldRow {
 	read := result("BarcodeTradeStatus", readTradeNo, comparedNo,
 		row{"OpenUserID", "api buyer", "where neither of the other two ids is carried"},
 		row{"TradeStatus", "api state", "by the table of this package; unlisted or missing words mean unknown"},
-		row{"HospitalID", "config hospital_id", "compared where both are there; another one is an alarm"},
+		row{"HospitalID", "config site.hospital_id", "compared where both are there; another one is an alarm"},
 		readAmount,
 		row{"OperatorID", ignored, "the order knows its operator"},
 		row{"TerminalID", ignored, "the order knows its till"},
@@ -131,10 +131,10 @@ func cancelFields() []platforms.FieldRow {
 func refundFields() []platforms.FieldRow {
 	sent := frame(
 		row{"head/TradeNo", "api trade_no", "of the paid order; missing: query first"},
-		row{"head/RefundAmount", "api refunds.amount_fen", "yuan with two decimals whatever amount_unit says; at most 9 characters and not above the order"},
-		row{"head/OutRequestNo", "api refunds.request_no", "at most 32 characters; the same again moves no more money"},
-		row{"head/RefundmentReason", "api refunds.reason", ""},
-		row{"head/HospitalID", "config hospital_id", ""},
+		row{"head/RefundAmount", "api amount_fen", "of the refund; yuan with two decimals whatever amount_unit says; at most 9 characters and not above the order"},
+		row{"head/OutRequestNo", "api refund_no", "at most 32 characters; the same again moves no more money"},
+		row{"head/RefundmentReason", "api reason", ""},
+		row{"head/HospitalID", "config site.hospital_id", ""},
 		row{"head/TerminalID", "api till", "the till's device number in configuration"},
 		row{"head/TotalAmount", "api amount_fen", "of the order; config amount_unit"},
 		row{"head/PayType", "api channel", "of the order; mapped by config barcode_pay_types"},
@@ -143,7 +143,7 @@ func refundFields() []platforms.FieldRow {
 		row{"TradeNo", "api trade_no", "compared with the one that was sent; another one is an alarm"},
 		row{"OutTradeNo", derived, "compared with out_trade_no; another one is an alarm"},
 		row{"OpenUserID", ignored, "the order knows its buyer"},
-		row{"RefundFee", "api refunds.total_fen", "cumulative; below this refund or missing means unknown, above the order is an alarm"},
+		row{"RefundFee", derived, "cumulative, compared with our own sum; below this refund or missing means unknown, above the order is an alarm"},
 		row{"RefundChange", ignored, "its values are not stated, and it says no on every repetition of a good refund"},
 		row{"head/OutRequestNo", derived, "the echo; another request number is an alarm"})
 	read = append(read, dropped("TradeNo", "RefundAmount", "RefundmentReason", "HospitalID", "TerminalID", "TotalAmount", "PayType")...)
@@ -183,9 +183,9 @@ func wayFields() []platforms.FieldRow {
 	}
 	form := []row{
 		{"xml", "config param_name", "the document as a form field"},
-		{"{operation}", "config endpoint", "in the place of {op}, or the last element of the path"},
+		{"{operation}", "config platforms.url", "in the place of {op}, or the last element of the path"},
 	}
-	raw := []row{{"{operation}", "config endpoint", "in the place of {op}, or the last element of the path"}}
+	raw := []row{{"{operation}", "config platforms.url", "in the place of {op}, or the last element of the path"}}
 	bare := []row{{"string", derived, "an asmx form answer holds the document as its text; otherwise the document is the answer"}}
 	var rows []platforms.FieldRow
 	for _, t := range []Transport{SOAP11, SOAP12} {

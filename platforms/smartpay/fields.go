@@ -15,7 +15,7 @@ func Fields() []platforms.FieldRow {
 
 const (
 	ignored    = "ignored"
-	sourceCode = "api code" // the answer's own code
+	sourceCode = "api platform_code" // the answer's own code
 )
 
 func chargeFields() []platforms.FieldRow {
@@ -103,7 +103,7 @@ func transportFields() []platforms.FieldRow {
 		{"outType", "derived", "1: XML"},
 	}, platforms.FieldRead, [][3]string{
 		{"code", sourceCode, "of the gateway; 0 means that result holds a Resp"},
-		{"msg", "api message", "of the gateway, with a code other than 0"},
+		{"msg", "api platform_message", "of the gateway, with a code other than 0"},
 		{"result", "derived", "the Resp document"},
 	})
 	return append(soap, form...)
@@ -114,7 +114,7 @@ func head() [][3]string {
 	return [][3]string{
 		{"TransactionCode", ignored, "repeats the request's or is empty; proves nothing"},
 		{"RespCode", sourceCode, "judged by the tables of this package"},
-		{"RespMessage", "api message", "kept and shown with the code; at most 256 characters"},
+		{"RespMessage", "api platform_message", "kept and shown with the code; at most 256 characters"},
 		{"Data", "derived", "holds the fields below; may be absent"},
 	}
 }

@@ -1,0 +1,305 @@
+package docgen
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"payagent/agent/config"
+)
+
+// Option is one setting of a driver.
+type Option struct {
+	Key  string // below options, e.g. "transaction_codes.revoke"
+	Type string
+	Note string // the comment of the setting it is handed on as
+}
+
+// Driver is a member of a family with its settings.
+type Driver struct {
+	Name    string // as it stands in the configuration
+	Under   string // the key that holds the settings
+	options string // struct in drivers.go
+	config  string // file and struct that the settings are handed on to
+	ZH, EN  string
+}
+
+// Drivers lists the drivers that have settings of their own.
+func Drivers() []Driver {
+	return []Driver{
+		{"smartpay", "platforms[].options", "smartpayOptions", "platforms/smartpay/config.go Config", "智付 SmartPay", "SmartPay (WSGW)"},
+		{"fwc", "platforms[].options", "fwcOptions", "platforms/fwc/config.go Config", "联空集成平台 FWC", "LinkingCloud FWC_IF"},
+		{"serial", "tills[].scanners[].options", "serialOptions", "devices/serial/serial.go Config; devices/internal/framing/framing.go Config", "串口扫码设备", "scanners on serial lines"},
+	}
+}
+
+// structs reads the structs of a Go file: names of fields in order, with type,
+// tag and comment.
+func structs(file string) (map[string][]*ast.Field, error) {
+	tree, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string][]*ast.Field{}
+	ast.Inspect(tree, func(n ast.Node) bool {
+		if t, ok := n.(*ast.TypeSpec); ok {
+			if s, ok := t.Type.(*ast.StructType); ok {
+				out[t.Name.Name] = s.Fields.List
+			}
+		}
+		return true
+	})
+	return out, nil
+}
+
+// Options reads a driver's settings from the struct that the command decodes
+// them into, with the comments of the package they are handed on to.
+func (d Driver) Options(root string) ([]Option, error) {
+	all, err := structs(filepath.Join(root, "agent/cmd/payagent/drivers.go"))
+	if err != nil {
+		return nil, err
+	}
+	fields, ok := all[d.options]
+	if !ok {
+		return nil, fmt.Errorf("cannot list the settings of driver %s: there is no struct %s", d.Name, d.options)
+	}
+	comments := map[string]string{}
+	for _, place := range strings.Split(d.config, "; ") {
+		file, name, _ := strings.Cut(place, " ")
+		target, err := structs(filepath.Join(root, file))
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range target[name] {
+			for _, n := range f.Names {
+				comments[n.Name] = strings.Join(strings.Fields(f.Doc.Text()+" "+f.Comment.Text()), " ")
+			}
+		}
+		// A comment may speak of the fields below it as well: "A before …, B
+		// after …", where B has none of its own.
+		last := ""
+		for _, f := range target[name] {
+			for _, n := range f.Names {
+				if comments[n.Name] == "" && regexp.MustCompile(`\b`+n.Name+`\b`).MatchString(last) {
+					comments[n.Name] = last
+				}
+			}
+			if f.Doc != nil {
+				last = comments[f.Names[0].Name]
+			}
+		}
+	}
+	var list []Option
+	add := func(prefix, note string, f *ast.Field, n *ast.Ident) {
+		list = append(list, Option{Key: prefix + keyOf(f, n.Name), Type: typeOf(f.Type), Note: note})
+	}
+	for _, f := range fields {
+		for _, n := range f.Names {
+			inner, ok := f.Type.(*ast.StructType)
+			if !ok {
+				add("", comments[n.Name], f, n)
+				continue
+			}
+			for _, g := range inner.Fields.List {
+				for _, m := range g.Names {
+					add(keyOf(f, n.Name)+".", "", g, m)
+				}
+			}
+		}
+	}
+	return list, nil
+}
+
+// keyOf gives the key of a field as package config reads it: the yaml tag, or
+// the name in snake_case.
+func keyOf(f *ast.Field, name string) string {
+	if f.Tag != nil {
+		if text, err := strconv.Unquote(f.Tag.Value); err == nil {
+			if key, _, _ := strings.Cut(reflect.StructTag(text).Get("yaml"), ","); key != "" {
+				return key
+			}
+		}
+	}
+	return snake(name)
+}
+
+func snake(name string) string {
+	var b strings.Builder
+	r := []rune(name)
+	for i, c := range r {
+		if unicode.IsUpper(c) && i > 0 && (!unicode.IsUpper(r[i-1]) || i+1 < len(r) && unicode.IsLower(r[i+1])) {
+			b.WriteByte('_')
+		}
+		b.WriteRune(unicode.ToLower(c))
+	}
+	return b.String()
+}
+
+func typeOf(e ast.Expr) string {
+	switch t := e.(type) {
+	case *ast.Ident:
+		switch t.Name {
+		case "bool":
+			return "true/false"
+		case "int":
+			return "number"
+		}
+		return "text"
+	case *ast.ArrayType:
+		return "list of " + typeOf(t.Elt)
+	case *ast.MapType:
+		return "table of " + typeOf(t.Value)
+	case *ast.SelectorExpr:
+		return "duration"
+	}
+	return "text"
+}
+
+// DriversPage writes docs/drivers.md.
+func DriversPage(root string) (string, error) {
+	var b strings.Builder
+	b.WriteString(`# 驱动设置 Settings of the drivers
+
+由程序生成，请勿手改。通用配置键见 [KEYS.md](../agent/config/KEYS.md)；这里是各驱动自己的 ` + "`options`" + `。
+未知的键是错误，会指出行号。
+Generated, do not edit. The keys of the configuration itself are in [KEYS.md](../agent/config/KEYS.md); these are each driver's own
+` + "`options`" + `. An unknown key is an error that names the line. The words are the comments of the code, which call a key by its Go name.
+`)
+	for _, d := range Drivers() {
+		list, err := d.Options(root)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "\n## %s %s\n\n`driver: %s`, `%s`\n\n", d.ZH, d.EN, d.Name, d.Under)
+		head(&b, "键 key", "值 value", "含义 meaning")
+		for _, o := range list {
+			row(&b, code(o.Key), o.Type, o.Note)
+		}
+	}
+	return b.String(), nil
+}
+
+// Keys is everything that may stand in a configuration file.
+type Keys struct {
+	general []string            // KEYS.md, without [] and NAME
+	options map[string][]string // by driver, below its options
+}
+
+// ReadKeys gathers the keys of the configuration and of the drivers.
+func ReadKeys(root string) (Keys, error) {
+	k := Keys{options: map[string][]string{}}
+	all, err := config.Keys()
+	if err != nil {
+		return k, err
+	}
+	for _, key := range all {
+		k.general = append(k.general, plain(key.Path))
+	}
+	for _, d := range Drivers() {
+		list, err := d.Options(root)
+		if err != nil {
+			return k, err
+		}
+		for _, o := range list {
+			k.options[d.Name] = append(k.options[d.Name], o.Key)
+		}
+	}
+	return k, nil
+}
+
+// plain writes a key without the marks of lists and names.
+func plain(key string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(key, "[]", ""), ".NAME", "")
+}
+
+// has tells whether a key, or a section of that name, is in the list.
+func has(list []string, key string) bool {
+	return slices.ContainsFunc(list, func(k string) bool { return k == key || strings.HasPrefix(k, key+".") })
+}
+
+// Find gives the full name of a key of the configuration or of one driver.
+func (k Keys) Find(driver, key string) (string, bool) {
+	key = plain(key)
+	if has(k.options[driver], key) {
+		return "platforms.options." + key, true
+	}
+	return key, has(k.general, key)
+}
+
+// Known tells whether a key exists anywhere, also with its driver's options
+// spelt out.
+func (k Keys) Known(key string) bool {
+	key = plain(key)
+	if has(k.general, key) {
+		return true
+	}
+	for _, d := range Drivers() {
+		under := plain(d.Under) + "."
+		if strings.HasPrefix(key, under) && has(k.options[d.Name], strings.TrimPrefix(key, under)) {
+			return true
+		}
+		if strings.Contains(key, ".") && has(k.options[d.Name], key) {
+			return true
+		}
+	}
+	return false
+}
+
+// ReadAPI gathers the field names of the HTTP interface from the code of the
+// door: the JSON names of its answers and the names it reads from requests.
+func ReadAPI(root string) (func(field string) bool, error) {
+	files, err := filepath.Glob(filepath.Join(root, "agent/door/*.go"))
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]bool{}
+	reads := []string{"text", "secret", "fen", "flag", "object", "list"}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			return nil, err
+		}
+		ast.Inspect(tree, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.Field:
+				if n.Tag == nil {
+					break
+				}
+				if text, err := strconv.Unquote(n.Tag.Value); err == nil {
+					name, _, _ := strings.Cut(reflect.StructTag(text).Get("json"), ",")
+					names[name] = true
+				}
+			case *ast.CallExpr:
+				f, ok := n.Fun.(*ast.SelectorExpr)
+				if !ok || !slices.Contains(reads, f.Sel.Name) || len(n.Args) == 0 {
+					break
+				}
+				if lit, ok := n.Args[0].(*ast.BasicLit); ok && lit.Kind == token.STRING {
+					if name, err := strconv.Unquote(lit.Value); err == nil {
+						names[name] = true
+					}
+				}
+			}
+			return true
+		})
+	}
+	return func(field string) bool {
+		for _, part := range strings.Split(field, ".") {
+			if part == "" || !names[part] {
+				return false
+			}
+		}
+		return true
+	}, nil
+}
