@@ -49,6 +49,9 @@ type Options struct {
 	// Addresses are the host:port that are open, for the check of Host; empty
 	// takes door.listen of the configuration. Serve fills them in.
 	Addresses []string
+	// Opened is called by Serve with the addresses once all are open; nil for
+	// nobody.
+	Opened func(addresses []string)
 	// Heartbeat is the pause between two comments on a silent event stream; 0
 	// for 15 seconds.
 	Heartbeat time.Duration
@@ -120,6 +123,7 @@ func (d *door) table() []route {
 		{"GET", "/v1/orders/{id}/refunds", order, false, d.listRefunds},
 		{"GET", "/v1/orders/{id}/qr.svg", see, false, d.qr(writeSVG)},
 		{"GET", "/v1/orders/{id}/qr.png", see, false, d.qr(writePNG)},
+		{"GET", "/v1/orders/{id}/timeline", order, false, d.timeline},
 		{"GET", "/v1/events", anyOf(access.Collect, access.Admin, access.Screen), true, d.events},
 		{"GET", "/v1/tills/{till}", see, false, d.getTill},
 		{"GET", "/v1/capabilities", any, false, d.capabilities},

@@ -4,12 +4,14 @@ import (
 	"context"
 	"net/http"
 	"regexp"
+	"slices"
 	"time"
 
 	"payagent/agent"
 	"payagent/agent/access"
 	"payagent/agent/counter"
 	"payagent/agent/order"
+	"payagent/agent/timeline"
 	"payagent/agent/words"
 	"payagent/platforms"
 )
@@ -219,12 +221,13 @@ type ordersView struct {
 }
 
 // findOrders is GET /v1/orders: by bill, order number or trade number, newest
-// first (HIS-13), or what is open, oldest first. Orders of tills that the
+// first (HIS-13), or oldest first what is open (not final) or owed (open,
+// watched for late money, or with refunds under way). Orders of tills that the
 // token is not for are left out.
 func (d *door) findOrders(w http.ResponseWriter, r *http.Request, c caller) {
 	q, err := query(r, "bill", "order", "trade", "state")
 	if err == nil && len(q) != 1 {
-		err = &platforms.FieldError{Field: "query", Reason: "must be exactly one of bill=, order=, trade= or state=open"}
+		err = &platforms.FieldError{Field: "query", Reason: "must be exactly one of bill=, order=, trade= or state="}
 	}
 	if err != nil {
 		d.wrong(w, c, err, fault{})
@@ -249,16 +252,14 @@ func (d *door) findOrders(w http.ResponseWriter, r *http.Request, c caller) {
 
 func (d *door) find(by, value string) ([]*order.Order, error) {
 	if by == "state" {
-		if value != "open" {
-			return nil, &platforms.FieldError{Field: by, Reason: "can only be open"}
+		list := d.agent.Open()
+		switch value {
+		case "open":
+			return slices.DeleteFunc(list, func(o *order.Order) bool { return o.State().Final() }), nil
+		case "owed":
+			return list, nil
 		}
-		var list []*order.Order
-		for _, o := range d.agent.Open() {
-			if !o.State().Final() {
-				list = append(list, o)
-			}
-		}
-		return list, nil
+		return nil, &platforms.FieldError{Field: by, Reason: "can only be open or owed"}
 	}
 	if value == "" || len(value) > 96 || by == "order" && !orderNumber.MatchString(value) {
 		return nil, &platforms.FieldError{Field: by, Reason: "must have 1 to 96 bytes; an order number 1 to 32 letters and digits"}
@@ -303,6 +304,25 @@ func (d *door) act(name order.Action) func(http.ResponseWriter, *http.Request, c
 			d.problem(w, c, fault{code: reply.Code, order: o})
 		}
 	}
+}
+
+type timelineView struct {
+	Lines []timeline.Line `json:"lines"`
+}
+
+// timeline is GET /v1/orders/{id}/timeline: the order's history in sentences,
+// oldest first (OBS-03).
+func (d *door) timeline(w http.ResponseWriter, r *http.Request, c caller) {
+	o := d.lookUp(w, r, c, c.sees)
+	if o == nil {
+		return
+	}
+	facts, err := d.agent.Facts(o.No)
+	if err != nil {
+		d.wrong(w, c, err, fault{order: o})
+		return
+	}
+	answer(w, http.StatusOK, timelineView{Lines: timeline.Of(facts)})
 }
 
 // getTill is GET /v1/tills/{till}: what the till shows.

@@ -123,9 +123,8 @@ func (d *door) verdicts(f fault, retry int64) (cash, again safetyView) {
 	if told {
 		list = append(list, f.order)
 	}
-	now := d.agent.Now()
 	for _, o := range list {
-		p := d.agent.Platform(o.Platform).Policy
+		now, p := d.agent.Now(), d.agent.Platform(o.Platform).Policy
 		c := o.SafeToTakeCash(p, now)
 		if worse(c.Answer) > worse(cash.Answer) || cash.Answer == "" {
 			cash, again = d.safety(c), d.safety(o.SafeToRetry(p, now))

@@ -32,14 +32,23 @@ const (
 // the context ends. An address that is not loopback is opened with TLS, or
 // without it only where accept_plain_http says so, with a warning at every
 // start. Errors say which address could not be opened and what to do; then
-// nothing is open. ready, if not nil, is called with the addresses once all
-// are open.
-func Serve(ctx context.Context, a *agent.Agent, opts Options, ready func(addresses []string)) error {
+// nothing is open.
+func Serve(ctx context.Context, a *agent.Agent, opts Options) error {
+	for _, x := range a.Config().Warnings() {
+		if opts.Logger != nil {
+			opts.Logger.Warn("standing warning", "code", x.Code, "text", x.EN)
+		}
+	}
+	return serve(ctx, a.Config().Door, opts, func(o Options) http.Handler { return New(a, o) })
+}
+
+// serve opens the addresses and serves what handler makes for them.
+func serve(ctx context.Context, c config.Door, opts Options, handler func(Options) http.Handler) error {
 	log := opts.Logger
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	list, err := open(ctx, a.Config().Door)
+	list, err := open(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -50,13 +59,10 @@ func Serve(ctx context.Context, a *agent.Agent, opts Options, ready func(address
 	inner, stop := context.WithCancel(ctx)
 	defer stop()
 	server := &http.Server{
-		Handler: New(a, opts), MaxHeaderBytes: headerBytes, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout,
+		Handler: handler(opts), MaxHeaderBytes: headerBytes, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout,
 		WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
 		BaseContext: func(net.Listener) context.Context { return inner }, // ends waits and streams
 		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
-	for _, x := range a.Config().Warnings() {
-		log.Warn("standing warning", "code", x.Code, "text", x.EN)
 	}
 	failed := make(chan error, len(list))
 	var group sync.WaitGroup
@@ -64,8 +70,8 @@ func Serve(ctx context.Context, a *agent.Agent, opts Options, ready func(address
 		log.Info("door open", "address", l.Addr().String())
 		group.Go(func() { failed <- server.Serve(l) })
 	}
-	if ready != nil {
-		ready(opts.Addresses)
+	if opts.Opened != nil {
+		opts.Opened(opts.Addresses)
 	}
 	select {
 	case <-ctx.Done():
