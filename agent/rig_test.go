@@ -170,11 +170,17 @@ func newRig(t *testing.T, dir string) *rig {
 		r.banks[name] = bank.New(bank.Options{})
 		r.ctl[name] = wire.New(wire.Options{Clock: r.clock, Script: bank.ScriptFor, Record: true})
 	}
-	r.lines["smartpay"] = &line{RoundTripper: wire.Direct(smartpaytest.Handler(r.banks["smartpay"],
-		smartpaytest.Options{Control: r.ctl["smartpay"], FindByHisOrderID: true, Begin: r.begin}))}
+	r.lines["smartpay"] = &line{}
+	r.findsByNumber(true)
 	r.lines["fwc"] = &line{RoundTripper: wire.Direct(fwctest.Handler(r.banks["fwc"],
 		fwctest.Options{Control: r.ctl["fwc"], TokenOK: func(token string) bool { return token == r.token.Load() }}))}
 	return r
+}
+
+// findsByNumber says whether the SmartPay server finds orders by our number.
+func (r *rig) findsByNumber(yes bool) {
+	r.lines["smartpay"].RoundTripper = wire.Direct(smartpaytest.Handler(r.banks["smartpay"],
+		smartpaytest.Options{Control: r.ctl["smartpay"], FindByHisOrderID: yes, Begin: r.begin}))
 }
 
 // clock is the banks' time since the world began.
@@ -431,3 +437,40 @@ const (
 	wechat = "134567890123456789"
 	alipay = "281234567890123456"
 )
+
+// ends waits until an order is final, or the limit has passed.
+func (r *rig) ends(no string, limit time.Duration) *order.Order {
+	r.t.Helper()
+	ctx, stop := context.WithTimeout(context.Background(), limit)
+	defer stop()
+	o := r.order(no)
+	for !o.State().Final() && ctx.Err() == nil {
+		next, err := r.agent.Wait(ctx, no, o.Rev)
+		if err != nil || next == nil {
+			r.t.Fatal(next, err)
+		}
+		o = next
+	}
+	synctest.Wait()
+	return r.order(no)
+}
+
+// phone is a payer who reads the QR of an order.
+func (r *rig) phone(no string, p bank.Payer) { r.banks["fwc"].Scan(r.clock(), no, p) }
+
+// refund asks for money back and demands the reply.
+func (r *rig) refund(no, request string, sum platforms.Fen, want string) {
+	r.t.Helper()
+	got, err := r.agent.Refund(context.Background(), no, agent.RefundRequest{Request: request, Sum: sum,
+		Operator: platforms.Operator{ID: "3003", Name: "赵财务"}, Reason: "test"})
+	if err != nil || got.Code != want {
+		r.t.Fatalf("refund %s: %q %v, want %q", request, got.Code, err, want)
+	}
+	synctest.Wait()
+}
+
+// note is what a till says about the last scan.
+func (r *rig) note(till string) string {
+	v, _ := r.agent.View(till)
+	return v.Note
+}
