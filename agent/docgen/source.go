@@ -71,31 +71,9 @@ func (d Driver) Options(root string) ([]Option, error) {
 	if !ok {
 		return nil, fmt.Errorf("cannot list the settings of driver %s: there is no struct %s", d.Name, d.options)
 	}
-	comments := map[string]string{}
-	for _, place := range strings.Split(d.config, "; ") {
-		file, name, _ := strings.Cut(place, " ")
-		target, err := structs(filepath.Join(root, file))
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range target[name] {
-			for _, n := range f.Names {
-				comments[n.Name] = strings.Join(strings.Fields(f.Doc.Text()+" "+f.Comment.Text()), " ")
-			}
-		}
-		// A comment may speak of the fields below it as well: "A before …, B
-		// after …", where B has none of its own.
-		last := ""
-		for _, f := range target[name] {
-			for _, n := range f.Names {
-				if comments[n.Name] == "" && regexp.MustCompile(`\b`+n.Name+`\b`).MatchString(last) {
-					comments[n.Name] = last
-				}
-			}
-			if f.Doc != nil {
-				last = comments[f.Names[0].Name]
-			}
-		}
+	told, err := readComments(root, d.config)
+	if err != nil {
+		return nil, err
 	}
 	var list []Option
 	add := func(prefix, note string, f *ast.Field, n *ast.Ident) {
@@ -105,17 +83,140 @@ func (d Driver) Options(root string) ([]Option, error) {
 		for _, n := range f.Names {
 			inner, ok := f.Type.(*ast.StructType)
 			if !ok {
-				add("", comments[n.Name], f, n)
+				add("", told.of(n.Name), f, n)
 				continue
 			}
 			for _, g := range inner.Fields.List {
 				for _, m := range g.Names {
-					add(keyOf(f, n.Name)+".", "", g, m)
+					add(keyOf(f, n.Name)+".", told.of(n.Name), g, m)
 				}
 			}
 		}
 	}
+	for i := range list {
+		list[i].Note = told.inKeys(list[i].Note, fields)
+	}
 	return list, nil
+}
+
+// comments is what the packages say that a driver's settings are handed on to.
+type comments struct {
+	fields map[string]string // by field
+	types  map[string]string // by field: its type, where it is named
+	docs   map[string]string // by type
+	values map[string]string // by constant
+	ofType map[string][]string
+}
+
+func readComments(root, places string) (comments, error) {
+	c := comments{fields: map[string]string{}, types: map[string]string{}, docs: map[string]string{}, values: map[string]string{}, ofType: map[string][]string{}}
+	for _, place := range strings.Split(places, "; ") {
+		file, name, _ := strings.Cut(place, " ")
+		tree, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, file), nil, parser.ParseComments)
+		if err != nil {
+			return c, err
+		}
+		for _, d := range tree.Decls {
+			g, ok := d.(*ast.GenDecl)
+			if !ok {
+				continue
+			}
+			for _, s := range g.Specs {
+				switch s := s.(type) {
+				case *ast.ValueSpec:
+					c.constant(s)
+				case *ast.TypeSpec:
+					c.docs[s.Name.Name] = strings.Join(strings.Fields(g.Doc.Text()), " ")
+					if t, ok := s.Type.(*ast.StructType); ok && s.Name.Name == name {
+						c.config(t.Fields.List)
+					}
+				}
+			}
+		}
+	}
+	return c, nil
+}
+
+func (c comments) constant(s *ast.ValueSpec) {
+	for i, n := range s.Names {
+		if i >= len(s.Values) {
+			continue
+		}
+		lit, ok := s.Values[i].(*ast.BasicLit)
+		if !ok || lit.Kind != token.STRING {
+			continue
+		}
+		if text, err := strconv.Unquote(lit.Value); err == nil && text != "" {
+			c.values[n.Name] = text
+			if t, ok := s.Type.(*ast.Ident); ok {
+				c.ofType[t.Name] = append(c.ofType[t.Name], text)
+			}
+		}
+	}
+}
+
+// config takes the comments of a struct's fields. A comment may speak of the
+// fields below it as well ("A stands before …, B behind …").
+func (c comments) config(fields []*ast.Field) {
+	last := ""
+	for _, f := range fields {
+		text := strings.Join(strings.Fields(f.Doc.Text()+" "+f.Comment.Text()), " ")
+		if f.Doc != nil {
+			last = text
+		}
+		for _, n := range f.Names {
+			c.fields[n.Name] = text
+			if text == "" && regexp.MustCompile(`\b`+n.Name+`\b`).MatchString(last) {
+				c.fields[n.Name] = last
+			}
+			if t, ok := f.Type.(*ast.Ident); ok {
+				c.types[n.Name] = t.Name
+			}
+		}
+	}
+}
+
+// of says what a field means: its comment, else its type's, with the values
+// that it may have.
+func (c comments) of(field string) string {
+	text := c.fields[field]
+	if text == "" {
+		text = c.docs[c.types[field]]
+	}
+	values := c.ofType[c.types[field]]
+	if len(values) == 0 { // constants without a type, named after the field
+		for name, v := range c.values {
+			if strings.HasPrefix(name, field) && name != field {
+				values = append(values, v)
+			}
+		}
+		slices.Sort(values)
+	}
+	if len(values) > 0 {
+		text += " (`" + strings.Join(values, "`, `") + "`)"
+	}
+	return strings.TrimSpace(text)
+}
+
+// inKeys writes the Go names in a comment as the keys and values that they
+// are in the file.
+func (c comments) inKeys(text string, fields []*ast.Field) string {
+	names := map[string]string{}
+	for name, v := range c.values {
+		names[name] = v
+	}
+	for _, f := range fields {
+		for _, n := range f.Names {
+			names[n.Name] = keyOf(f, n.Name)
+		}
+	}
+	word := regexp.MustCompile(`[A-Za-z][A-Za-z0-9]*`)
+	return word.ReplaceAllStringFunc(text, func(w string) string {
+		if key, ok := names[w]; ok && unicode.IsUpper(rune(w[0])) {
+			return code(key)
+		}
+		return w
+	})
 }
 
 // keyOf gives the key of a field as package config reads it: the yaml tag, or
@@ -171,7 +272,7 @@ func DriversPage(root string) (string, error) {
 由程序生成，请勿手改。通用配置键见 [KEYS.md](../agent/config/KEYS.md)；这里是各驱动自己的 ` + "`options`" + `。
 未知的键是错误，会指出行号。
 Generated, do not edit. The keys of the configuration itself are in [KEYS.md](../agent/config/KEYS.md); these are each driver's own
-` + "`options`" + `. An unknown key is an error that names the line. The words are the comments of the code, which call a key by its Go name.
+` + "`options`" + `. An unknown key is an error that names the line. The words are the comments of the code.
 `)
 	for _, d := range Drivers() {
 		list, err := d.Options(root)
