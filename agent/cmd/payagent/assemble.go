@@ -1,0 +1,224 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"payagent/agent"
+	"payagent/agent/access"
+	"payagent/agent/config"
+	"payagent/agent/door"
+	"payagent/agent/door/pages"
+	"payagent/agent/seal"
+	"payagent/devices"
+	"payagent/platforms"
+	"payagent/queue"
+	"payagent/queue/bolt"
+)
+
+// storeVersion is the format this program writes (decision 16).
+const storeVersion = 1
+
+// Places under data_dir.
+func storeDir(c config.Config) string   { return filepath.Join(c.DataDir, "store") }
+func keyDir(c config.Config) string     { return filepath.Join(c.DataDir, "keys") }
+func tokenList(c config.Config) string  { return filepath.Join(c.DataDir, "tokens.json") }
+func firstToken(c config.Config) string { return filepath.Join(c.DataDir, "first-token") }
+
+// how says which parts are built.
+type how int
+
+const (
+	whole     how = iota
+	storeOnly     // for reading: no devices
+)
+
+// assembly is everything built, in the order it was built; it is taken down in
+// reverse.
+type assembly struct {
+	agent  *agent.Agent
+	tokens *access.Store
+	log    *slog.Logger
+	close  []io.Closer
+}
+
+func (b *assembly) Close() error {
+	var errs []error
+	for i := len(b.close) - 1; i >= 0; i-- {
+		errs = append(errs, b.close[i].Close())
+	}
+	return errors.Join(errs...)
+}
+
+// assemble builds the agent: keys, store, platforms, devices.
+func assemble(c config.Config, log *slog.Logger, parts how) (_ *assembly, err error) {
+	b := &assembly{log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, b.Close())
+		}
+	}()
+	box, err := seal.Open(keyDir(c), nil)
+	if err != nil {
+		return nil, err
+	}
+	if b.tokens, err = access.Open(tokenList(c), nil); err != nil {
+		return nil, err
+	}
+	if _, err = b.tokens.First(firstToken(c), time.Now()); err != nil {
+		return nil, err
+	}
+	store, report, err := bolt.Open(storeDir(c), bolt.Options{Writer: storeVersion, Budget: int64(c.Store.BudgetBytes), Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	b.close = append(b.close, store)
+	tellReport(log, report)
+	p := agent.Parts{Config: c, Log: store, Lost: report.Slots, Box: box, Clock: agent.NewSystemClock(), Logger: log,
+		Platforms: map[string]platforms.Platform{}, Scanners: map[string][]devices.Scanner{}, Displays: map[string][]devices.Display{},
+		TokenMark: tokenMark(c)}
+	if parts == whole {
+		p.DiskLow = diskGuard(c, log)
+	}
+	if err := b.openPlatforms(c, &p); err != nil {
+		return nil, err
+	}
+	if parts == whole {
+		if err := b.openDevices(c, &p); err != nil {
+			return nil, err
+		}
+	}
+	if missing, err := profilesInUse(c, store); err != nil {
+		return nil, err
+	} else if len(missing) > 0 {
+		return nil, fmt.Errorf("cannot start: open orders run under merchant profiles that are not configured: %v; put them back under merchants", missing)
+	}
+	b.agent, err = agent.New(p)
+	return b, err
+}
+
+func (b *assembly) openPlatforms(c config.Config, parts *agent.Parts) error {
+	for _, p := range c.Platforms {
+		way, err := openWay(p)
+		if err != nil {
+			return fmt.Errorf("cannot open the way to platform %s: %w", p.Name, err)
+		}
+		b.close = append(b.close, way)
+		if parts.Platforms[p.Name], err = openPlatform(c, p, way); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *assembly) openDevices(c config.Config, parts *agent.Parts) error {
+	for _, t := range c.Tills {
+		for _, s := range t.Scanners {
+			scanner, err := openScanner(s, c.Codes, func(p devices.Presence) {
+				b.log.Info("scanner", "device", p.Device, "present", p.Present, "error", p.Err)
+			})
+			if err != nil {
+				return err
+			}
+			b.close = append(b.close, scanner)
+			parts.Scanners[t.Name] = append(parts.Scanners[t.Name], scanner)
+		}
+		for _, d := range t.Displays {
+			display, err := openDisplay(d)
+			if err != nil {
+				return err
+			}
+			b.close = append(b.close, display)
+			parts.Displays[t.Name] = append(parts.Displays[t.Name], display)
+		}
+	}
+	return nil
+}
+
+// door makes the HTTP interface with its pages.
+func (b *assembly) door() http.Handler { return door.New(b.agent, b.doorOptions()) }
+
+func (b *assembly) doorOptions() door.Options {
+	return door.Options{Tokens: b.tokens, Version: buildVersion(), Logger: b.log, Pages: pages.Handler()}
+}
+
+func tellReport(log *slog.Logger, r bolt.Report) {
+	switch {
+	case r.Damaged:
+		log.Error("the order store was damaged and set aside; every order it may have held open is asked for at the platform",
+			"cause", r.Cause, "set_aside", r.SetAside, "orders", len(r.Slots), "unreadable", r.SlotsLost)
+	case r.Fallback:
+		log.Warn("the newest transaction of the order store may be lost", "cause", r.Cause)
+	case r.Created:
+		log.Info("a new order store was created")
+	}
+}
+
+// profilesInUse lists the profiles that open orders need and the
+// configuration lacks.
+func profilesInUse(c config.Config, store queue.Log) ([]string, error) {
+	open, err := store.Open()
+	if err != nil {
+		return nil, err
+	}
+	var used []string
+	for _, no := range open {
+		facts, err := agent.ReadFacts(store, no)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range facts {
+			if f.Created != nil {
+				used = append(used, f.Created.Merchant.Profile)
+			}
+		}
+	}
+	return config.MissingProfiles(c, used), nil
+}
+
+// diskGuard tells whether the disk is nearly full. A ballast file is given up
+// then, so that open orders can finish, and taken back when there is room.
+func diskGuard(c config.Config, log *slog.Logger) func() bool {
+	ballast := bolt.NewBallast(storeDir(c), int64(c.Store.BallastBytes))
+	if err := ballast.Restore(); err != nil {
+		log.Warn("the ballast file could not be made", "error", err)
+	}
+	low := false
+	return func() bool {
+		free, total, err := bolt.FreeSpace(storeDir(c))
+		if err != nil {
+			return low
+		}
+		now := free < int64(c.Store.StopBelowBytes) || total > 0 && free*100/total < int64(c.Store.StopBelowPercent)
+		if now == low {
+			return low
+		}
+		low = now
+		if low {
+			err = ballast.Release()
+		} else {
+			err = ballast.Restore()
+		}
+		log.Warn("disk", "nearly_full", low, "free_bytes", free, "error", err)
+		return low
+	}
+}
+
+func tokenMark(c config.Config) func(profile string) string {
+	read := tokenOf(c)
+	return func(profile string) string {
+		secret, err := read(profile)
+		if err != nil {
+			return ""
+		}
+		sum := sha256.Sum256([]byte(secret.Reveal()))
+		return hex.EncodeToString(sum[:])
+	}
+}

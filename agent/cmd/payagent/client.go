@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"time"
+
+	"payagent/agent/config"
+	"payagent/agent/seal"
+	"payagent/platforms"
+)
+
+// client asks the door: that of the running agent, or, when none runs, the
+// same door over the store opened here. Either way the answers are the same.
+type client struct {
+	base  string
+	token platforms.Hidden
+	rt    http.RoundTripper
+	close func() error
+}
+
+// newClient finds the agent. The token is the first one, so these commands
+// work for whoever may read data_dir.
+func newClient(c config.Config) (*client, error) {
+	token, _, err := seal.ReadSecret(firstToken(c))
+	if err != nil {
+		return nil, fmt.Errorf("cannot ask the agent: %w; run this as the agent's user, after its first start", err)
+	}
+	base := "http://127.0.0.1:8780"
+	for _, listen := range c.Door.Listen {
+		if ip := hostOf(listen); ip.IsLoopback() {
+			base = "http://" + listen
+			break
+		}
+	}
+	return &client{base: base, token: token, rt: &http.Transport{Proxy: nil}, close: func() error { return nil }}, nil
+}
+
+func hostOf(listen string) net.IP {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return nil
+	}
+	return net.ParseIP(host)
+}
+
+// offline replaces the network by a door over the store, opened here.
+func (cl *client) offline(c config.Config) error {
+	b, err := assemble(c, slog.New(slog.DiscardHandler), storeOnly)
+	if err != nil {
+		return err
+	}
+	if err := b.agent.Preload(); err != nil {
+		return errors.Join(err, b.Close())
+	}
+	cl.rt, cl.close = inProcess{b.door()}, b.Close
+	return nil
+}
+
+// inProcess calls a handler without a socket.
+type inProcess struct{ h http.Handler }
+
+type recorder struct {
+	head   http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (r *recorder) Header() http.Header { return r.head }
+func (r *recorder) WriteHeader(s int)   { r.status = s }
+func (r *recorder) Write(p []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.body.Write(p)
+}
+
+// RoundTrip runs the handler.
+func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	rec := &recorder{head: http.Header{}}
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	r.RemoteAddr, r.Host = "127.0.0.1:0", r.URL.Host
+	t.h.ServeHTTP(rec, r)
+	return &http.Response{StatusCode: rec.status, Header: rec.head, Body: io.NopCloser(&rec.body), Request: r}, nil
+}
+
+// ask sends one request and gives the body of a good answer.
+func (cl *client) ask(ctx context.Context, c config.Config, method, path string) ([]byte, error) {
+	data, err := cl.once(ctx, method, path)
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return data, err
+	}
+	if method != http.MethodGet {
+		return nil, errors.New("cannot do that: the agent does not run; start it first")
+	}
+	if err := cl.offline(c); err != nil {
+		return nil, err
+	}
+	return cl.once(ctx, method, path)
+}
+
+func (cl *client) once(ctx context.Context, method, path string) ([]byte, error) {
+	ctx, stop := context.WithTimeout(ctx, 15*time.Second)
+	defer stop()
+	r, err := http.NewRequestWithContext(ctx, method, cl.base+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(cl.token.Reveal()))
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := cl.rt.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode >= 300 {
+		var p struct{ Code, Title string }
+		if json.Unmarshal(data, &p) == nil && p.Code != "" {
+			return nil, fmt.Errorf("cannot do that: %s (%s)", p.Title, p.Code)
+		}
+		return nil, fmt.Errorf("cannot do that: the agent answered %s", resp.Status)
+	}
+	return data, nil
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"payagent/agent/access"
+	"payagent/agent/config"
+)
+
+var errUsage = errors.New("wrong command line")
+
+const usage = `payagent — face-to-face payments at hospital tills  当面付代理
+
+  payagent run      --config FILE                 serve, until stopped                    运行
+  payagent config   check --config FILE           check the configuration and print what it amounts to  检查配置
+  payagent orders   list  --config FILE [--bill B | --trade T]   open orders, or those of a bill   订单
+  payagent orders   show  --config FILE NUMBER    one order as the API gives it           订单详情
+  payagent orders   explain --config FILE NUMBER  its history, for finance                订单经过
+  payagent queue    ls    --config FILE           what waits, how long and why            待处理
+  payagent queue    resolve --config FILE         resolve all now                         立即处理全部
+  payagent token    add --config FILE --name N [--till T] --scopes collect,refund,admin,screen   新增令牌
+  payagent token    list|revoke --config FILE [--name N]                                  令牌
+  payagent version                                                                        版本
+`
+
+// options are the flags that commands share.
+type options struct {
+	config string
+	bill   string
+	trade  string
+	name   string
+	till   string
+	scopes string
+	args   []string
+}
+
+func parse(name string, args []string) (options, error) {
+	var o options
+	f := flag.NewFlagSet(name, flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.StringVar(&o.config, "config", "", "configuration file")
+	f.StringVar(&o.bill, "bill", "", "bill")
+	f.StringVar(&o.trade, "trade", "", "trade number")
+	f.StringVar(&o.name, "name", "", "name")
+	f.StringVar(&o.till, "till", "", "till")
+	f.StringVar(&o.scopes, "scopes", "", "scopes")
+	if err := f.Parse(args); err != nil {
+		return o, fmt.Errorf("%w: %s\n\n%s", errUsage, err, usage)
+	}
+	o.args = f.Args()
+	if o.config == "" {
+		return o, fmt.Errorf("%w: name the configuration with --config FILE\n\n%s", errUsage, usage)
+	}
+	return o, nil
+}
+
+// command runs one command.
+func command(ctx context.Context, args []string, out io.Writer) error {
+	verb := strings.Join(args[:min(len(args), 2)], " ")
+	first, rest := "", args
+	if len(args) > 0 {
+		first, rest = args[0], args[1:]
+	}
+	switch first {
+	case "version", "--version":
+		_, err := fmt.Fprintln(out, "payagent "+buildVersion())
+		return err
+	case "run":
+		return withConfig("run", rest, func(c config.Config, _ options) error { return run(ctx, c, out) })
+	case "", "help", "--help", "-h":
+		_, err := fmt.Fprint(out, usage)
+		return err
+	}
+	if len(rest) > 0 {
+		rest = rest[1:]
+	}
+	switch verb {
+	case "config check":
+		return withConfig(verb, rest, func(c config.Config, _ options) error { return checkConfig(c, out) })
+	case "orders list":
+		return withConfig(verb, rest, func(c config.Config, o options) error { return listOrders(ctx, c, o, out) })
+	case "orders show":
+		return withConfig(verb, rest, func(c config.Config, o options) error { return showOrder(ctx, c, o, out) })
+	case "orders explain":
+		return withConfig(verb, rest, func(c config.Config, o options) error { return explainOrder(ctx, c, o, out) })
+	case "queue ls":
+		return withConfig(verb, rest, func(c config.Config, _ options) error { return listQueue(ctx, c, out) })
+	case "queue resolve":
+		return withConfig(verb, rest, func(c config.Config, _ options) error { return resolveAll(ctx, c, out) })
+	case "token add", "token list", "token revoke":
+		return withConfig(verb, rest, func(c config.Config, o options) error { return tokens(verb, c, o, out) })
+	}
+	return fmt.Errorf("%w: there is no command %q\n\n%s", errUsage, verb, usage)
+}
+
+func withConfig(name string, args []string, do func(config.Config, options) error) error {
+	o, err := parse(name, args)
+	if err != nil {
+		return err
+	}
+	c, err := config.Load(o.config)
+	if err != nil {
+		return err
+	}
+	return do(c, o)
+}
+
+// checkConfig prints what the configuration amounts to. The drivers check
+// their own settings; nothing is opened or called.
+func checkConfig(c config.Config, out io.Writer) error {
+	var errs []error
+	for _, p := range c.Platforms {
+		way, err := openWay(p)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("platform %s: %w", p.Name, err))
+			continue
+		}
+		_, err = openPlatform(c, p, way)
+		errs = append(errs, err, way.Close())
+	}
+	for _, t := range c.Tills {
+		for _, s := range t.Scanners {
+			if s.Driver == "serial" {
+				_, err := serialConfig(s, c.Codes)
+				errs = append(errs, err)
+			} else if s.Driver != "stdin" {
+				errs = append(errs, c.Fail("tills", fmt.Sprintf("scanner %s: there is no driver %q; write serial or stdin", s.Name, s.Driver)))
+			}
+		}
+		for _, d := range t.Displays {
+			_, err := openDisplay(d)
+			errs = append(errs, err)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprint(out, c.Report()); err != nil {
+		return err
+	}
+	more, err := c.CheckFiles()
+	for _, w := range more {
+		if _, err := fmt.Fprintf(out, "  ! [%s] %s\n    %s\n", w.Code, w.ZH, w.EN); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func tokens(verb string, c config.Config, o options, out io.Writer) error {
+	store, err := access.Open(tokenList(c), nil)
+	if err != nil {
+		return err
+	}
+	switch verb {
+	case "token add":
+		var scopes []access.Scope
+		for _, s := range strings.Split(o.scopes, ",") {
+			scopes = append(scopes, access.Scope(strings.TrimSpace(s)))
+		}
+		secret, err := store.Add(o.name, o.till, scopes, time.Now())
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "%s\n", secret.Reveal())
+		return err
+	case "token revoke":
+		return store.Revoke(o.name)
+	}
+	list, err := store.List()
+	if err != nil {
+		return err
+	}
+	for _, t := range list {
+		if _, err := fmt.Fprintf(out, "%-20s till=%-10s %v\n", t.Name, t.Till, t.Scopes); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"payagent/agent/config"
+	"payagent/agent/door"
+	"payagent/agent/logfile"
+	"payagent/queue"
+	"payagent/queue/bolt"
+)
+
+// run serves until the context ends or the store fails.
+func run(ctx context.Context, c config.Config, out io.Writer) error {
+	log, closeLog, err := openLog(c)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = closeLog() }()
+	for _, w := range c.Warnings() {
+		log.Warn("configuration", "code", w.Code, "text", w.EN)
+	}
+	b, err := assemble(c, log, whole)
+	if err != nil {
+		if hopeless(err) {
+			return refuseAll(ctx, c, log, err)
+		}
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var group sync.WaitGroup
+	errs := make([]error, 2)
+	group.Add(2)
+	go func() {
+		defer group.Done()
+		defer stop() // the first part to end stops the other
+		errs[0] = b.agent.Run(ctx)
+	}()
+	go func() {
+		defer group.Done()
+		defer stop()
+		errs[1] = door.Serve(ctx, b.agent, b.doorOptions())
+	}()
+	log.Info("serving", "version", buildVersion(), "listen", c.Door.Listen, "tills", len(c.Tills))
+	if _, err := fmt.Fprintf(out, "payagent %s: %v\n", buildVersion(), c.Door.Listen); err != nil {
+		stop()
+	}
+	group.Wait()
+	log.Info("stopped")
+	return errors.Join(errs[0], errs[1], b.Close())
+}
+
+// hopeless tells that starting again would end the same way: the process stays
+// up, refuses and says what to do, so that the service manager does not loop.
+func hopeless(err error) bool {
+	return errors.Is(err, queue.ErrNewer) || errors.Is(err, queue.ErrDamaged) && !errors.Is(err, bolt.ErrRestart)
+}
+
+// refuseAll answers every request with what is wrong until it is stopped.
+func refuseAll(ctx context.Context, c config.Config, log *slog.Logger, why error) error {
+	log.Error("the store cannot be opened; no order is taken until this is mended", "error", why)
+	return errors.Join(door.Refuse(ctx, c, why), why)
+}
+
+func openLog(c config.Config) (*slog.Logger, func() error, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
+		return nil, nil, err
+	}
+	var w io.Writer = os.Stderr
+	end := func() error { return nil }
+	if c.Log.File != "" {
+		f, err := logfile.Open(c.Log.File, int64(c.Log.MaxBytes), c.Log.Keep)
+		if err != nil {
+			return nil, nil, err
+		}
+		w, end = f, f.Close
+	}
+	zone := func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			a.Value = slog.TimeValue(a.Value.Time().In(time.FixedZone("UTC+8", 8*3600)))
+		}
+		return a
+	}
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: zone})), end, nil
+}
