@@ -221,7 +221,7 @@ func (r *rig) tryOpen() error {
 	if err != nil {
 		return err
 	}
-	if r.store, r.report, err = bolt.Open(filepath.Join(r.dir, "store"), bolt.Options{Writer: 1, Logger: logger}); err != nil {
+	if r.store, r.report, err = openStore(r.dir); err != nil {
 		return err
 	}
 	sp, err := smartpay.New(r.lines["smartpay"], smartpay.Config{Endpoint: "http://127.0.0.1/WSGW/services/ServiceGateWay", ClientID: "DEMO",
@@ -261,6 +261,10 @@ func (r *rig) tryOpen() error {
 	go func() { ended <- run.Run(ctx) }()
 	synctest.Wait()
 	return nil
+}
+
+func openStore(dir string) (*bolt.Log, bolt.Report, error) {
+	return bolt.Open(filepath.Join(dir, "store"), bolt.Options{Writer: 1})
 }
 
 // close stops the agent and closes the store; it gives what Run returned.
