@@ -1,0 +1,364 @@
+package pages
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+)
+
+func (s *stand) kiosk(more string) string {
+	return s.server.URL + "/kiosk#t=" + token + "&till=kiosk1" + more
+}
+
+const number = "ZJMZ260314A1B2C3D4E5F6G7H8"
+
+// panels are the sizes the kiosk page must fit: 10" to 24", both ways up.
+var panels = []struct {
+	name          string
+	width, height int64
+}{{"10in-wide", 1280, 800}, {"10in-tall", 800, 1280}, {"24in-wide", 1920, 1080}, {"24in-tall", 1080, 1920}, {"15in", 1024, 768}}
+
+// TestKioskScreens looks at every screen on every panel, with the longest
+// content it may have.
+func TestKioskScreens(t *testing.T) {
+	chrome := browser(t)
+	present := object{"mode": "present", "channel": "", "qr_expires_in_s": 118}
+	screens := []struct {
+		name, screen string
+		set          func(s *stand)
+	}{
+		{"idle", "idle", func(s *stand) { s.show(nil) }},
+		{"waiting", "waiting", func(s *stand) { s.show(s.order(number, "waiting", object{"channel": ""})) }},
+		{"waiting-refused", "waiting", func(s *stand) {
+			s.show(s.order(number, "waiting", nil))
+			s.set(func() { s.till["note"] = s.note("wrong_wallet", "asked", "微信", "wallet", "支付宝") })
+		}},
+		{"qr-soon", "qr", func(s *stand) { s.show(s.order(number, "paying", object{"mode": "present"})) }},
+		{"qr", "qr", func(s *stand) {
+			s.set(func() {
+				s.code = "https://qr.alipay.com/bax08431xyz0123456789abcdef"
+				s.front(s.order(number, "paying", present))
+			})
+		}},
+		{"paying", "paying", func(s *stand) { s.show(s.order(number, "paying", nil)) }},
+		{"canceling", "canceling", func(s *stand) {
+			s.show(s.order(number, "paying", object{"mode": "present", "cancel_requested": true, "cancel_in_s": 6}))
+		}},
+		{"in-doubt", "doubt", func(s *stand) { s.show(s.order(number, "in_doubt", nil)) }},
+		{"queued", "queued", func(s *stand) {
+			s.show(s.order(number, "queued", object{"valid_for_s": 580, "actions_allowed": []string{"confirm", "cancel"}}))
+			s.set(func() { s.till["online"] = false })
+		}},
+		{"queued-back", "queued", func(s *stand) {
+			s.show(s.order(number, "queued", object{"valid_for_s": 512, "actions_allowed": []string{"confirm", "cancel"}}))
+			s.set(func() { s.till["online"] = true })
+		}},
+	}
+	for _, p := range panels {
+		t.Run(p.name, func(t *testing.T) {
+			s := newStand(t, "kiosk")
+			s.test = true
+			s.till["test"] = true
+			b := open(t, chrome, s.kiosk(""), p.width, p.height)
+			for _, x := range screens {
+				x.set(s)
+				b.wait(fmt.Sprintf(`document.querySelector('[data-screen="%s"]')`, x.screen))
+				switch x.name {
+				case "qr":
+					b.wait(`document.querySelector(".qr img") && document.querySelector(".qr img").complete`)
+				case "waiting-refused":
+					b.says("请出示微信的付款码")
+				case "queued-back":
+					b.says("网络已恢复")
+				case "queued":
+					b.says("恢复后可继续")
+				}
+				img := b.shot("kiosk-" + p.name + "-" + x.name)
+				b.fits(true, 28, 7)
+				if !b.truth(`getComputedStyle(document.getElementById("watermark")).display === "flex" && document.getElementById("watermark").innerText.indexOf("测试") >= 0`) {
+					t.Errorf("%s has no watermark", x.name)
+				}
+				if got := reads(img); (got != "") != (x.name == "qr") || x.name == "qr" && got != s.code {
+					t.Errorf("%s: the code on the screen says %q", x.name, got)
+				}
+				s.set(func() { delete(s.till, "note") })
+			}
+			for _, state := range []string{"paid", "failed", "canceled"} {
+				no := number + state[:2]
+				s.show(s.order(no, "paying", object{"mode": "charge"}))
+				b.wait(`document.querySelector('[data-screen="paying"]')`)
+				s.show(s.order(no, state, nil))
+				b.wait(fmt.Sprintf(`document.querySelector('[data-screen="%s"]')`, state))
+				b.shot("kiosk-" + p.name + "-" + state)
+				b.fits(true, 28, 7)
+			}
+			// 还在吗?
+			s.set(func() { s.code = ""; s.front(s.order(number+"ask", "paying", present)) })
+			b.wait(`document.querySelector('[data-screen="qr"]')`)
+			b.ahead(61000)
+			b.wait(`!document.getElementById("ask").hidden`)
+			b.shot("kiosk-" + p.name + "-ask")
+			b.fits(true, 28, 7)
+			// The same in English.
+			b.truth(`(document.getElementById("language").click(), true)`)
+			for _, x := range screens {
+				x.set(s)
+				b.wait(fmt.Sprintf(`document.querySelector('[data-screen="%s"]')`, x.screen))
+				b.fits(true, 28, 7)
+				b.shot("kiosk-" + p.name + "-en-" + x.name)
+				s.set(func() { delete(s.till, "note") })
+			}
+		})
+	}
+}
+
+// TestKioskDegraded: the screen says what is wrong, is never blank, and comes
+// back by itself.
+func TestKioskDegraded(t *testing.T) {
+	chrome := browser(t)
+	s := newStand(t, "kiosk")
+	b := open(t, chrome, s.kiosk(""), 1280, 800)
+	b.says("请先选择要缴费的项目")
+	s.set(func() { s.reasons = []object{{"code": "platform_unreachable", "name": "fwc"}} })
+	b.ahead(6000)
+	b.says("网络中断，暂时无法扫码支付")
+	b.says("请到人工收费窗口缴费")
+	b.shot("kiosk-offline")
+	b.fits(true, 28, 7)
+	s.set(func() { s.reasons = []object{{"code": "platform_unreachable", "name": "another"}} })
+	b.ahead(6000)
+	b.says("请先选择要缴费的项目")
+	s.set(func() { s.reasons = []object{{"code": "disk_low"}} })
+	b.ahead(6000)
+	b.says("自助缴费暂停服务")
+	b.shot("kiosk-out")
+	s.set(func() { s.reasons = nil })
+	b.ahead(6000)
+	b.says("请先选择要缴费的项目")
+
+	// The agent is gone while nobody pays, and while somebody does.
+	s.set(func() { s.silent = true })
+	b.ahead(16000)
+	b.says("自助缴费暂停服务")
+	s.set(func() { s.silent = false; s.code = "wxp://f2f0abc"; s.front(s.order(number, "paying", object{"mode": "present", "qr_expires_in_s": 100})) })
+	b.wait(`document.querySelector(".qr img")`)
+	s.set(func() { s.silent = true })
+	b.ahead(6000)
+	b.says("暂时无法确认支付结果，请勿再次支付")
+	b.says(number[len(number)-6:])
+	b.wait(`!document.querySelector(".qr img")`)
+	b.shot("kiosk-unsure")
+	b.fits(true, 28, 7)
+	s.set(func() { s.silent = false })
+	b.wait(`document.querySelector(".qr img")`)
+
+	// A QR code that does not come: words, not a spinner.
+	s.set(func() { s.code = ""; s.front(s.order(number+"2", "paying", object{"mode": "present"})) })
+	b.says("正在取得二维码")
+	b.ahead(15100)
+	b.says("取得二维码较慢")
+
+	for _, bad := range []string{"/kiosk", "/kiosk#t=wrong&till=kiosk1"} {
+		x := open(t, chrome, s.server.URL+bad, 800, 1280)
+		x.says("自助缴费暂停服务")
+		x.says("本页没有有效的令牌")
+		x.fits(true, 28, 7)
+	}
+}
+
+// TestKioskQRLeaves: no code stays on the screen once its order cannot be paid
+// by it, and none is left in the document.
+func TestKioskQRLeaves(t *testing.T) {
+	chrome := browser(t)
+	ends := map[string]func(s *stand){
+		"paid":      func(s *stand) { s.show(s.order(number, "paid", nil)) },
+		"failed":    func(s *stand) { s.show(s.order(number, "failed", nil)) },
+		"canceled":  func(s *stand) { s.show(s.order(number, "canceled", nil)) },
+		"canceling": func(s *stand) { s.show(s.order(number, "paying", object{"mode": "present", "cancel_requested": true})) },
+		"in doubt":  func(s *stand) { s.show(s.order(number, "in_doubt", object{"mode": "present"})) },
+		"detached":  func(s *stand) { s.show(nil) },
+		"expired":   func(s *stand) { s.show(s.order(number, "paying", object{"mode": "present"})) },
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			s := newStand(t, "kiosk")
+			s.code = "https://qr.alipay.com/bax01234567890"
+			b := open(t, chrome, s.kiosk(""), 1280, 800)
+			s.show(s.order(number, "paying", object{"mode": "present", "qr_expires_in_s": 90}))
+			b.wait(`document.querySelector(".qr img")`)
+			// The page notes when it was told and when the code was gone.
+			b.truth(`(function () {
+				const real = window.fetch;
+				window.fetch = function (p) { return real.apply(window, arguments).then(function (a) { if (String(p).indexOf("/v1/tills/") === 0) { window.told = window.told || Date.now(); } return a; }); };
+				new MutationObserver(function () { if (!document.querySelector(".qr img")) { window.gone = window.gone || Date.now(); } }).observe(document.body, { subtree: true, childList: true });
+				return true;
+			})()`)
+			end(s)
+			b.wait(`!document.querySelector("img")`)
+			b.wait(`window.gone && window.told`)
+			t.Logf("%s: gone %s ms after the agent's answer", name, b.text(`String(window.gone - window.told)`))
+			if reads(b.shot("kiosk-gone")) != "" {
+				t.Error("a code can still be read")
+			}
+		})
+	}
+	t.Run("countdown", func(t *testing.T) {
+		s := newStand(t, "kiosk")
+		s.code = "https://qr.alipay.com/bax01234567890"
+		b := open(t, chrome, s.kiosk(""), 1280, 800)
+		s.show(s.order(number, "paying", object{"mode": "present", "qr_expires_in_s": 3}))
+		b.wait(`document.querySelector(".qr img")`)
+		b.says("剩余")
+		s.set(func() { s.silent = true }) // nobody tells the page; its own countdown ends
+		b.ahead(3000)
+		b.wait(`!document.querySelector("img")`)
+	})
+}
+
+// TestKioskCancel: the patient may always leave, by the button or by going.
+func TestKioskCancel(t *testing.T) {
+	chrome := browser(t)
+	start := func(t *testing.T) (*stand, *tab) {
+		s := newStand(t, "kiosk")
+		s.code = "https://qr.alipay.com/bax01234567890"
+		s.acted = func(no, name string) (int, object) {
+			if name != "cancel" {
+				t.Errorf("the page pressed %s", name)
+			}
+			o := s.order(no, "paying", object{"mode": "present", "cancel_requested": true})
+			s.front(o)
+			return 202, o
+		}
+		b := open(t, chrome, s.kiosk(""), 1280, 800)
+		s.show(s.order(number, "paying", object{"mode": "present", "qr_expires_in_s": 90}))
+		b.wait(`document.querySelector(".qr img")`)
+		return s, b
+	}
+	t.Run("button", func(t *testing.T) {
+		s, b := start(t)
+		b.truth(`(function () { const x = document.querySelector('[data-act="kCancel"]'); x.click(); x.click(); return true; })()`)
+		b.wait(`!document.querySelector("img") && document.querySelector('[data-screen="canceling"]')`)
+		b.says("请勿再支付")
+		if list := s.posted("/cancel"); len(list) != 1 || list[0].body["reason"] != "patient" {
+			t.Errorf("cancels: %v", list)
+		}
+	})
+	t.Run("nobody there", func(t *testing.T) {
+		s, b := start(t)
+		b.ahead(59000)
+		if !b.truth(`document.getElementById("ask").hidden`) {
+			t.Error("asked too early")
+		}
+		b.ahead(1500)
+		b.says("您还在吗？")
+		if len(s.posted("/cancel")) > 0 {
+			t.Error("canceled before asking")
+		}
+		b.truth(`(document.querySelector('#ask [data-act="kGoOn"]').click(), true)`)
+		b.wait(`document.getElementById("ask").hidden`)
+		b.ahead(60500)
+		b.says("您还在吗？")
+		b.ahead(20000)
+		b.wait(`document.querySelector('[data-screen="canceling"]')`)
+		if list := s.posted("/cancel"); len(list) != 1 || list[0].path != "/v1/orders/"+number+"/cancel" {
+			t.Errorf("cancels: %v", list)
+		}
+	})
+}
+
+// TestKioskForgets: nothing of a patient is left after the result, and the
+// next one never sees it.
+func TestKioskForgets(t *testing.T) {
+	chrome := browser(t)
+	s := newStand(t, "kiosk")
+	b := open(t, chrome, s.kiosk(""), 1280, 800)
+	personal := []string{"张*丰", "128.50", token + "x", "B20260314001"}
+	for i, state := range []string{"paid", "failed", "canceled"} {
+		no := fmt.Sprintf("%s%d", number, i)
+		s.show(s.order(no, "paying", nil))
+		b.says("张*丰")
+		b.says("128.50")
+		s.show(s.order(no, state, nil))
+		b.wait(fmt.Sprintf(`document.querySelector('[data-screen="%s"]')`, state))
+		b.says("秒后返回首页")
+		b.ahead(8000)
+		b.wait(`document.querySelector('[data-screen="idle"]')`)
+		if found := b.leftovers(personal...); len(found) > 0 {
+			t.Errorf("after %s the page still holds %v", state, found)
+		}
+		// The till still tells of it; neither time nor a reload brings it back.
+		b.do(reload())
+		b.wait(`document.querySelector('[data-screen="idle"]')`)
+		if found := b.leftovers(personal...); len(found) > 0 {
+			t.Errorf("after %s and a reload the page holds %v", state, found)
+		}
+	}
+	// In doubt: the look-up code for a minute, then the machine is free.
+	s.acted = func(_, name string) (int, object) {
+		if name != "detach" {
+			t.Errorf("the page pressed %s", name)
+		}
+		s.front(nil)
+		return 200, s.order(number, "in_doubt", object{"detached": true})
+	}
+	s.show(s.order(number, "in_doubt", nil))
+	b.says("款项状态确认中，请勿再次支付")
+	b.says(number[len(number)-6:])
+	b.ahead(60000)
+	b.wait(`document.querySelector('[data-screen="idle"]')`)
+	if list := s.posted("/detach"); len(list) != 1 {
+		t.Errorf("detached %d times", len(list))
+	}
+	if found := b.leftovers(append(personal, number[len(number)-6:])...); slices.Contains(found, "张*丰") || slices.Contains(found, "128.50") {
+		t.Errorf("after an order in doubt the page holds %v", found)
+	}
+}
+
+// TestKioskReload: a reload in the middle shows the same order again, and the
+// token is neither in the address nor in the history.
+func TestKioskReload(t *testing.T) {
+	chrome := browser(t)
+	s := newStand(t, "kiosk")
+	s.code = "https://qr.alipay.com/bax01234567890"
+	b := open(t, chrome, s.kiosk("&hold=8"), 1280, 800)
+	s.show(s.order(number, "paying", object{"mode": "present", "qr_expires_in_s": 90}))
+	b.wait(`document.querySelector(".qr img")`)
+	b.do(reload())
+	b.wait(`document.querySelector(".qr img")`)
+	if b.truth(`location.hash !== "" || location.search !== "" || history.length > 2`) {
+		t.Errorf("the address still says something: %s", b.text("location.href"))
+	}
+	s.show(s.order(number, "paid", nil))
+	b.wait(`document.querySelector('[data-screen="paid"]')`)
+	b.do(reload())
+	b.wait(`document.querySelector('[data-screen="paid"]')`)
+	// The stream is taken up behind the last event.
+	s.server.CloseClientConnections()
+	s.show(nil)
+	b.wait(`document.querySelector('[data-screen="idle"]')`)
+}
+
+// TestKioskConfirm: the patient says whether a queued order goes on.
+func TestKioskConfirm(t *testing.T) {
+	chrome := browser(t)
+	s := newStand(t, "kiosk")
+	s.acted = func(no, name string) (int, object) {
+		o := s.order(no, "paying", object{"mode": "present"})
+		s.front(o)
+		return 202, o
+	}
+	b := open(t, chrome, s.kiosk(""), 800, 1280)
+	s.show(s.order(number, "queued", object{"valid_for_s": 500, "actions_allowed": []string{"confirm", "cancel"}}))
+	s.set(func() { s.till["online"] = false })
+	b.says("恢复后可继续")
+	if b.truth(`document.querySelector('[data-act="kGoOn"]')`) {
+		t.Error("it can be confirmed before the platform is back")
+	}
+	s.set(func() { s.till["online"] = true })
+	b.wait(`document.querySelector('[data-act="kGoOn"]')`)
+	b.truth(`(document.querySelector('[data-act="kGoOn"]').click(), true)`)
+	b.wait(`document.querySelector('[data-screen="qr"]')`)
+	if list := s.posted("/confirm"); len(list) != 1 {
+		t.Errorf("confirmed %d times", len(list))
+	}
+}
