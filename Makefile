@@ -11,8 +11,8 @@ export CGO_ENABLED ?= 1
 help: ## 显示帮助 print this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
 
-demo: ## 演示：模拟平台、收费窗口、自助机 run the pretend world and the agent on loopback
-	@$(GO) run ./agent/cmd/paysim demo
+demo: build ## 演示：模拟平台、收费窗口、自助机 run the pretend world and the agent on loopback
+	@$(BIN)/paysim demo
 
 setup: ## 安装测试所需的系统软件包 install what the tests need (Debian packages)
 	@./.ci/setup

@@ -24,9 +24,6 @@ func run(ctx context.Context, c config.Config, out io.Writer) error {
 		return err
 	}
 	defer func() { _ = closeLog() }()
-	for _, w := range c.Warnings() {
-		log.Warn("configuration", "code", w.Code, "text", w.EN)
-	}
 	b, err := assemble(c, log, whole)
 	if err != nil {
 		if hopeless(err) {

@@ -26,6 +26,7 @@ const usage = `paysim — the pretend world: no real money   测试用模拟环�
   paysim scan   [-world URL] [-box NAME] [-suffix cr] [-style whole] TEXT|-   write a code to the scan box
   paysim net    [-world URL] [up|refuse|reset|blackhole]               show or set the platforms' network
   paysim his    create|show|wait|bill|check|cancel|detach|confirm|refund [-agent URL] [-agent-token-file F] …
+  paysim demo   [-data DIR] [-door 127.0.0.1:8780] …     all of this with an agent of its own: one counter, one kiosk
   paysim load   -n N -c C [-agent URL] [-agent-token-file F] [-tills a,b] [-seed S] …
 
   paysim COMMAND -h tells more.

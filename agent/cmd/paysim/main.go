@@ -40,6 +40,8 @@ func command(ctx context.Context, args []string, c console) error {
 		return hisCommand(ctx, args, c)
 	case "load":
 		return loadCommand(ctx, args, c)
+	case "demo":
+		return demoCommand(ctx, args, c)
 	}
 	return usageError(name)
 }

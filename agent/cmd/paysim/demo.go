@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// demo is a pretend world with an agent of its own: one counter, one kiosk,
+// both platforms. The agent is a process apart, started again whenever it
+// dies, as a service manager would; kill -9 is part of the show.
+type demo struct {
+	console
+	binary string // of payagent
+	dir    string
+	door   string // host:port of the agent
+	opts   serveOptions
+}
+
+func demoCommand(ctx context.Context, args []string, c console) error {
+	d := demo{console: c}
+	f := flag.NewFlagSet("demo", flag.ContinueOnError)
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("cannot find this program's folder; name the agent with -agent-binary: %w", err)
+	}
+	f.StringVar(&d.binary, "agent-binary", filepath.Join(filepath.Dir(self), "payagent"), "`file` of the agent's program")
+	f.StringVar(&d.dir, "data", "", "`folder` for everything; a new temporary one by default")
+	f.StringVar(&d.door, "door", "127.0.0.1:8780", "`address` of the agent")
+	f.StringVar(&d.opts.listen, "listen", "127.0.0.1:8790", "`address` of the pretend world's pages")
+	f.StringVar(&d.opts.platforms, "platforms", "127.0.0.1:8791", "`address` of the pretend platforms")
+	if err := parse(f, args); err != nil {
+		return err
+	}
+	for _, addr := range []string{d.door, d.opts.listen, d.opts.platforms} {
+		if err := onLoopback(addr); err != nil {
+			return err
+		}
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			return fmt.Errorf("cannot use %s, something else listens there; choose other ports, see paysim demo -h: %w", addr, err)
+		}
+		if err := l.Close(); err != nil {
+			return err
+		}
+	}
+	if _, err := os.Stat(d.binary); err != nil {
+		return fmt.Errorf("cannot find the agent's program; run make demo, or name it with -agent-binary: %w", err)
+	}
+	if d.dir == "" {
+		if d.dir, err = os.MkdirTemp("", "payagent-demo-"); err != nil {
+			return fmt.Errorf("cannot make a folder; name one with -data: %w", err)
+		}
+	}
+	return d.run(ctx)
+}
+
+func (d *demo) run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	world := filepath.Join(d.dir, "world")
+	if err := os.MkdirAll(world, 0o700); err != nil {
+		return err
+	}
+	ready := make(chan Addresses, 1)
+	o := d.opts
+	o.now, o.data, o.scale, o.findByNumber = time.Now, world, 1, true
+	o.agent, o.tokenFile = "http://"+d.door, filepath.Join(d.dir, "agent", "first-token")
+	o.tills = []string{"counter1", "kiosk1"}
+	o.ptys = []string{"counter1=" + filepath.Join(d.dir, "scanbox-counter1"), "kiosk1=" + filepath.Join(d.dir, "scanbox-kiosk1")}
+	o.ready = func(a Addresses) { ready <- a }
+	ended := make(chan error, 1)
+	go func() { ended <- serve(ctx, o, d.console) }()
+	select {
+	case err := <-ended:
+		return err
+	case a := <-ready:
+		conf := filepath.Join(d.dir, "payagent.yaml")
+		if err := os.WriteFile(conf, []byte(d.config(a)), 0o600); err != nil {
+			return err
+		}
+		agent := make(chan error, 1)
+		go func() { agent <- d.keepAlive(ctx, conf) }()
+		err := d.welcome(ctx, a, conf)
+		if err == nil {
+			select {
+			case err = <-ended:
+				ended <- err
+			case err = <-agent:
+				agent <- err
+			case <-ctx.Done():
+			}
+		}
+		stop()
+		err = errors.Join(err, <-agent, <-ended)
+		if errors.Is(err, context.Canceled) {
+			return nil
+		}
+		return err
+	}
+}
+
+func (d *demo) config(a Addresses) string {
+	return fmt.Sprintf(`site: {hospital_id: "H0001", name: "演示医院 Demo hospital", test: true}
+data_dir: %[1]q
+door: {listen: [%[2]q]}
+platforms:
+  - name: smartpay
+    driver: smartpay
+    url: %[3]q
+    allow_plain_http: true
+    options:
+      client_id: "DEMO"
+      transaction_codes: {sweep_code_pay: "9001", query_order_state: "9002", revoke: "9003"}
+  - {name: fwc, driver: fwc, url: %[4]q, allow_plain_http: true}
+merchants:
+  - {profile: window, platform: smartpay, merch_code: "M0001"}
+  - {profile: selfservice, platform: fwc, token_file: %[5]q}
+routes:
+  - {till_kind: kiosk, merchant: selfservice}
+  - {mode: present, merchant: selfservice}
+  - {order_type: TREATMENT, merchant: window}
+  - {merchant: selfservice}
+tills:
+  - name: counter1
+    title: 1号窗口
+    kind: counter
+    device_no: "W01"
+    operator: {id: "1001", name: 王收费}
+    scanners: [{driver: serial, options: {path: %[6]q}}]
+  - name: kiosk1
+    title: 1号自助机
+    kind: kiosk
+    device_no: "K01"
+    operator: {id: "9001", name: 自助机一号}
+    scanners: [{driver: serial, options: {path: %[7]q}}]
+    when_offline: queue
+`, filepath.Join(d.dir, "agent"), d.door, a.Platforms["smartpay"], a.Platforms["fwc"], a.TokenFile, a.Boxes["counter1"], a.Boxes["kiosk1"])
+}
+
+// keepAlive starts the agent, and starts it again whenever it ends.
+func (d *demo) keepAlive(ctx context.Context, conf string) error {
+	log, err := os.OpenFile(filepath.Join(d.dir, "agent.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	for ctx.Err() == nil {
+		cmd := exec.CommandContext(ctx, d.binary, "run", "--config", conf)
+		cmd.Stdout, cmd.Stderr = log, log
+		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+		cmd.WaitDelay = 10 * time.Second
+		if err := cmd.Start(); err != nil {
+			return fmt.Errorf("cannot start the agent: %w", err)
+		}
+		pid := cmd.Process.Pid
+		if err := os.WriteFile(filepath.Join(d.dir, "agent.pid"), fmt.Appendln(nil, pid), 0o600); err != nil {
+			return err
+		}
+		fmt.Fprintf(d.out, "代理已启动 agent runs as process %d\n", pid)
+		err := cmd.Wait()
+		if ctx.Err() != nil {
+			return nil
+		}
+		fmt.Fprintf(d.out, "代理已退出，1 秒后重新启动 agent ended (%v), starting it again in 1 s; its log: %s\n", err, log.Name())
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+	return nil
+}
+
+// welcome waits until the agent serves and prints where everything is.
+func (d *demo) welcome(ctx context.Context, a Addresses, conf string) error {
+	client := &http.Client{Timeout: time.Second}
+	for n := 0; ; n++ {
+		resp, err := client.Get("http://" + d.door + "/healthz")
+		if err == nil {
+			_ = resp.Body.Close()
+			break
+		}
+		if n == 100 {
+			return fmt.Errorf("cannot reach the agent after 20 s; its log is %s: %w", filepath.Join(d.dir, "agent.log"), err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+	cashier, err := d.token(ctx, conf, "cashier1", "counter1", "collect,refund")
+	if err != nil {
+		return err
+	}
+	kiosk, err := d.token(ctx, conf, "kiosk1", "kiosk1", "collect,screen")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(d.out, `
+测试环境，没有真实资金 TEST: no real money
+
+  收费窗口  cashier page   http://%[1]s/cashier#t=%[2]s&till=counter1
+  自助机    kiosk page     http://%[1]s/kiosk#t=%[3]s&till=kiosk1
+  手机      pretend phone  %[4]s/phone      付款码、扫二维码 payment codes, pays QR codes
+  医院系统  pretend HIS    %[4]s/his        待缴费单据、收费、退费 bills, orders, refunds
+  总览      pretend world  %[4]s/           断网开关、真实账目 network switch, the truth
+
+  接口 API  http://%[1]s/v1   令牌 token: %[5]s
+  断电试验  kill it in the middle of a payment:  kill -9 $(cat %[6]s)
+  全部数据  all data: %[7]s      停止 stop: Ctrl-C
+
+`, d.door, cashier, kiosk, a.Pages, filepath.Join(d.dir, "agent", "first-token"), filepath.Join(d.dir, "agent.pid"), d.dir)
+	return nil
+}
+
+// token gives the token of a page; it is made once and kept beside the data.
+func (d *demo) token(ctx context.Context, conf, name, till, scopes string) (string, error) {
+	file := filepath.Join(d.dir, name+".token")
+	if old, err := os.ReadFile(file); err == nil {
+		return strings.TrimSpace(string(old)), nil
+	}
+	out, err := exec.CommandContext(ctx, d.binary, "token", "add", "--config", conf, "--name", name, "--till", till, "--scopes", scopes).Output()
+	if err != nil {
+		return "", fmt.Errorf("cannot make a token for the page: %w", err)
+	}
+	return strings.TrimSpace(string(out)), os.WriteFile(file, out, 0o600)
+}
