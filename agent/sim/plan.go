@@ -33,8 +33,9 @@ type Plan struct {
 	SPProven   bool // and the configuration says so
 	SP2After   bool // SmartPay says paid after a revoke
 	CommitRate float64
-	Point      Point
-	PointAt    int // commit that meets Point, from 0; used if Point.Kind is set
+	Points     map[int]Point // what meets the commits with these numbers, from 0
+	LieAfter   time.Duration // every charge of SmartPay is refused and paid so much later
+	P8All      bool          // no cancel ever works
 	Wall       int
 	Log        io.Writer
 	// Harness breaks the simulation itself, to see that it is noticed.
@@ -106,12 +107,8 @@ func (w *World) pointAt(n int, r *rand.Rand) Point {
 	if p.Harness.NoPoints {
 		return Point{}
 	}
-	if p.Point.Kind != PointNone {
-		if n != p.PointAt {
-			return Point{}
-		}
-		w.crashed = true
-		return p.Point
+	if p.Points != nil {
+		return p.Points[n]
 	}
 	kinds := []PointKind{}
 	if w.faulty(Crash) || w.faulty(Reboot) {

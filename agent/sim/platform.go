@@ -157,7 +157,7 @@ func (p *platform) call(pr *process, c counter.Call) {
 	doIt := func() {
 		if does && !done {
 			done = true
-			rep = p.execute(c, r)
+			rep = p.execute(c, r, f)
 		}
 	}
 	w.at(exec, doIt)
@@ -257,11 +257,11 @@ func (p *platform) twist(c counter.Call, f Fault, rep reply) reply {
 
 // unresolved is personality P8: some orders' cancels never work.
 func (p *platform) unresolved(no string) bool {
-	return p.w.plan.Faults.Has(Unresolved) && p.w.rng("p8", no).IntN(3) == 0
+	return p.w.plan.P8All || p.w.plan.Faults.Has(Unresolved) && p.w.rng("p8", no).IntN(3) == 0
 }
 
 // execute does what a request asks for, and words the answer.
-func (p *platform) execute(c counter.Call, r *rand.Rand) reply {
+func (p *platform) execute(c counter.Call, r *rand.Rand, f Fault) reply {
 	w := p.w
 	w.check.onArrive(c)
 	switch c.Verb {
@@ -274,18 +274,21 @@ func (p *platform) execute(c counter.Call, r *rand.Rand) reply {
 	case order.VerbQuery:
 		return reply{ans: p.query(c)}
 	case order.VerbCancel:
-		return reply{can: p.cancel(c, r)}
+		return reply{can: p.cancel(c, r, f)}
 	}
-	return reply{ref: p.refund(c, r)}
+	return reply{ref: p.refund(c, f)}
 }
 
 func (p *platform) charge(c counter.Call) reply {
 	w := p.w
 	payer := w.his.payer(c.Order)
 	lied := false
-	if w.plan.Faults.Has(LieFailed) && p.sticky && w.rng("lie", c.Order).IntN(4) == 0 && payer.PayAfter >= 0 {
+	if p.sticky && payer.PayAfter >= 0 && (w.plan.LieAfter > 0 || w.plan.Faults.Has(LieFailed) && w.rng("lie", c.Order).IntN(4) == 0) {
 		lied = true
 		payer.PayAfter = span(w.rng("lie after", c.Order), 0, 2*time.Hour)
+		if w.plan.LieAfter > 0 {
+			payer.PayAfter = w.plan.LieAfter
+		}
 		w.check.liars[c.Order] = true
 		w.hit(LieFailed, c.Order)
 	}
@@ -374,13 +377,13 @@ func (p *platform) query(c counter.Call) platforms.Answer {
 	return a
 }
 
-func (p *platform) cancel(c counter.Call, r *rand.Rand) platforms.Cancellation {
+func (p *platform) cancel(c counter.Call, r *rand.Rand, f Fault) platforms.Cancellation {
 	w := p.w
 	if p.unresolved(c.Order) {
 		w.hit(Unresolved, c.Order)
 		return platforms.Cancellation{OrderNo: c.Order, Retry: platforms.RetryNo}
 	}
-	if !p.find(c.Ref) || w.faulty(CancelNo) && r.Float64() < w.plan.Rate[CancelNo] {
+	if !p.find(c.Ref) || f == CancelNo {
 		retry := []platforms.Retry{platforms.RetryYes, platforms.RetryYes, ""}[r.IntN(3)]
 		return platforms.Cancellation{OrderNo: c.Order, Retry: retry}
 	}
@@ -399,10 +402,10 @@ func (p *platform) cancel(c counter.Call, r *rand.Rand) platforms.Cancellation {
 	return out
 }
 
-func (p *platform) refund(c counter.Call, r *rand.Rand) platforms.Refunded {
+func (p *platform) refund(c counter.Call, f Fault) platforms.Refunded {
 	w := p.w
 	got := p.bank.Refund(w.g, c.Refund.OrderNo, c.Refund.RequestNo, c.Refund.Sum)
-	if w.faulty(RefundLater) && r.Float64() < w.plan.Rate[RefundLater] {
+	if f == RefundLater {
 		return platforms.Refunded{OrderNo: c.Order}
 	}
 	out := platforms.Refunded{OrderNo: c.Order, Total: got.Total, HasTotal: true}

@@ -153,7 +153,7 @@ func (p *process) pump() {
 			}
 			if p.w.crashAt == 0 {
 				p.w.crashAt = -1
-				p.w.kill(p.w.plan.Point.Reboot, 2*time.Second, "after effects")
+				p.w.kill(p.w.crashBoot, 2*time.Second, "after effects")
 				return
 			}
 			if p.w.crashAt > 0 {
@@ -217,7 +217,7 @@ func (p *process) commit() {
 			w.kill(point.Reboot, point.down(r), "acknowledged, before any effect")
 			return
 		case PointEffects:
-			w.crashAt = point.Effects
+			w.crashAt, w.crashBoot = point.Effects, point.Reboot
 		}
 		for _, j := range p.queue {
 			j.durable = true

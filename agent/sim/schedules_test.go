@@ -171,3 +171,36 @@ func TestSchedules(t *testing.T) {
 		}
 	}
 }
+
+// TestSameSeedSameTrace runs a hundred seeds twice.
+func TestSameSeedSameTrace(t *testing.T) {
+	workers(100, func(i int) bool {
+		a, b := runSeed(uint64(5000+i), nil, 0, nil), runSeed(uint64(5000+i), nil, 0, nil)
+		if a.hash != b.hash {
+			t.Errorf("seed %d gave two traces", a.seed)
+		}
+		return false
+	})
+	if runSeed(5000, nil, 0, nil).hash == runSeed(5001, nil, 0, nil).hash {
+		t.Error("two seeds gave the same trace")
+	}
+}
+
+// TestI15OtherClocks runs every 50th seed again with the wall clock frozen,
+// ten years to and fro, and backwards: nothing may change.
+func TestI15OtherClocks(t *testing.T) {
+	if *flagSeed >= 0 {
+		t.Skip("a replay")
+	}
+	workers(max(1, *flagSchedules/50), func(i int) bool {
+		seed := uint64(*flagFrom) + uint64(i)*50
+		want := runSeed(seed, nil, 0, nil)
+		for wall := 1; wall <= 3; wall++ {
+			if got := runSeed(seed, nil, 0, func(p *Plan) { p.Wall = wall }); got.hash != want.hash {
+				t.Errorf("I15: seed %d behaves differently under wall clock %d", seed, wall)
+				return true
+			}
+		}
+		return false
+	})
+}

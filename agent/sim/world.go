@@ -44,9 +44,9 @@ type World struct {
 	commits   int // so far
 	procs     int
 	steps     int
-	crashed   bool // the planned crash point was reached
 	diskLow   bool
 	crashAt   int // effects until the planned crash, -1 none
+	crashBoot bool
 	Cover     Cover
 	lostTimes int
 }
@@ -222,8 +222,10 @@ func newWorld(p Plan) *World {
 func (w *World) run() []Violation {
 	w.schedule()
 	w.startProcess()
-	end := w.plan.Heal + quiet
-	for len(w.heap) > 0 && w.heap[0].at <= end && w.steps < maxSteps {
+	// A reboot makes the age of what happened before it unknown, so the last
+	// look for late money counts from it again.
+	end := func() time.Duration { return max(w.plan.Heal, w.lastStart()) + quiet }
+	for len(w.heap) > 0 && w.heap[0].at <= end() && w.steps < maxSteps {
 		e := heap.Pop(&w.heap).(event)
 		w.g = e.at
 		e.do()
@@ -231,7 +233,7 @@ func (w *World) run() []Violation {
 	if w.steps >= maxSteps {
 		w.check.fail("I22", "", "the core goes round in circles: %d steps", w.steps)
 	}
-	w.g = max(w.g, end)
+	w.g = max(w.g, end())
 	for _, p := range w.plats {
 		p.bank.Settle(w.g)
 	}

@@ -1,0 +1,155 @@
+package sim
+
+import (
+	"time"
+
+	"payagent/platforms"
+)
+
+// Flow is one story that every crash point is tried on.
+type Flow struct {
+	Name string
+	Plan func() Plan
+}
+
+const t0 = time.Hour
+
+func story(bills ...Bill) Plan {
+	for i := range bills {
+		b := &bills[i]
+		if b.No == "" {
+			b.No = "B" + string(rune('1'+i))
+		}
+		if b.At == 0 {
+			b.At = t0 + time.Second
+		}
+		if b.Till == "" {
+			b.Till = "w1"
+		}
+		if b.Platform == "" {
+			b.Platform = "fwc"
+		}
+		if b.Wallet == "" {
+			b.Wallet = platforms.Alipay
+		}
+		if b.Amount == 0 {
+			b.Amount = 12_345
+		}
+		if b.React == 0 {
+			b.React = 2 * time.Second
+		}
+	}
+	return Plan{Seed: 1, Heal: t0 + 30*time.Minute, Bills: bills, SPLookup: true, SPProven: true, SP2After: true}
+}
+
+// with changes a story.
+func (p Plan) with(change func(*Plan)) Plan {
+	change(&p)
+	return p
+}
+
+func script(f map[string]Fault) func(*Plan) { return func(p *Plan) { p.Script = f } }
+
+func cut(from, to time.Duration) []Span {
+	return []Span{{From: t0 + from, To: t0 + to, lag: 4 * time.Second}}
+}
+
+// Flows lists the stories.
+func Flows() []Flow {
+	qr := Bill{Till: "k1", Present: true, React: 7 * time.Second}
+	sp := Bill{Platform: "sp", Wallet: platforms.WeChat}
+	never := func(b Bill) Bill { b.PayAfter = -1; return b }
+	after := func(b Bill, d time.Duration) Bill { b.PayAfter = d; return b }
+	cancel := func(b Bill, d time.Duration) Bill { b.Cancel = d; return b }
+	return []Flow{
+		{"paid at once", func() Plan { return story(Bill{}) }},
+		{"user paying", func() Plan { return story(after(Bill{}, 20*time.Second)) }},
+		{"never pays", func() Plan { return story(never(Bill{})) }},
+		{"no scan", func() Plan { return story(Bill{NoScan: true}) }},
+		{"lost answer, paid", func() Plan { return story(Bill{}).with(script(map[string]Fault{"N0001/charge/0": LostAfter})) }},
+		{"lost answer, unpaid, tombstones", func() Plan {
+			return story(Bill{}).with(script(map[string]Fault{"N0001/charge/0": LostBefore})).with(func(p *Plan) { p.Tombstones = true })
+		}},
+		{"lost answer, unpaid, no tombstones", func() Plan { return story(Bill{}).with(script(map[string]Fault{"N0001/charge/0": LostBefore})) }},
+		{"late on the wire", func() Plan { return story(Bill{}).with(script(map[string]Fault{"N0001/charge/0": LateExec})) }},
+		{"cancel race", func() Plan { return story(cancel(after(Bill{}, 13*time.Second+100*time.Millisecond), 4*time.Second)) }},
+		{"pays as the schedule cancels", func() Plan { return story(after(Bill{}, 60*time.Second+150*time.Millisecond)) }},
+		{"early cancel", func() Plan { return story(cancel(never(Bill{}), 3*time.Second)) }},
+		{"cancel before the scan", func() Plan { return story(cancel(Bill{}, time.Second)) }},
+		{"cancel reply lost, paid", func() Plan {
+			return story(cancel(after(Bill{}, 14*time.Second), 3*time.Second)).with(script(map[string]Fault{"N0001/cancel/0": LostAfter, "N0001/cancel/1": LostBefore}))
+		}},
+		{"QR paid", func() Plan { return story(qr) }},
+		{"QR expired", func() Plan { return story(never(qr)) }},
+		{"QR canceled by the patient", func() Plan { return story(cancel(never(qr), 30*time.Second)) }},
+		{"QR paid while canceling", func() Plan { return story(cancel(after(qr, 23*time.Second), 30*time.Second)) }},
+		{"QR answer lost", func() Plan { return story(qr).with(script(map[string]Fault{"N0001/present/0": LostAfter})) }},
+		{"partial refund", func() Plan { return story(Bill{Returns: []Return{{After: 20 * time.Second, Sum: 345}}}) }},
+		{"two refunds, each asked twice", func() Plan {
+			return story(Bill{Returns: []Return{{After: 20 * time.Second, Sum: 345, Twice: true}, {After: 20 * time.Second, Sum: 12_000, Twice: true}}})
+		}},
+		{"refund reply lost, then too much", func() Plan {
+			return story(Bill{Returns: []Return{{After: 20 * time.Second, Sum: 5_000}, {After: 25 * time.Second, Sum: 12_000}}}).
+				with(script(map[string]Fault{"N0001/refund/0": LostAfter, "N0001/refund/1": RefundLater}))
+		}},
+		{"HIS repeats itself", func() Plan {
+			return story(Bill{Double: 200 * time.Millisecond, Replay: 5 * time.Minute, Other: 10 * time.Second})
+		}},
+		{"two tills, one bill", func() Plan { return story(Bill{Second: "w2"}) }},
+		{"paid anew after a failure", func() Plan { return story(Bill{NoMoney: true, Again: 1}) }},
+		{"reboot while paying", func() Plan {
+			return story(after(Bill{}, 20*time.Second)).with(func(p *Plan) {
+				p.Kills = []Kill{{At: t0 + 9*time.Second, Down: 40 * time.Second, Reboot: true}}
+			})
+		}},
+		{"queued offline, confirmed", func() Plan {
+			return story(Bill{Queue: true, At: t0 + 30*time.Second}).with(func(p *Plan) { p.FWCCuts = cut(time.Second, 4*time.Minute) })
+		}},
+		{"queued offline, expired", func() Plan {
+			return story(Bill{Queue: true, At: t0 + 30*time.Second}).with(func(p *Plan) { p.FWCCuts = cut(time.Second, 25*time.Minute) })
+		}},
+		{"cut while paying", func() Plan {
+			return story(after(Bill{}, 5*time.Second)).with(func(p *Plan) { p.FWCCuts = cut(4*time.Second, 10*time.Minute) })
+		}},
+		{"handed code", func() Plan { return story(Bill{Handed: true}) }},
+		{"refused, not found", func() Plan { return story(Bill{NoMoney: true}) }},
+		{"wrong wallet first", func() Plan { return story(Bill{Channel: platforms.Alipay, Mishap: []Fault{WrongWallet, DoubleRead}}) }},
+		{"token refused", func() Plan {
+			return story(Bill{}, Bill{At: t0 + 20*time.Second, Till: "w2"}).with(func(p *Plan) {
+				p.FWCToken = []Span{{From: t0, To: t0 + time.Minute}}
+			})
+		}},
+		{"detached while paying", func() Plan {
+			b := never(Bill{})
+			b.Detach = 6 * time.Second
+			return story(b, Bill{At: t0 + 15*time.Second})
+		}},
+		{"wrong amount answered", func() Plan {
+			return story(Bill{}).with(script(map[string]Fault{"N0001/query/0": WrongAmount, "N0001/query/1": WrongOrder}))
+		}},
+		{"cancel refused for good", func() Plan { return story(never(Bill{})).with(func(p *Plan) { p.P8All = true }) }},
+		{"smartpay paid at once", func() Plan { return story(sp) }},
+		{"smartpay refused", func() Plan { b := sp; b.BadCode = true; return story(b) }},
+		{"smartpay, lost reply, key unknown", func() Plan {
+			return story(sp).with(script(map[string]Fault{"N0001/charge/0": LostAfter})).with(func(p *Plan) { p.SPLookup, p.SPProven = false, false })
+		}},
+		{"smartpay, lost reply, found by number", func() Plan { return story(sp).with(script(map[string]Fault{"N0001/charge/0": LostAfter})) }},
+		{"smartpay, revoke reply lost, still says paid", func() Plan {
+			return story(after(cancel(sp, 3*time.Second), 14*time.Second)).
+				with(script(map[string]Fault{"N0001/cancel/0": LostAfter, "N0001/cancel/1": SystemError}))
+		}},
+		{"smartpay, late money", func() Plan { return story(sp).with(func(p *Plan) { p.LieAfter = 3 * time.Minute }) }},
+		{"smartpay, money after an hour", func() Plan { return story(sp).with(func(p *Plan) { p.LieAfter = 2 * time.Hour }) }},
+		{"log lost while paying", func() Plan {
+			return story(after(Bill{}, 20*time.Second)).with(func(p *Plan) { p.Losses = []time.Duration{t0 + 10*time.Second} })
+		}},
+		{"smartpay, log lost after the revoke", func() Plan {
+			return story(after(cancel(sp, 3*time.Second), 14*time.Second)).with(func(p *Plan) { p.Losses = []time.Duration{t0 + 40*time.Second} })
+		}},
+		{"disk full in the middle", func() Plan {
+			return story(after(Bill{}, 20*time.Second), Bill{At: t0 + 15*time.Second, Till: "w2"}).with(func(p *Plan) {
+				p.DiskLow = []Span{{From: t0 + 10*time.Second, To: t0 + 20*time.Hour}}
+			})
+		}},
+	}
+}

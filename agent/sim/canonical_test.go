@@ -1,0 +1,91 @@
+package sim
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+)
+
+// crashRuns lists every crash point of a flow with n commits.
+func crashRuns(n int) []map[int]Point {
+	var list []map[int]Point
+	for i := range n {
+		for _, reboot := range []bool{false, true} {
+			for _, k := range []PointKind{PointBefore, PointUnheard, PointAcked, PointErrorLost, PointErrorKept} {
+				list = append(list, map[int]Point{i: {Kind: k, Reboot: reboot}})
+			}
+			for k := range 7 {
+				list = append(list, map[int]Point{i: {Kind: PointEffects, Effects: k, Reboot: reboot}})
+			}
+		}
+	}
+	return list
+}
+
+func runFlow(f Flow, points map[int]Point, change func(*Plan)) *World {
+	p := f.Plan()
+	p.Points = points
+	if p.Points == nil {
+		p.Points = map[int]Point{}
+	}
+	if change != nil {
+		change(&p)
+	}
+	w := newWorld(p)
+	w.run()
+	return w
+}
+
+// TestCanonical runs every flow alone, then with every crash point of every
+// journal write.
+func TestCanonical(t *testing.T) {
+	flows := Flows()
+	begin := time.Now()
+	total := Cover{Points: map[string]int{}}
+	commits, runs := 0, 0
+	for _, f := range flows {
+		w := runFlow(f, nil, nil)
+		for _, v := range w.check.found {
+			t.Errorf("%s: %s", f.Name, v)
+		}
+		if w.commits < 2 {
+			t.Errorf("%s: only %d commits", f.Name, w.commits)
+		}
+		commits += w.commits
+		list := crashRuns(w.commits)
+		var mu sync.Mutex
+		bad := 0
+		workers(len(list), func(i int) bool {
+			w := runFlow(f, list[i], nil)
+			mu.Lock()
+			defer mu.Unlock()
+			runs++
+			total.add(w.Cover)
+			for _, v := range w.check.found {
+				if bad++; bad < 4 {
+					t.Errorf("%s, %s: %s", f.Name, where(list[i]), v)
+				}
+			}
+			return bad > 10
+		})
+	}
+	t.Logf("%d flows, %d journal writes, %d runs with a crash in %s; crash points %v", len(flows), commits, runs,
+		time.Since(begin).Round(time.Second), total.Points)
+	if len(flows) < 20 || runs < 24*len(flows) {
+		t.Errorf("too few: %d flows, %d runs", len(flows), runs)
+	}
+	for _, p := range []string{"before write", "written, not acknowledged", "acknowledged, before any effect", "after effects", "storage error"} {
+		if total.Points[p] < commits {
+			t.Errorf("crash point %q was reached %d times for %d writes", p, total.Points[p], commits)
+		}
+	}
+}
+
+func where(points map[int]Point) string {
+	s := ""
+	for i, p := range points {
+		s += fmt.Sprintf("commit %d kind %d effects %d reboot %v ", i, p.Kind, p.Effects, p.Reboot)
+	}
+	return s
+}
