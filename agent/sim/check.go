@@ -63,13 +63,17 @@ type checker struct {
 	forgot   map[string]bool // orders and bills from before the log was lost
 	refunds  map[string]map[string]platforms.Fen
 	current  counter.Event
+	keyOrder map[string]string // idempotency key → order it was answered with
+	lastBack map[string]string // order → refund that left last
+	backAt   map[string]time.Duration
 }
 
 func newChecker(w *World) *checker {
 	return &checker{w: w, belief: map[string]*order.Order{}, fronts: map[string]map[string]bool{}, asked: map[uint64]ask{},
 		accepted: map[string]bool{}, codes: map[string]*codeSeen{}, sent: map[string]time.Duration{}, lag: map[string]time.Duration{}, charges: map[string]int{},
 		queried: map[string]time.Duration{}, alarms: map[string]map[string]bool{}, liars: map[string]bool{}, paidTold: map[string]bool{},
-		endTold: map[string]bool{}, finalAt: map[string]time.Duration{}, bornAt: map[string]time.Duration{}, forgot: map[string]bool{}, refunds: map[string]map[string]platforms.Fen{}}
+		endTold: map[string]bool{}, finalAt: map[string]time.Duration{}, bornAt: map[string]time.Duration{}, forgot: map[string]bool{}, refunds: map[string]map[string]platforms.Fen{},
+		keyOrder: map[string]string{}, lastBack: map[string]string{}, backAt: map[string]time.Duration{}}
 }
 
 func (c *checker) fail(name, no, format string, args ...any) {
@@ -161,6 +165,7 @@ func (c *checker) front(o *order.Order) {
 // onStep sees what one step decided, before anything of it is durable.
 func (c *checker) onStep(p *process, ev counter.Event, out []counter.Effect) {
 	w := c.w
+	c.foreign(ev, out)
 	for _, e := range out {
 		switch e := e.(type) {
 		case counter.Changed:
@@ -207,6 +212,9 @@ func (c *checker) believe(o *order.Order, out []counter.Effect) {
 	if old != nil && old.State().Final() && old.State() != o.State() {
 		c.fail("I7", o.No, "%s became %s", old.State(), o.State())
 	}
+	if old != nil && o.Confirmed && !old.Confirmed && c.w.now().Age(o.CreatedAt) > o.ValidFor {
+		c.fail("OFF-09", o.No, "taken up %s after it was accepted offline", c.w.now().Age(o.CreatedAt))
+	}
 	if o.State().Final() {
 		if _, ok := c.finalAt[o.No]; !ok {
 			c.finalAt[o.No] = c.w.g
@@ -223,6 +231,43 @@ func (c *checker) believe(o *order.Order, out []counter.Effect) {
 	}
 	if slices.ContainsFunc(o.Refunds, func(r order.RefundLine) bool { return r.Sum <= 0 }) || o.RefundClaims() > o.Amount {
 		c.fail("I8", o.No, "refunds of %d claim more than %d", o.RefundClaims(), o.Amount)
+	}
+}
+
+// foreign: an answer about another amount, order or merchant decides nothing.
+func (c *checker) foreign(ev counter.Event, out []counter.Effect) {
+	var no string
+	var a platforms.Answer
+	switch e := ev.(type) {
+	case counter.PayDone:
+		no, a = e.Order, e.Answer
+	case counter.QueryDone:
+		no, a = e.Order, e.Answer
+	case counter.CancelDone:
+		no, a.OrderNo = e.Order, e.Answer.OrderNo
+	}
+	o := c.w.journal.at(no)
+	if o == nil {
+		return
+	}
+	name := ""
+	switch {
+	case a.HasAmount && a.Amount != o.Amount && a.Amount != 0:
+		name = "I9"
+	case a.OrderNo != "" && a.OrderNo != no, a.Merchant != "" && a.Merchant != o.Merchant.Code && o.Merchant.Code != "":
+		name = "I6"
+	default:
+		return
+	}
+	for _, e := range out {
+		w, ok := e.(counter.Write)
+		if !ok || w.Order != no || w.Fact == nil {
+			continue
+		}
+		f := w.Fact
+		if f.Kind == order.KindAnswered && (f.Answer.Status == platforms.Paid.String() || f.Answer.Done) {
+			c.fail(name, no, "an answer about order %q, merchant %q, amount %d was believed", a.OrderNo, a.Merchant, a.Amount)
+		}
 	}
 }
 
@@ -282,6 +327,10 @@ func (c *checker) onCall(p *process, e counter.Call) {
 			c.refunds[e.Order] = m
 		}
 		m[e.Refund.RequestNo] = e.Refund.Sum
+		if last := c.lastBack[e.Order]; last != "" && last != e.Refund.RequestNo && w.g-c.backAt[e.Order] < time.Minute {
+			c.fail("PAY-08", e.Order, "refund %s leaves %s after %s", e.Refund.RequestNo, w.g-c.backAt[e.Order], last)
+		}
+		c.lastBack[e.Order], c.backAt[e.Order] = e.Refund.RequestNo, w.g
 		want, ok := w.his.asked[e.Refund.RequestNo]
 		if e.Refund.RequestNo != order.ReversalRequest(e.Order) && (!ok || want != e.Refund.Sum) {
 			c.fail("I8", e.Order, "refund %s over %d was never asked for", e.Refund.RequestNo, e.Refund.Sum)

@@ -23,14 +23,15 @@ type platform struct {
 	cuts   []Span
 	tokens []Span
 	count  map[string]int
-	other  *platforms.Answer // a valid answer about some order, to be mixed up later
-	sticky bool              // SmartPay's way of answering
-	by     bool              // finds orders by our number
-	probes bool              // a probe is under way
+	flying map[string]time.Duration // charges under way: when they arrive
+	other  *platforms.Answer        // a valid answer about some order, to be mixed up later
+	sticky bool                     // SmartPay's way of answering
+	by     bool                     // finds orders by our number
+	probes bool                     // a probe is under way
 }
 
 func newPlatform(w *World, name string) *platform {
-	p := &platform{w: w, name: name, count: map[string]int{}}
+	p := &platform{w: w, name: name, count: map[string]int{}, flying: map[string]time.Duration{}}
 	p.bank = bank.New(bank.Options{CancelTombstones: w.plan.Tombstones, AutoClose: w.plan.AutoClose, StaleReads: w.plan.Stale})
 	p.traits.Channels = []platforms.Channel{platforms.WeChat, platforms.Alipay}
 	if name == "sp" {
@@ -159,6 +160,9 @@ func (p *platform) call(pr *process, c counter.Call) {
 			done = true
 			rep = p.execute(c, r, f)
 		}
+	}
+	if does && c.Verb == order.VerbCharge {
+		p.flying[c.Order] = exec
 	}
 	w.at(exec, doIt)
 	back(heard, func() reply {

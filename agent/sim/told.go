@@ -38,6 +38,14 @@ func (c *checker) onReply(r counter.Reply) {
 	if r.Order == nil {
 		return
 	}
+	switch r.Code {
+	case counter.CodeCreated, counter.CodeQueued, counter.CodeReplayed, counter.CodeExists:
+		if no, ok := c.keyOrder[a.key]; isAsk && ok && no != r.Order.No && !c.forgot[no] {
+			c.fail("ORD-09", r.Order.No, "the key that was answered with %s is answered with another order", no)
+		} else if isAsk {
+			c.keyOrder[a.key] = r.Order.No
+		}
+	}
 	if x := c.belief[r.Order.No]; x != nil || c.w.journal.at(r.Order.No) != nil {
 		c.durable(r.Order, "I4", "a reply")
 	}
@@ -98,6 +106,9 @@ func (c *checker) onTold(o *order.Order, where string) {
 		w.settle()
 		if net := w.net(o.No); net != 0 && !c.liars[o.No] {
 			c.fail("I6", o.No, "%s tells %s (%s) while the payer is out of %d", where, s, o.EndReason, net)
+		}
+		if p := w.plats[o.Platform]; p != nil && p.flying[o.No] > w.g && !w.plan.Tombstones {
+			c.fail("I6", o.No, "%s tells %s (%s) while the charge is still on its way", where, s, o.EndReason)
 		}
 		if tr, ok := w.trade(o.Platform, o.No); ok && tr.State == bank.Unpaid && tr.Refusal == "" && o.EndReason != "no_scan" && !c.liars[o.No] &&
 			!(o.Mode == platforms.ModePresent && !w.his.scannable(o.No)) {
