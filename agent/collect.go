@@ -20,6 +20,10 @@ import (
 // reconciliation needs it (decision 14).
 const sealClass = seal.Long
 
+// maxSealed bounds the sealed part in bytes: in base64 and beside the rest of
+// the fact it must fit into one record of the store.
+const maxSealed = 40 << 10
+
 // Request is a bill to be paid, as HIS asks for it.
 type Request struct {
 	Key  platforms.Hidden // Idempotency-Key
@@ -106,6 +110,9 @@ func (a *Agent) prepare(r Request) (counter.Create, error) {
 	}
 	if e.Spec.Sealed, err = a.sealPrivate(e.No, e.Private); err != nil {
 		return e, err
+	}
+	if len(e.Spec.Sealed) > maxSealed {
+		return e, field("details", "are longer than %d KiB together with subject and patient; send fewer or shorter lines", maxSealed>>10)
 	}
 	if !r.Key.Empty() {
 		e.Spec.Key = order.IdemKey{Key: a.parts.Box.Hash("idempotency-key", r.Key), Body: a.parts.Box.Hash("body", r.Body)}

@@ -48,55 +48,25 @@ func (a *Agent) letGo(step []counter.Effect) {
 	}
 }
 
-// commit writes the facts of the steps as one batch; false after a failure.
+// commit writes the facts of the steps, in order; false after a failure.
+// Nothing that follows from any of them is done before all are on disk.
 func (a *Agent) commit(steps [][]counter.Effect) bool {
-	var b queue.Batch
-	for _, step := range steps {
-		for _, e := range step {
-			w, ok := e.(counter.Write)
-			if !ok {
-				continue
-			}
-			if err := addWrite(&b, w); err != nil {
-				a.fail(err)
-				return false
-			}
-		}
-	}
-	if len(b.Records) == 0 && len(b.Close) == 0 {
-		return true
-	}
-	start := time.Now()
-	// A batch is written even while stopping: it decides what is known.
-	if _, err := a.parts.Log.Append(context.Background(), b); err != nil {
+	list, err := a.batches(steps)
+	if err != nil {
 		a.fail(err)
 		return false
 	}
-	a.stats.commit(time.Since(start), len(b.Records))
-	a.memory.grew()
+	for _, b := range list {
+		start := time.Now()
+		// A batch is written even while stopping: it decides what is known.
+		if _, err := a.parts.Log.Append(context.Background(), b); err != nil {
+			a.fail(err)
+			return false
+		}
+		a.stats.commit(time.Since(start), len(b.Records))
+		a.memory.grew()
+	}
 	return true
-}
-
-func addWrite(b *queue.Batch, w counter.Write) error {
-	if w.Fact != nil {
-		data, err := json.Marshal(w.Fact)
-		if err != nil {
-			return fmt.Errorf("cannot write a fact of order %s: %w", w.Order, err)
-		}
-		b.Records = append(b.Records, queue.Record{Stream: w.Order, Keys: w.Keys, Data: data})
-	}
-	if w.Slot != nil {
-		data, err := json.Marshal(w.Slot)
-		if err != nil {
-			return fmt.Errorf("cannot write the intent of order %s: %w", w.Order, err)
-		}
-		b.Slots = append(b.Slots, queue.Slot{Key: w.Order, Data: data})
-	}
-	if w.Close {
-		b.Close = append(b.Close, w.Order)
-		b.Free = append(b.Free, w.Order)
-	}
-	return nil
 }
 
 func (a *Agent) do(ctx context.Context, e counter.Effect) {
@@ -203,8 +173,8 @@ func (a *Agent) load() (counter.Recover, error) {
 		a.memory.put(o.Clone())
 	}
 	for _, s := range a.parts.Lost {
-		var slot counter.Slot
-		if err := json.Unmarshal(s.Data, &slot); err != nil {
+		slot, err := a.unpackSlot(s)
+		if err != nil {
 			a.log.Error("a slot of the second file cannot be read; ask the platform about this order", "order", s.Key)
 			continue
 		}

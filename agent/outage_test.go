@@ -260,7 +260,7 @@ func TestStopWithManyCalls(t *testing.T) {
 // sees every one, in order, without a gap.
 func TestEightHoursAway(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
-		const each = 100
+		const each = 170
 		var paid, asked, queued []*order.Order
 		begin := func(i int, kind string, amount platforms.Fen) *order.Order {
 			q := r.request(fwcTill, fmt.Sprintf("%s-%d", kind, i), amount)

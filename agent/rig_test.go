@@ -232,7 +232,7 @@ func (r *rig) tryOpen() error {
 		return err
 	}
 	fw, err := fwc.New(r.lines["fwc"], fwc.Config{Endpoint: "http://127.0.0.1/linkingif.asmx", OrderTypes: r.cfg.WireOrderTypes(),
-		HospitalID: fwctest.HospitalID, ProbeProfile: "selfservice", Token: r.tokenOf})
+		HospitalID: fwctest.HospitalID, ProbeProfile: r.cfg.Merchants[1].Profile, Token: r.tokenOf})
 	if err != nil {
 		return err
 	}

@@ -274,7 +274,8 @@ func (c *Counter) restoreSlot(s Slot) {
 			mode = platforms.ModePresent
 		}
 		f := order.Fact{Kind: order.KindCreated, Order: s.Order, At: c.now.Instant,
-			Created: &order.Created{Amount: s.Amount, Mode: mode, Platform: s.Platform, Merchant: s.Merchant}}
+			Created: &order.Created{Amount: s.Amount, Mode: mode, Platform: s.Platform, Merchant: s.Merchant,
+				Operator: s.Operator, Terminal: s.Terminal}}
 		x = c.begin(f, nil)
 		f = c.fact(x, order.KindSent)
 		f.Sent = &order.Sent{Verb: order.VerbCharge}

@@ -156,14 +156,19 @@ type Write struct {
 
 // Slot is the little that must survive the loss of the log.
 type Slot struct {
-	Order    string             `json:"o"`
+	Order    string             `json:"o,omitempty"` // left out where the slot is named by it
 	Verb     order.Verb         `json:"v"`
 	Amount   platforms.Fen      `json:"a"`
-	Platform string             `json:"p"`
+	Platform string             `json:"p,omitempty"`
 	Merchant platforms.Merchant `json:"m"`
 	Handle   string             `json:"h,omitempty"`
 	Request  string             `json:"r,omitempty"` // refund
 	Sum      platforms.Fen      `json:"s,omitempty"` // refund
+
+	// Operator and Terminal are not kept: whoever hands over a slot fills them
+	// in, because a platform may refuse a cancel that names nobody.
+	Operator platforms.Operator `json:"-"`
+	Terminal string             `json:"-"`
 }
 
 // Call is a call to a platform. Its return comes back as an event.
