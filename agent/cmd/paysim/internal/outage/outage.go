@@ -21,7 +21,7 @@ type Mode string
 const (
 	Up        Mode = "up"
 	Refuse    Mode = "refuse"    // nobody listens: connection refused
-	Reset     Mode = "reset"     // connections are accepted and reset
+	Reset     Mode = "reset"     // connections are accepted and reset at their first byte
 	BlackHole Mode = "blackhole" // connections are accepted, and nothing ever comes
 )
 
@@ -36,7 +36,7 @@ type Gate struct {
 	mode    Mode
 	ln      net.Listener // nil while refused
 	conns   map[net.Conn]bool
-	held    []net.Conn // accepted in the black hole, never read
+	held    map[net.Conn]bool // accepted and given to nobody
 	hole    chan struct{}
 	changed chan struct{} // closed when ln or closed changes
 	closed  bool
@@ -53,7 +53,7 @@ func Listen(addr string) (*Gate, error) {
 		_ = ln.Close()
 		return nil, fmt.Errorf("cannot listen on %s: it is no TCP address", addr)
 	}
-	return &Gate{addr: tcp, mode: Up, ln: ln, conns: map[net.Conn]bool{}, changed: make(chan struct{})}, nil
+	return &Gate{addr: tcp, mode: Up, ln: ln, conns: map[net.Conn]bool{}, held: map[net.Conn]bool{}, changed: make(chan struct{})}, nil
 }
 
 // Addr is the address, also while nobody listens.
@@ -90,10 +90,10 @@ func (g *Gate) Set(m Mode) error {
 		g.ln = ln
 		g.tell()
 	}
-	for _, c := range g.held {
+	for c := range g.held {
 		kill(c)
 	}
-	g.held = nil
+	clear(g.held)
 	if g.hole != nil {
 		close(g.hole)
 		g.hole = nil
@@ -163,15 +163,28 @@ func (g *Gate) admit(c net.Conn) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
-	case g.closed, g.mode == Refuse, g.mode == Reset:
+	case g.closed, g.mode == Refuse:
 		kill(c)
 	case g.mode == BlackHole:
-		g.held = append(g.held, c)
+		g.held[c] = true
+	case g.mode == Reset:
+		g.held[c] = true
+		go g.resetAtFirstByte(c)
 	default:
 		g.conns[c] = true
 		return true
 	}
 	return false
+}
+
+// resetAtFirstByte lets a caller connect and begin to write, so that it meets
+// a reset connection and not one that could not be made.
+func (g *Gate) resetAtFirstByte(c net.Conn) {
+	_, _ = c.Read(make([]byte, 1))
+	kill(c)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.held, c)
 }
 
 // ConnState belongs into the http.Server's field of that name: it forgets
@@ -198,7 +211,7 @@ func (g *Gate) Close() error {
 	for c := range g.conns {
 		kill(c)
 	}
-	for _, c := range g.held {
+	for c := range g.held {
 		kill(c)
 	}
 	if g.hole != nil {

@@ -95,6 +95,10 @@ func (b *Box) Plug() error {
 	if err != nil {
 		return fmt.Errorf("cannot make a pseudo-terminal; is /dev/ptmx there? %w", err)
 	}
+	if master, err = pollable(master); err != nil {
+		_ = tty.Close()
+		return err
+	}
 	l := &line{master: master, tty: tty, name: tty.Name(), done: make(chan struct{})}
 	err = raw(tty)
 	if err == nil {
@@ -180,8 +184,9 @@ func (b *Box) Scan(ctx context.Context, text string, suffix Suffix, style Style)
 				return fmt.Errorf("cannot finish the scan: %w", err)
 			}
 		}
-		// A pseudo-terminal without deadlines blocks instead; that is no error.
-		_ = b.line.master.SetWriteDeadline(time.Now().Add(time.Second))
+		if err := b.line.master.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
+			return fmt.Errorf("cannot bound the scan: %w", err)
+		}
 		if _, err := b.line.master.Write(part); err != nil {
 			return fmt.Errorf("cannot scan: nobody reads the port %s: %w", b.link, err)
 		}

@@ -36,6 +36,21 @@ func raw(tty *os.File) error {
 	return nil
 }
 
+// pollable gives the master as a file whose reads end when it is closed and
+// whose writes have deadlines; the one that package pty makes blocks. The old
+// file is closed.
+func pollable(master *os.File) (*os.File, error) {
+	defer func() { _ = master.Close() }()
+	fd, err := unix.FcntlInt(master.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err == nil {
+		err = unix.SetNonblock(fd, true)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot prepare the pseudo-terminal: %w", err)
+	}
+	return os.NewFile(uintptr(fd), master.Name()), nil //nolint:gosec // a descriptor is never negative here
+}
+
 // shared lets the port be opened again; a port that cannot is only less handy.
 func shared(tty *os.File) {
 	if conn, err := tty.SyscallConn(); err == nil {
