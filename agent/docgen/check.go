@@ -118,7 +118,7 @@ func (c *Checker) Page(name, text string) []string {
 		if bare, _, _ := strings.Cut(s, ": "); dotted.MatchString(bare) && !isFile.MatchString(bare) && !c.named(bare) {
 			complain("`%s` is no configuration key, no field of the interface and no word of the catalogue", s)
 		}
-		if path.MatchString(s) && !c.exists(s) {
+		if path.MatchString(s) && !strings.Contains(s, "NAME") && !c.exists(s) {
 			complain("`%s` does not exist", s)
 		}
 		if metric.MatchString(s) && !strings.Contains(c.metrics, s) {

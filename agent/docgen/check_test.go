@@ -1,8 +1,12 @@
 package docgen
 
 import (
+	"go/parser"
+	"go/token"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -69,5 +73,112 @@ func TestCheckerFindsNonsense(t *testing.T) {
 		if x.want == "" && got != "" || !strings.Contains(got, x.want) {
 			t.Errorf("%s: got %q, want %q", name, got, x.want)
 		}
+	}
+}
+
+// docs/architecture.md has a row for every module that our code imports, with
+// the version of go.mod, and none for others. What only tests and paysim need
+// stands in the second table.
+func TestDependenciesAreListed(t *testing.T) {
+	mod, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	versions := map[string]string{}
+	for _, m := range regexp.MustCompile(`(?m)^(?:require )?\s*([a-z0-9./_-]+\.[a-z]+/\S+|[a-z.]+/[a-z]+) (v\S+)`).FindAllStringSubmatch(string(mod), -1) {
+		versions[m[1]] = m[2]
+	}
+	shipped, other := map[string]bool{}, map[string]bool{}
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && strings.HasSuffix(filepath.ToSlash(path), "queue/compare"):
+			return fs.SkipDir
+		case !strings.HasSuffix(path, ".go"):
+			return nil
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		tests := regexp.MustCompile(`_test\.go$|test/|/paysim/|/bank/|/sim/|/bench/`).MatchString(filepath.ToSlash(path))
+		for _, i := range tree.Imports {
+			name := strings.Trim(i.Path.Value, `"`)
+			for module := range versions {
+				if name == module || strings.HasPrefix(name, module+"/") {
+					if tests {
+						other[module] = true
+					} else {
+						shipped[module] = true
+					}
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(root, "docs/architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second, ok := strings.Cut(string(page), "In tests and in `paysim` only")
+	if !ok || len(shipped) < 5 || len(other) < 5 {
+		t.Fatalf("the two tables were not found, or too few imports: %v %v", shipped, other)
+	}
+	listed := regexp.MustCompile("(?m)^\\| `([^`]+)` \\| (v\\S+) \\| ")
+	for table, want := range map[string]map[string]bool{first: shipped, second: other} {
+		have := map[string]bool{}
+		for _, m := range listed.FindAllStringSubmatch(table, -1) {
+			have[m[1]] = true
+			if versions[m[1]] != m[2] {
+				t.Errorf("%s is listed at %s, go.mod has %q", m[1], m[2], versions[m[1]])
+			}
+			if !want[m[1]] {
+				t.Errorf("%s is listed, and nothing of ours there imports it", m[1])
+			}
+		}
+		for m := range want {
+			if !have[m] && !(table == second && shipped[m]) {
+				t.Errorf("%s %s is imported and has no row", m, versions[m])
+			}
+		}
+	}
+}
+
+// docs/architecture.md says of every package what it is for.
+func TestPackagesAreExplained(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "docs/architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "internal" || d.Name() == "testdata"):
+			return fs.SkipDir
+		case d.IsDir() || !strings.HasSuffix(path, ".go"):
+			return nil
+		}
+		name, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		n++
+		if !strings.Contains(string(page), "`"+filepath.ToSlash(name)+"`") {
+			t.Errorf("%s: say in docs/architecture.md what this package is for", filepath.ToSlash(name))
+			return fs.SkipDir
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n < 100 {
+		t.Errorf("only %d files were found", n)
 	}
 }
