@@ -66,6 +66,8 @@ type rig struct {
 	booted time.Time
 	start  time.Duration
 
+	box    *seal.Box
+	logger *slog.Logger
 	agent  *agent.Agent
 	store  *bolt.Log
 	report bolt.Report
@@ -217,10 +219,12 @@ func (r *rig) open() {
 
 func (r *rig) tryOpen() error {
 	logger := slog.New(slog.NewTextHandler(logWriter{r}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	r.logger = logger
 	box, err := seal.Open(filepath.Join(r.dir, "keys"), nil)
 	if err != nil {
 		return err
 	}
+	r.box = box
 	if r.store, r.report, err = openStore(r.dir); err != nil {
 		return err
 	}
