@@ -199,3 +199,19 @@ func TestWhatCannotBeScanned(t *testing.T) {
 		t.Error("one byte in halves:", err)
 	}
 }
+
+func TestAPortThatNobodyReadsIsToldSoon(t *testing.T) {
+	b, err := Open(filepath.Join(t.TempDir(), "scan1"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	for range 1000 {
+		if err = b.Scan(t.Context(), string(bytes.Repeat([]byte("7"), 4000)), CR, Whole); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) || bytes.Contains([]byte(err.Error()), []byte("777")) {
+		t.Fatalf("%v", err)
+	}
+}
