@@ -1,9 +1,10 @@
 // Package docgen writes the documents that can be computed, and checks those
 // that cannot. docs/states.md comes from applying facts to orders,
 // docs/interfaces.md from the adapters' tables of fields, docs/drivers.md from
-// the structs that the drivers' settings are read into; what people wrote by
-// hand is held to links, commands, make targets and configuration keys that
-// exist. Nothing of this package is in the shipped program.
+// the structs that the drivers' settings are read into, docs/metrics.md from
+// the metrics' own texts. What people wrote by hand is held to links,
+// commands, make targets, routes, packages and configuration keys that exist.
+// Nothing of this package is in the shipped program.
 //
 // The documents are written anew with `make docs`, and a test fails while one
 // of them differs from what the code says today.

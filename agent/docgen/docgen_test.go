@@ -3,7 +3,12 @@ package docgen
 import (
 	"errors"
 	"flag"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -34,6 +39,7 @@ func pages() map[string]func() (string, error) {
 		"docs/states.md":     StatesPage,
 		"docs/interfaces.md": interfaces,
 		"docs/drivers.md":    func() (string, error) { return DriversPage(root) },
+		"docs/metrics.md":    func() (string, error) { return MetricsPage(root) },
 	}
 }
 
@@ -122,6 +128,60 @@ func TestNamesOfSettings(t *testing.T) {
 		"door.port": false, "platforms.options.baud": false, "policy.horizn": false} {
 		if keys.Known(key) != want {
 			t.Errorf("key %s known: %v", key, !want)
+		}
+	}
+}
+
+// Every kind of fact that the code knows has a row in the transition table,
+// and every status of an answer has one in the table of answers.
+func TestTablesHoldEveryKind(t *testing.T) {
+	constants := func(file, typ string) []string {
+		tree, err := parser.ParseFile(token.NewFileSet(), root+"/"+file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var list []string
+		ast.Inspect(tree, func(n ast.Node) bool {
+			if v, ok := n.(*ast.ValueSpec); ok && len(v.Names) == len(v.Values) {
+				if id, ok := v.Type.(*ast.Ident); ok && id.Name == typ {
+					for i := range v.Values {
+						list = append(list, strings.Trim(v.Values[i].(*ast.BasicLit).Value, `"`))
+					}
+				}
+			}
+			return true
+		})
+		return list
+	}
+	kinds := constants("agent/order/fact.go", "Kind")
+	if len(kinds) < 11 {
+		t.Fatalf("only the kinds %v were found", kinds)
+	}
+	for _, k := range kinds {
+		if !slices.ContainsFunc(facts(), func(f namedFact) bool { return string(f.fact.Kind) == k }) {
+			t.Errorf("the kind %q has no row in facts.go of this package", k)
+		}
+	}
+	var names []string
+	for _, r := range replies() {
+		names = append(names, r.name)
+	}
+	all := strings.Join(names, "\n")
+	statuses := constants("platforms/platforms.go", "Status")
+	if len(statuses) != 7 {
+		t.Fatalf("%d statuses were found", len(statuses))
+	}
+	for _, s := range statuses {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		word := map[platforms.Status]string{platforms.Unknown: "unreadable", platforms.Failed: "definite refusal"}[platforms.Status(n)]
+		if word == "" {
+			word = strings.ReplaceAll(platforms.Status(n).String(), "_", " ")
+		}
+		if !strings.Contains(all, word) {
+			t.Errorf("the status %q has no row in replies.go of this package", platforms.Status(n))
 		}
 	}
 }

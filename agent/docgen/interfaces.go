@@ -31,6 +31,9 @@ each field of a reply to see that what is called ignored matters nothing.
 - 配置 configuration：见 [KEYS.md](../agent/config/KEYS.md) 与 [drivers.md](drivers.md)。
 - 推导 derived：由程序得出或用于核对，不单独给出。 Made or checked by the agent.
 - 有意忽略 ignored：读到也不用，原因见说明。 Not used, for the reason given.
+
+说明里的 seed 指所依据的接口文档（000 智付当面付，004 联空集成平台），known server 指公开的同类服务。
+In the notes, seed means the interface documents (000 SmartPay, 004 LinkingCloud), and the known server a public one of the same family.
 `)
 	for _, a := range adapters {
 		fmt.Fprintf(&b, "\n## %s %s\n", a.ZH, a.EN)

@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -403,4 +404,29 @@ func ReadAPI(root string) (func(field string) bool, error) {
 		}
 		return true
 	}, nil
+}
+
+// MetricsPage writes docs/metrics.md from the texts that stand in the metrics
+// themselves.
+func MetricsPage(root string) (string, error) {
+	source, err := os.ReadFile(filepath.Join(root, "agent/stats.go"))
+	if err != nil {
+		return "", err
+	}
+	list := regexp.MustCompile(`"(payagent_[a-z_]+)":\s*\{"(counter|gauge)", "([^"]+)"\}`).FindAllStringSubmatch(string(source), -1)
+	if len(list) < 10 {
+		return "", fmt.Errorf("cannot list the metrics: only %d were found in agent/stats.go", len(list))
+	}
+	var b strings.Builder
+	b.WriteString(`# 指标 Metrics
+
+由程序生成，请勿手改。` + "`GET /metrics`" + `，Prometheus 文本格式，需要权限 admin；` + "`metrics.enabled`" + ` 可关闭。标签只取自固定的集合：没有患者、订单号、付款码。
+Generated, do not edit. Prometheus text, scope admin. Labels come from closed sets: never a patient, an order or a code.
+
+`)
+	head(&b, "指标 metric", "类型 type", "含义 meaning")
+	for _, m := range list {
+		row(&b, code(m[1]), m[2], m[3])
+	}
+	return b.String(), nil
 }
