@@ -59,7 +59,10 @@ func (d *door) createRefund(w http.ResponseWriter, r *http.Request, c caller) {
 		status = http.StatusOK
 	default:
 		f := fault{code: reply.Code, order: o}
-		switch reply.Code {
+		if f.code == counter.CodeRefundUsed && req.Request == "" {
+			f.code = counter.CodeKeyMismatch // a number made just now cannot have been used
+		}
+		switch f.code {
 		case counter.CodeRefundOver:
 			f.field, f.reason = "amount_fen", "is more than what is left to refund"
 		case counter.CodeKeyMismatch:

@@ -24,7 +24,7 @@ const (
 	bodyTimeout   = 15 * time.Second
 	answerTimeout = 30 * time.Second
 	idleTimeout   = 60 * time.Second
-	stopTimeout   = 5 * time.Second
+	stopTimeout   = 2 * time.Second
 	maxConns      = 256 // of one address
 )
 
@@ -83,7 +83,7 @@ func serve(ctx context.Context, c config.Door, opts Options, handler func(Option
 	end, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	if server.Shutdown(end) != nil {
-		_ = server.Close() // whoever still talks after five seconds is cut off
+		_ = server.Close() // whoever still talks after two seconds is cut off
 	}
 	group.Wait()
 	return err
@@ -104,11 +104,9 @@ func open(ctx context.Context, c config.Door) (list []net.Listener, err error) {
 	}
 	var secure *tls.Config
 	if c.TLS.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(c.TLS.Cert, c.TLS.Key)
-		if err != nil {
-			return nil, fmt.Errorf("cannot open the door: door.tls does not hold a certificate and its key; renew the files: %w", err)
+		if secure, err = secured(c.TLS); err != nil {
+			return nil, err
 		}
-		secure = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 	}
 	for _, at := range c.Listen {
 		ap, err := netip.ParseAddrPort(at)
@@ -131,6 +129,14 @@ func open(ctx context.Context, c config.Door) (list []net.Listener, err error) {
 		list = append(list, l)
 	}
 	return list, nil
+}
+
+func secured(c config.TLS) (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the door: door.tls does not hold a certificate and its key; renew the files: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}, nil
 }
 
 // limited lets only so many connections in at once; further ones wait in the

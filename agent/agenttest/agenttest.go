@@ -1,0 +1,155 @@
+// Package agenttest puts a running agent together for tests: real counter,
+// real shell, a log given from outside, and a bank in memory whose answers a
+// test decides. It is for tests only; no program imports it.
+//
+// Everything runs on the time of package time, so that within a
+// testing/synctest bubble a minute passes at once.
+package agenttest
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"payagent/agent"
+	"payagent/agent/config"
+	"payagent/agent/order"
+	"payagent/agent/seal"
+	"payagent/devices"
+	"payagent/platforms"
+	"payagent/queue"
+)
+
+// The tills of the world. W1 and W2 are counters and K1 a kiosk, all on the
+// platform Full; W3 is a counter on Plain.
+const (
+	W1 = "w1"
+	W2 = "w2"
+	W3 = "w3"
+	K1 = "k1"
+)
+
+// The platforms: Full does everything, Plain only charges codes.
+const (
+	Full  = "full"
+	Plain = "plain"
+)
+
+const configuration = `
+site: {hospital_id: "H1", name: Test, test: true}
+platforms:
+  - {name: full, driver: fwc, url: "https://full.invalid/"}
+  - {name: plain, driver: smartpay, url: "https://plain.invalid/"}
+merchants:
+  - {profile: window, platform: full, merch_code: "M1"}
+  - {profile: shop, platform: plain, merch_code: "M2"}
+routes:
+  - {till: w3, merchant: shop}
+  - {merchant: window}
+tills:
+  - {name: w1, title: 1号窗口, kind: counter, device_no: "D1", operator: {id: "1001", name: 王收费}}
+  - {name: w2, title: 2号窗口, kind: counter, device_no: "D2", operator: {id: "1002", name: 李收费}}
+  - {name: w3, title: 3号窗口, kind: counter, device_no: "D3", operator: {id: "1003", name: 赵收费}}
+  - {name: k1, title: 1号自助机, kind: kiosk, device_no: "K1", operator: {id: "9001", name: 自助机}, when_offline: queue}
+`
+
+// Options change the world before it starts.
+type Options struct {
+	Log     queue.Log            // required
+	Config  func(*config.Config) // nil for none
+	Logger  *slog.Logger         // nil for none
+	DiskLow func() bool          // nil for never
+	// Asleep leaves the agent unstarted: nothing is read from the log yet.
+	Asleep bool
+}
+
+// World is a running agent and what is around it.
+type World struct {
+	Agent *agent.Agent
+	Banks map[string]*Bank // by platform
+	Pads  map[string]*Pad  // by till
+	Stop  func()           // stops the agent and waits; called at the end of the test at the latest
+}
+
+// clock counts from the start of the world.
+type clock struct{ begin time.Time }
+
+// Now gives the present.
+func (c clock) Now() order.Now {
+	return order.Now{Instant: order.Instant{Wall: time.Now().UnixMilli(), Boot: "test", Mono: time.Since(c.begin)}}
+}
+
+// Config is the configuration of the world.
+func Config(t testing.TB) config.Config {
+	t.Helper()
+	c, err := config.Parse("agenttest", []byte(configuration))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Start puts a world together and runs its agent until the test ends.
+func Start(t testing.TB, opts Options) *World {
+	t.Helper()
+	c := Config(t)
+	if opts.Config != nil {
+		opts.Config(&c)
+	}
+	box, err := seal.Open(t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &World{Banks: map[string]*Bank{Full: NewBank(), Plain: NewBank()}, Pads: map[string]*Pad{}}
+	pads := map[string][]devices.Scanner{}
+	for _, till := range c.Tills {
+		w.Pads[till.Name] = &Pad{shown: make(chan string, 4)}
+		pads[till.Name] = []devices.Scanner{w.Pads[till.Name]}
+	}
+	w.Agent, err = agent.New(agent.Parts{Config: c, Log: opts.Log, Box: box, Clock: clock{time.Now()}, Logger: opts.Logger, DiskLow: opts.DiskLow,
+		Scanners:  pads,
+		Platforms: map[string]platforms.Platform{Full: whole{w.Banks[Full]}, Plain: chargeOnly{w.Banks[Plain]}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Stop = func() {}
+	if opts.Asleep {
+		return w
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- w.Agent.Run(ctx) }()
+	stopped := false
+	w.Stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-ended; err != nil {
+			t.Logf("the agent ended: %v", err)
+		}
+	}
+	t.Cleanup(func() { w.Stop() })
+	return w
+}
+
+// Pad is a scanner that reads what a test shows it.
+type Pad struct{ shown chan string }
+
+// Show puts a code in front of the scanner.
+func (p *Pad) Show(text string) { p.shown <- text }
+
+// Scan implements devices.Scanner.
+func (p *Pad) Scan(ctx context.Context) (devices.Scan, error) {
+	select {
+	case text := <-p.shown:
+		return devices.Scan{Text: devices.NewText(text), Device: "pad", At: time.Now()}, nil
+	case <-ctx.Done():
+		return devices.Scan{}, ctx.Err()
+	}
+}
+
+// Close implements devices.Scanner.
+func (p *Pad) Close() error { return nil }
