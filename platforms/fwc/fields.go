@@ -66,15 +66,33 @@ func result(name string, rows ...row) []row {
 	return all
 }
 
-var (
-	comparedNo    = row{"OutTradeNo", derived, "compared with out_trade_no where carried"}
-	readTradeNo   = row{"TradeNo", "api trade_no", "of the wallet; a refund needs it"}
-	readPaidAt    = row{"PaymentDateTime", "api paid_at", "read as 24 h, UTC+8, in four layouts; not carried where unreadable"}
-	readPayType   = row{"PayType", "api channel", "in the table, not in the sample; any casing"}
-	readAmount    = row{"TotalAmount", derived, "compared with amount_fen; unreadable text makes the reply unusable"}
-	echoAmount    = row{"head/TotalAmount", derived, "the echo; compared with amount_fen where it is an amount"}
-	admissionNote = "or patient.card_no with config inhospital_fallback: card_no"
-)
+// Rows that several messages share.
+
+func comparedNo() row {
+	return row{"OutTradeNo", derived, "compared with out_trade_no where carried"}
+}
+
+func readTradeNo() row {
+	return row{"TradeNo", "api trade_no", "of the wallet; a refund needs it"}
+}
+
+func readPaidAt() row {
+	return row{"PaymentDateTime", "api paid_at", "read as 24 h, UTC+8, in four layouts; not carried where unreadable"}
+}
+
+func readPayType() row {
+	return row{"PayType", "api channel", "in the table, not in the sample; any casing"}
+}
+
+func readAmount() row {
+	return row{"TotalAmount", derived, "compared with amount_fen; unreadable text makes the reply unusable"}
+}
+
+func echoAmount() row {
+	return row{"head/TotalAmount", derived, "the echo; compared with amount_fen where it is an amount"}
+}
+
+const admissionNote = "or patient.card_no with config inhospital_fallback: card_no"
 
 // dropped marks echoed fields that are not kept.
 func dropped(names ...string) []row {
@@ -99,30 +117,30 @@ func payFields() []platforms.FieldRow {
 		row{"head/PayType", "api channel", "mapped by config barcode_pay_types; empty where no wallet was asked for"},
 		row{"head/Cnt", "config cnt", "left out by default"},
 	)
-	read := result("BarcodeTradeResult", readTradeNo, comparedNo,
+	read := result("BarcodeTradeResult", readTradeNo(), comparedNo(),
 		row{"OpenUserID", "api buyer", "masked wherever it is shown"},
-		readAmount, readPaidAt, readPayType, echoAmount)
+		readAmount(), readPaidAt(), readPayType(), echoAmount())
 	read = append(read, dropped("AuthCode", "Caption", "Descriptive", "OperatorID", "PatientName", "InhospitalNo", "TerminalID", "PayType", "Cnt")...)
 	return append(table(opPay, platforms.FieldSent, sent...), table(opPay, platforms.FieldRead, read...)...)
 }
 
 func queryFields() []platforms.FieldRow {
-	read := result("BarcodeTradeStatus", readTradeNo, comparedNo,
+	read := result("BarcodeTradeStatus", readTradeNo(), comparedNo(),
 		row{"OpenUserID", "api buyer", "where neither of the other two ids is carried"},
 		row{"TradeStatus", "api state", "by the table of this package; unlisted or missing words mean unknown"},
 		row{"HospitalID", "config site.hospital_id", "compared where both are there; another one is an alarm"},
-		readAmount,
+		readAmount(),
 		row{"OperatorID", ignored, "the order knows its operator"},
 		row{"TerminalID", ignored, "the order knows its till"},
 		row{"BuyerLogonId", "api buyer", "the first choice of three; masked wherever it is shown"},
-		readPaidAt,
+		readPaidAt(),
 		row{"Buyer_user_id", "api buyer", "where BuyerLogonId is not carried"},
-		readPayType)
+		readPayType())
 	return append(table(opQuery, platforms.FieldSent, frame()...), table(opQuery, platforms.FieldRead, read...)...)
 }
 
 func cancelFields() []platforms.FieldRow {
-	read := result("BarcodeTradeCancelResult", readTradeNo, comparedNo,
+	read := result("BarcodeTradeCancelResult", readTradeNo(), comparedNo(),
 		row{"RetryFlag", derived, "whether asking again may help; a done cancel is done whatever it says"},
 		row{"CancelAction", "api cancel_action", "close or refund, together with IsSuccess 1, is the proof"})
 	return append(table(opCancel, platforms.FieldSent, frame()...), table(opCancel, platforms.FieldRead, read...)...)
@@ -163,9 +181,9 @@ func presentFields() []platforms.FieldRow {
 		row{"head/Tel", "api patient.phone", ""},
 		row{"head/InhospitalNo", "api patient.admission_no", admissionNote},
 	)
-	read := result("QrcodeTradePayResult", comparedNo,
+	read := result("QrcodeTradePayResult", comparedNo(),
 		row{"TwoDimensionCode", "api qr", "the text to show; the flow chart calls it qrr_code. At most 1024 bytes"},
-		echoAmount)
+		echoAmount())
 	read = append(read, dropped("Caption", "Descriptive", "TradeDetail", "TimeoutExpress", "PayType", "PatientName", "Tel", "InhospitalNo")...)
 	return append(table(opPresent, platforms.FieldSent, sent...), table(opPresent, platforms.FieldRead, read...)...)
 }

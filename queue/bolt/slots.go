@@ -41,12 +41,12 @@ const (
 	slotLayout = 1
 	slotSkip   = 2 // header copies
 	slotsMax   = 1 << 16
+
+	slotMagic   = "PSL1"
+	headerMagic = "PSH1"
 )
 
 var (
-	slotMagic   = [4]byte{'P', 'S', 'L', '1'}
-	headerMagic = [4]byte{'P', 'S', 'H', '1'}
-
 	errSlotHeader = errors.New("both header copies are bad")
 	errSlotFull   = errors.New("the slot file is full")
 )
@@ -84,7 +84,7 @@ type slotScan struct {
 
 func encodeSlotHeader(gen [16]byte) []byte {
 	b := make([]byte, slotSize)
-	copy(b, headerMagic[:])
+	copy(b, headerMagic)
 	binary.BigEndian.PutUint32(b[4:], slotLayout)
 	copy(b[8:], gen[:])
 	binary.BigEndian.PutUint32(b[252:], crc32.Checksum(b[:252], crc32.MakeTable(crc32.Castagnoli)))
@@ -93,7 +93,7 @@ func encodeSlotHeader(gen [16]byte) []byte {
 
 func encodeSlotPlace(gen [16]byte, version uint64, key string, data []byte) []byte {
 	b := make([]byte, slotSize)
-	copy(b, slotMagic[:])
+	copy(b, slotMagic)
 	b[4], b[5] = byte(len(key)), byte(len(data))
 	binary.BigEndian.PutUint64(b[8:], version)
 	copy(b[16:24], gen[:8])
@@ -116,7 +116,7 @@ func scanSlots(b []byte) slotScan {
 		p := b[i*slotSize : (i+1)*slotSize]
 		if i < slotSkip {
 			switch {
-			case !whole(p) || [4]byte(p[:4]) != headerMagic:
+			case !whole(p) || string(p[:4]) != headerMagic:
 				s.bad++
 			case binary.BigEndian.Uint32(p[4:]) > slotLayout:
 				s.newer = true
@@ -130,7 +130,7 @@ func scanSlots(b []byte) slotScan {
 			continue
 		}
 		nk, nd := int(p[4]), int(p[5])
-		if !whole(p) || [4]byte(p[:4]) != slotMagic || nk == 0 || nk > queue.MaxStream || nd > queue.MaxSlotData ||
+		if !whole(p) || string(p[:4]) != slotMagic || nk == 0 || nk > queue.MaxStream || nd > queue.MaxSlotData ||
 			s.header && !bytes.Equal(p[16:24], s.gen[:8]) {
 			s.bad++
 			s.lost++
