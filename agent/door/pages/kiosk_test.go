@@ -25,32 +25,32 @@ func TestKioskScreens(t *testing.T) {
 	present := object{"mode": "present", "channel": "", "qr_expires_in_s": 118}
 	screens := []struct {
 		name, screen string
-		set          func(s *stand)
+		set          func(s *stand, no string)
 	}{
-		{"idle", "idle", func(s *stand) { s.show(nil) }},
-		{"waiting", "waiting", func(s *stand) { s.show(s.order(number, "waiting", object{"channel": ""})) }},
-		{"waiting-refused", "waiting", func(s *stand) {
-			s.show(s.order(number, "waiting", nil))
+		{"idle", "idle", func(s *stand, no string) { s.show(nil) }},
+		{"waiting", "waiting", func(s *stand, no string) { s.show(s.order(no, "waiting", object{"channel": ""})) }},
+		{"waiting-refused", "waiting", func(s *stand, no string) {
+			s.show(s.order(no, "waiting", nil))
 			s.set(func() { s.till["note"] = s.note("wrong_wallet", "asked", "微信", "wallet", "支付宝") })
 		}},
-		{"qr-soon", "qr", func(s *stand) { s.show(s.order(number, "paying", object{"mode": "present"})) }},
-		{"qr", "qr", func(s *stand) {
+		{"qr-soon", "qr", func(s *stand, no string) { s.show(s.order(no, "paying", object{"mode": "present"})) }},
+		{"qr", "qr", func(s *stand, no string) {
 			s.set(func() {
 				s.code = "https://qr.alipay.com/bax08431xyz0123456789abcdef"
-				s.front(s.order(number, "paying", present))
+				s.front(s.order(no, "paying", present))
 			})
 		}},
-		{"paying", "paying", func(s *stand) { s.show(s.order(number, "paying", nil)) }},
-		{"canceling", "canceling", func(s *stand) {
-			s.show(s.order(number, "paying", object{"mode": "present", "cancel_requested": true, "cancel_in_s": 6}))
+		{"paying", "paying", func(s *stand, no string) { s.show(s.order(no, "paying", nil)) }},
+		{"canceling", "canceling", func(s *stand, no string) {
+			s.show(s.order(no, "paying", object{"mode": "present", "cancel_requested": true, "cancel_in_s": 6}))
 		}},
-		{"in-doubt", "doubt", func(s *stand) { s.show(s.order(number, "in_doubt", nil)) }},
-		{"queued", "queued", func(s *stand) {
-			s.show(s.order(number, "queued", object{"valid_for_s": 580, "actions_allowed": []string{"confirm", "cancel"}}))
+		{"in-doubt", "doubt", func(s *stand, no string) { s.show(s.order(no, "in_doubt", nil)) }},
+		{"queued", "queued", func(s *stand, no string) {
+			s.show(s.order(no, "queued", object{"valid_for_s": 580, "actions_allowed": []string{"confirm", "cancel"}}))
 			s.set(func() { s.till["online"] = false })
 		}},
-		{"queued-back", "queued", func(s *stand) {
-			s.show(s.order(number, "queued", object{"valid_for_s": 512, "actions_allowed": []string{"confirm", "cancel"}}))
+		{"queued-back", "queued", func(s *stand, no string) {
+			s.show(s.order(no, "queued", object{"valid_for_s": 512, "actions_allowed": []string{"confirm", "cancel"}}))
 			s.set(func() { s.till["online"] = true })
 		}},
 	}
@@ -61,7 +61,7 @@ func TestKioskScreens(t *testing.T) {
 			s.till["test"] = true
 			b := open(t, chrome, s.kiosk(""), p.width, p.height)
 			for _, x := range screens {
-				x.set(s)
+				x.set(s, number)
 				b.wait(fmt.Sprintf(`document.querySelector('[data-screen="%s"]')`, x.screen))
 				switch x.name {
 				case "qr":
@@ -102,7 +102,7 @@ func TestKioskScreens(t *testing.T) {
 			// The same in English.
 			b.truth(`(document.getElementById("language").click(), true)`)
 			for _, x := range screens {
-				x.set(s)
+				x.set(s, number+"en")
 				b.wait(fmt.Sprintf(`document.querySelector('[data-screen="%s"]')`, x.screen))
 				b.fits(true, 28, 7)
 				b.shot("kiosk-" + p.name + "-en-" + x.name)
@@ -140,7 +140,11 @@ func TestKioskDegraded(t *testing.T) {
 	s.set(func() { s.silent = true })
 	b.ahead(16000)
 	b.says("自助缴费暂停服务")
-	s.set(func() { s.silent = false; s.code = "wxp://f2f0abc"; s.front(s.order(number, "paying", object{"mode": "present", "qr_expires_in_s": 100})) })
+	s.set(func() {
+		s.silent = false
+		s.code = "wxp://f2f0abc"
+		s.front(s.order(number, "paying", object{"mode": "present", "qr_expires_in_s": 100}))
+	})
 	b.wait(`document.querySelector(".qr img")`)
 	s.set(func() { s.silent = true })
 	b.ahead(6000)

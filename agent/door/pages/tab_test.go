@@ -68,8 +68,6 @@ func open(t *testing.T, parent context.Context, address string, width, height in
 	t.Helper()
 	ctx, stop := chromedp.NewContext(parent, chromedp.WithNewBrowserContext())
 	t.Cleanup(stop)
-	ctx, stop = context.WithTimeout(ctx, patient)
-	t.Cleanup(stop)
 	b := &tab{t: t, ctx: ctx}
 	b.do(chromedp.EmulateViewport(width, height), chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: skew})
@@ -109,18 +107,18 @@ func (b *tab) truth(expression string) bool {
 	return v
 }
 
-// wait comes back when the expression is true. The page looks for itself; the
-// tab's deadline ends what never comes true.
+// wait comes back when the expression is true. The page looks for itself; a
+// deadline ends what never comes true.
 func (b *tab) wait(expression string) {
 	b.t.Helper()
-	_, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](fmt.Sprintf(`new Promise(function (done) {
+	ctx, stop := context.WithTimeout(b.ctx, patient)
+	defer stop()
+	_, err := chromedp.Run(ctx, chromedp.Evaluate[bool](fmt.Sprintf(`new Promise(function (done) {
 		const look = function () { if (%s) { done(true); } else { setTimeout(look, 20); } };
 		look();
 	})`, expression), chromedp.EvalAwaitPromise))
 	if err != nil {
-		ctx, stop := context.WithTimeout(context.WithoutCancel(b.ctx), patient)
-		defer stop()
-		seen, _ := chromedp.Run(ctx, chromedp.Evaluate[string]("document.body.innerText"))
+		seen := b.text("document.body.innerText")
 		b.t.Fatalf("waiting for %s: %v\nthe page says: %s", expression, err, seen)
 	}
 }

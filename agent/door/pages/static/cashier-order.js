@@ -50,13 +50,9 @@
     return big;
   }
 
-  function when(t) {
-    if (!t) { return ""; }
-    const d = new Date(t);
-    if (isNaN(d)) { return String(t); }
-    const two = function (n) { return (n < 10 ? "0" : "") + n; };
-    return d.getFullYear() + "-" + two(d.getMonth() + 1) + "-" + two(d.getDate()) + " " + two(d.getHours()) + ":" + two(d.getMinutes()) + ":" + two(d.getSeconds());
-  }
+  // when writes a time as the agent gave it (UTC+8), whatever zone this
+  // machine believes in.
+  function when(t) { return String(t || "").slice(0, 19).replace("T", " "); }
 
   function channelName(c) { return window.payWords[c] ? word(c) : c || ""; }
 
@@ -64,7 +60,7 @@
     const list = h("dl", { "class": "facts" });
     const row = function (key, value, long) {
       if (!value) { return; }
-      list.append(h("dt", {}, word(key)), h("dd", { "class": long ? "long" : "" }, String(value)));
+      list.append(h("dt", { "class": long ? "long" : "" }, word(key)), h("dd", { "class": long ? "long" : "" }, String(value)));
     };
     row("patient", patient);
     row("bill", o.bill);
@@ -107,7 +103,7 @@
   // closesIn, note, act}.
   function draw(box, s) {
     const o = s.order;
-    const state = h("div", { "class": "card state " + o.state, "data-state": o.state },
+    const state = h("div", { "class": "card state " + o.state, "data-state": o.state, tabindex: "-1" },
       h("h2", { id: "o_state" }, pay.say(o.state_text)), sum(o.amount_fen));
     const verdict = h("div", { "class": "card cash", id: "o_cash", role: "status" }, h("strong", { id: "o_cashBig" }), h("p", { id: "o_cashWhy" }));
     state.append(h("p", { id: "o_message" }), h("p", { id: "o_next" }), h("p", { id: "o_note", "class": "note", role: "alert" }), h("p", { id: "o_time", "class": "time" }));

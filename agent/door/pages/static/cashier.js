@@ -24,6 +24,7 @@
   let attempt = { key: "", body: "" };
   let refused = null;    // the request that met a dead platform, for queueing
   let busy = false;
+  let edited = false;    // somebody typed into the form
   let shaped = "";
   let heard = 0;         // when the agent last answered, performance.now()
   let orderAt = 0;       // when the order was last read
@@ -38,7 +39,6 @@
   // ---- asking the agent ----
 
   async function ask() {
-    if (personal) { fill(personal); personal = null; }
     if (!pay.setting("t")) { fault = "badToken"; render(); return; }
     if (!caps) {
       const c = await pay.call("GET", "/v1/capabilities");
@@ -47,7 +47,7 @@
         caps = c.data;
         if (!pay.setting("till") && caps.token) { pay.remember("till", caps.token.till); }
         choices();
-        if (screen === "form" && document.activeElement === document.body) { focusForm(); }
+        if (screen === "form" && !edited) { focusForm(); }
       }
     }
     const till = pay.setting("till");
@@ -107,6 +107,7 @@
     refused = null;
     screen = "form";
     notice = "";
+    el("order").replaceChildren();
     if (again) {
       el("f_bill").value = o.bill || el("f_bill").value;
       if (Number.isSafeInteger(o.amount_fen)) { el("f_amount").value = pay.yuan(o.amount_fen); }
@@ -393,13 +394,21 @@
       const at = document.activeElement && document.activeElement.getAttribute("data-act");
       ui.draw(el("order"), s);
       shaped = shape;
-      const same = at && document.querySelector('#order [data-act="' + at + '"]');
-      const main = same || document.querySelector("#order button.main") || document.querySelector("#order button");
-      if (main && document.activeElement !== main) { main.focus({ preventScroll: true }); }
+      // What was in focus stays so, else the main button is. Never one that
+      // cancels or gives money back: Enter may come from a scanner.
+      const same = at && document.querySelector('#order [data-act="' + at + '"]:not(.danger)');
+      const main = document.querySelector("#order button.main");
+      const next = main && s.order.state === "queued" ? main : same || main || document.querySelector("#order .state");
+      next.focus({ preventScroll: true });
     } else { ui.tick(s); }
   }
 
   // ---- keys ----
+
+  let typed = 0;       // when the last character was typed
+  let burst = 0;       // how many came in quick succession
+  let swallow = false; // the Enter that is down has done its work and presses nothing more
+  document.addEventListener("keypress", function (e) { if (e.key === "Enter" && swallow) { e.preventDefault(); } });
 
   // press stands for clicking a button, if it is there.
   function press(selector) {
@@ -442,7 +451,11 @@
 
   document.addEventListener("keydown", function (e) {
     if (e.ctrlKey || e.altKey || e.metaKey || e.isComposing) { return; }
-    if (e.key === "Enter") { if (enter(e)) { e.preventDefault(); } return; }
+    // A scanner that types like a keyboard ends its code with Enter: after a
+    // burst no hand can type, Enter presses no button.
+    if (e.key.length === 1) { burst = e.timeStamp - typed < 80 ? burst + 1 : 1; typed = e.timeStamp; }
+    if (e.key === "Enter" && burst >= 10 && e.timeStamp - typed < 80 && ["INPUT", "SELECT"].indexOf(e.target.tagName) < 0) { swallow = true; e.preventDefault(); return; }
+    if (e.key === "Enter") { swallow = enter(e); if (swallow) { e.preventDefault(); } return; }
     if ((e.key === "ArrowDown" || e.key === "ArrowUp") && screen === "search" && e.target.tagName === "BUTTON") {
       const next = e.key === "ArrowDown" ? e.target.nextElementSibling : e.target.previousElementSibling;
       if (next) { next.focus(); e.preventDefault(); }
@@ -463,6 +476,7 @@
   }
   function relabel() { pay.translate(); choices(); shaped = ""; render(); document.title = word("title"); pay.text("s_label", word({ bill: "byBill", order: "byOrder", trade: "byTrade" }[el("s_by").value])); }
 
+  el("form").addEventListener("input", function () { edited = true; });
   el("gosearch").addEventListener("click", openSearch);
   el("larger").addEventListener("click", function () { size(true); });
   el("language").addEventListener("click", function () { pay.setLang(pay.getLang() === "en" ? "zh" : "en"); relabel(); });
@@ -476,6 +490,7 @@
   window.addEventListener("pageshow", function (e) { if (e.persisted) { wake(); } });
 
   size(false);
+  if (personal) { fill(personal); personal = null; }
   if (no) { found = pay.setting("found") === "1"; screen = "order"; }
   relabel();
   focusForm();

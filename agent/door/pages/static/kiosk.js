@@ -215,14 +215,14 @@
     offline: function () { return page("offline", "", picture("pic-stop"), h("h1", {}, word("kOffline")), h("p", {}, word("kOfflineNext"))); },
     idle: function () { return page("idle", "", picture("pic-home"), h("h1", {}, word("welcome")), h("p", {}, word("welcomeNext"))); },
     waiting: function (o) {
-      return both("waiting", h("div", {}, h("h1", {}, word("kShow")), bill(o), line("note", "", "note"), h("p", {}, word("kShowNext")), h("div", { "class": "acts" }, button("kCancel", function () { cancel("patient"); }, "plain"))), pictures(o));
+      return both("waiting", h("div", {}, h("h1", {}, pay.say(o.patient_message) || word("kShow")), bill(o), line("note", "", "note"), h("p", {}, word("kShowNext")), h("div", { "class": "acts" }, button("kCancel", function () { cancel("patient"); }, "plain"))), pictures(o));
     },
     qr: function (o) {
       const how = h("div", { "class": "how" });
       how.append(picture("pic-scan"));
       return both("qr",
         h("div", {}, h("div", { "class": "qr soon", id: "qr" }, h("span", { id: "qrText" }, word("kQrSoon"))), line("left", "", "left")),
-        h("div", {}, h("h1", {}, word("kScan")), bill(o), h("p", {}, word("kScanNext")), how, h("div", { "class": "acts" }, button("kCancel", function () { cancel("patient"); }, "plain"))));
+        h("div", {}, h("h1", {}, pay.say(o.patient_message) || word("kScan")), bill(o), h("p", {}, word("kScanNext")), how, h("div", { "class": "acts" }, button("kCancel", function () { cancel("patient"); }, "plain"))));
     },
     paying: function (o) {
       return page("paying", "", picture("pic-wait"), h("h1", {}, pay.say(o.patient_message) || word("kPaying")), bill(o), line("note", "", "note"),
@@ -238,13 +238,13 @@
       return page("queued", "", picture("pic-stop"), h("h1", {}, word(view.online ? "kQueuedOn" : "kQueued")), bill(o), line("left", "", "left"),
         h("div", { "class": "acts" }, view.online && allowed(o, "confirm") ? button("kGoOn", goOn) : null, button("kCancel", function () { cancel("patient"); }, "plain")));
     },
-    paid: function (o) { return result("paid", "pic-ok", "kPaid", o); },
-    failed: function (o) { return result("failed", "pic-no", "kFailed", o); },
-    canceled: function (o) { return result("canceled", "pic-no", "kCanceled", o); }
+    paid: function (o) { return result("paid", "pic-ok", o); },
+    failed: function (o) { return result("failed", "pic-no", o); },
+    canceled: function (o) { return result("canceled", "pic-no", o); }
   };
 
-  function result(name, pic, title, o) {
-    return page(name, name, picture(pic), h("h1", {}, word(title)), bill(o), h("p", {}, pay.say(o.patient_message)),
+  function result(name, pic, o) {
+    return page(name, name, picture(pic), h("h1", {}, pay.say(o.patient_message)), bill(o),
       h("div", { "class": "acts" }, button("kDone", away)), line("left", "", "left"));
   }
 

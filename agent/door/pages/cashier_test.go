@@ -1,0 +1,453 @@
+package pages
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+
+	"github.com/chromedp/chromedp/kb"
+)
+
+const counterNumber = "MZ260314Q1W2E3R4T5Y6U7I8"
+
+func (s *stand) cashier(more string) string {
+	return s.server.URL + "/cashier#t=" + token + "&till=counter1&operator_id=1001&operator_name=%E7%8E%8B%E6%94%B6%E8%B4%B9" + more
+}
+
+// fromHIS is what HIS hands over in the address.
+const fromHIS = "&bill=B20260314001&amount_fen=12850&name=%E5%BC%A0%E4%B8%89%E4%B8%B0&card_no=C00123456&card_type=1&order_type=TREATMENT"
+
+// TestCashierScreens looks at every screen at 1024×768 and in the three text
+// sizes.
+func TestCashierScreens(t *testing.T) {
+	chrome := browser(t)
+	refunds := []object{{"refund_no": "RF0001", "amount_fen": 2850, "state": "done", "state_text": object{"zh": "退款成功", "en": "Refunded"}},
+		{"refund_no": "RF0002", "amount_fen": 1000, "state": "in_doubt", "state_text": object{"zh": "退款待核实，请勿重复退款", "en": "Refund in doubt"}}}
+	screens := []struct {
+		name string
+		o    func(s *stand, no string) object
+		note string
+		says []string
+	}{
+		{"waiting", func(s *stand, no string) object { return s.order(no, "waiting", nil) }, "",
+			[]string{"等待用户扫码", "128.50", "不可以收现金", "请先撤销"}},
+		{"waiting-refused", func(s *stand, no string) object { return s.order(no, "waiting", nil) }, "wrong_wallet",
+			[]string{"选择的是微信，扫到的是支付宝，未发送"}},
+		{"paying-early", func(s *stand, no string) object {
+			return s.order(no, "paying", object{"mode": "charge", "actions_allowed": []string{"detach"}, "buttons_in_s": 8, "auto_cancel_in_s": 52})
+		}, "", []string{"用户支付中", "8 秒后可校验、撤销", "约 52 秒后仍未支付则自动撤销", "请等待 42 秒"}},
+		{"paying", func(s *stand, no string) object { return s.order(no, "paying", object{"mode": "charge"}) }, "",
+			[]string{"用户支付中", "校验", "撤销"}},
+		{"cancel-asked", func(s *stand, no string) object {
+			return s.order(no, "paying", object{"cancel_requested": true, "cancel_in_s": 5, "actions_allowed": []string{"check", "detach"}})
+		}, "", []string{"已受理撤销，5 秒后自动执行"}},
+		{"canceling", func(s *stand, no string) object { return s.order(no, "canceling", nil) }, "", []string{"撤销中", "请等待 7 秒"}},
+		{"in-doubt", func(s *stand, no string) object { return s.order(no, "in_doubt", nil) }, "",
+			[]string{"待核实", "款项状态确认中，请勿再次", "不可以收现金"}},
+		{"failed", func(s *stand, no string) object { return s.order(no, "failed", nil) }, "",
+			[]string{"支付失败，请关闭当前页面后，重新支付", "余额不足", "可以收现金"}},
+		{"canceled", func(s *stand, no string) object { return s.order(no, "canceled", object{"cancel_action": "close"}) }, "",
+			[]string{"已撤销：已关闭，未扣款", "可以收现金"}},
+		{"canceled-refund", func(s *stand, no string) object { return s.order(no, "canceled", object{"cancel_action": "refund"}) }, "",
+			[]string{"已退回原账户"}},
+		{"queued", func(s *stand, no string) object {
+			return s.order(no, "queued", object{"valid_for_s": 540, "actions_allowed": []string{"confirm", "cancel", "detach"}})
+		}, "", []string{"网络中断，已排队，未发送", "540 秒后排队过期"}},
+		{"paid", func(s *stand, no string) object {
+			return s.order(no, "paid", object{"refunds": refunds, "refunded_fen": 2850})
+		}, "", []string{"支付成功", "秒后自动关闭", "不可以收现金"}},
+	}
+	for size := 1; size <= 3; size++ {
+		t.Run(fmt.Sprintf("size %d", size), func(t *testing.T) {
+			s := newStand(t, "counter")
+			s.test = true
+			s.till["test"] = true
+			b := open(t, chrome, s.cashier(fromHIS), 1024, 768)
+			b.wait(`document.querySelector('[data-channel="unionpay"]')`)
+			for range size + 1 {
+				b.truth(`(document.getElementById("larger").click(), true)`)
+			}
+			b.wait(fmt.Sprintf(`document.documentElement.classList.contains("size-%d")`, size))
+			b.shot(fmt.Sprintf("cashier-%d-form", size))
+			b.fits(size < 3, 12, 4.5)
+			for i, x := range screens {
+				no := fmt.Sprintf("%s%02d", counterNumber, i)
+				s.set(func() {
+					delete(s.till, "note")
+					s.till["online"] = x.name != "queued"
+					if x.note != "" {
+						s.till["note"] = s.note(x.note, "asked", "微信", "wallet", "支付宝")
+					}
+					s.front(s.order(no, "waiting", nil))
+				})
+				b.says(no)
+				s.set(func() { s.front(x.o(s, no)) })
+				for _, w := range x.says {
+					b.says(w)
+				}
+				b.shot(fmt.Sprintf("cashier-%d-%s", size, x.name))
+				b.fits(false, 12, 4.5)
+				if !b.truth(`document.getElementById("o_cash").getBoundingClientRect().bottom <= innerHeight && document.querySelector(".acts").getBoundingClientRect().bottom <= innerHeight`) {
+					t.Errorf("%s: the answer about cash or the buttons cannot be seen", x.name)
+				}
+				if !b.truth(`getComputedStyle(document.getElementById("watermark")).display === "flex"`) {
+					t.Errorf("%s has no watermark", x.name)
+				}
+				// Whatever is shown, the next order begins with an empty screen.
+				s.show(nil)
+				if b.truth(`document.querySelector('#order [data-act="close"]')`) {
+					b.key(kb.Escape)
+				} else {
+					s.set(func() { s.orders[no] = s.order(no, "canceled", nil) })
+					b.wait(`document.querySelector('#order [data-act="close"]')`)
+					b.key(kb.Escape)
+				}
+				b.wait(`!document.getElementById("form").hidden`)
+			}
+		})
+	}
+}
+
+// TestCashierByKeyboard takes payments without a mouse: from what HIS handed
+// over to 支付成功, and through a failed one to a second try.
+func TestCashierByKeyboard(t *testing.T) {
+	chrome := browser(t)
+	s := newStand(t, "counter")
+	made := 0
+	s.created = func(body object) (int, object) {
+		made++
+		o := s.order(fmt.Sprintf("%s%d", counterNumber, made), "waiting", object{"bill": body["bill"], "channel": body["channel"], "amount_fen": body["amount_fen"]})
+		s.front(o)
+		return http.StatusCreated, o
+	}
+	b := open(t, chrome, s.cashier(fromHIS+"&phone=13800000000&memo=%E9%97%A8%E8%AF%8A"), 1024, 768)
+	b.wait(`document.querySelector('[data-channel="wechat"]')`)
+	if b.truth(`location.hash !== ""`) || len(b.leftovers("13800000000", "t="+token)) > 0 {
+		t.Error("the address or the page holds what it should not")
+	}
+	b.key(kb.F2)
+	b.says("等待用户扫码")
+	list := s.posted("/v1/orders")
+	if len(list) != 1 {
+		t.Fatalf("%d orders asked for", len(list))
+	}
+	want := object{"bill": "B20260314001", "amount_fen": 12850.0, "mode": "charge", "order_type": "TREATMENT", "till": "counter1", "channel": "wechat", "subject": "门诊缴费", "memo": "门诊"}
+	for k, v := range want {
+		if list[0].body[k] != v {
+			t.Errorf("%s = %v, want %v", k, list[0].body[k], v)
+		}
+	}
+	if p := list[0].body["patient"].(object); p["name"] != "张三丰" || p["card_no"] != "C00123456" || p["phone"] != "13800000000" {
+		t.Errorf("patient: %v", p)
+	}
+	if op := list[0].body["operator"].(object); op["id"] != "1001" || op["name"] != "王收费" {
+		t.Errorf("operator: %v", op)
+	}
+
+	// A code typed by a scanner at the wrong place, Enter and all, does nothing.
+	b.truth(`(function () { const x = document.querySelector('[data-act="detach"]'); x.focus(); return true; })()`)
+	b.key("134567890123456789" + kb.Enter)
+	b.says("等待用户扫码")
+	if len(s.posted("/detach")) > 0 {
+		t.Error("a scanner's Enter pressed a button")
+	}
+
+	// 用户支付中: 校验 and 撤销 by their keys, when the agent offers them.
+	no := counterNumber + "1"
+	s.acted = func(no, name string) (int, object) {
+		o := s.order(no, "paying", object{"rev": len(s.posts) + 50})
+		if name == "cancel" {
+			o["cancel_requested"], o["cancel_in_s"], o["actions_allowed"] = true, 3, []string{"check"}
+		}
+		s.front(o)
+		return http.StatusAccepted, o
+	}
+	s.show(s.order(no, "paying", object{"actions_allowed": []string{"detach"}}))
+	b.says("用户支付中")
+	b.key(kb.F8)
+	b.key(kb.F9)
+	s.show(s.order(no, "paying", nil))
+	b.wait(`document.querySelector('[data-act="check"]')`)
+	if n := len(s.posted("/check")) + len(s.posted("/cancel")); n != 0 {
+		t.Errorf("%d calls by keys whose buttons the agent did not offer", n)
+	}
+	b.key(kb.F8)
+	b.wait(`!document.querySelector('#order button').disabled`)
+	b.key(kb.F9)
+	b.says("已受理撤销")
+	if c, x := s.posted("/check"), s.posted("/cancel"); len(c) != 1 || len(x) != 1 || x[0].body["operator"] == nil {
+		t.Errorf("checks %v, cancels %v", c, x)
+	}
+
+	// 支付失败 stays, then offers the same bill under a new key.
+	s.show(s.order(no, "failed", nil))
+	b.says("余额不足")
+	b.ahead(600000)
+	b.says("余额不足")
+	b.key(kb.Enter)
+	b.says("同一账单重新收款")
+	if got := b.text(`document.getElementById("f_bill").value + " " + document.getElementById("f_amount").value + " " + document.activeElement.getAttribute("data-channel")`); got != "B20260314001 128.50 wechat" {
+		t.Errorf("the second try begins with %q", got)
+	}
+	b.key(kb.F3)
+	b.says("等待用户扫码")
+	list = s.posted("/v1/orders")
+	if len(list) != 2 || list[0].key == list[1].key || list[1].key == "" || list[1].body["bill"] != "B20260314001" || list[1].body["channel"] != "alipay" {
+		t.Errorf("second try: %v", list)
+	}
+
+	// 支付成功 closes by itself and leaves nothing.
+	s.show(s.order(counterNumber+"2", "paid", nil))
+	b.says("支付成功")
+	b.ahead(7000)
+	b.says("支付成功")
+	b.ahead(1500)
+	b.wait(`!document.getElementById("form").hidden`)
+	if found := b.leftovers("张三丰", "张*丰", "C00123456", "B20260314001", "128.50", "13800000000"); len(found) > 0 {
+		t.Errorf("after the payment the page still holds %v", found)
+	}
+	// The till still tells of the paid order; it does not come back.
+	s.set(func() {})
+	b.do(reload())
+	b.wait(`document.querySelector('[data-channel="wechat"]')`)
+	if b.truth(`document.getElementById("form").hidden`) {
+		t.Error("a paid and closed order came back")
+	}
+}
+
+// TestCashierTypes: everything can be typed, Enter leads from field to field,
+// and what is wrong is said at its field.
+func TestCashierTypes(t *testing.T) {
+	chrome := browser(t)
+	s := newStand(t, "counter")
+	s.created = func(body object) (int, object) {
+		if body["patient"].(object)["card_no"] == nil {
+			return http.StatusUnprocessableEntity, s.problem("field_invalid", object{"field": "patient.card_no", "detail": object{"zh": "字段 patient.card_no 不合要求", "en": "x"}})
+		}
+		o := s.order(counterNumber, "waiting", object{"amount_fen": body["amount_fen"]})
+		s.front(o)
+		return http.StatusCreated, o
+	}
+	b := open(t, chrome, s.cashier(""), 1024, 768)
+	b.wait(`document.querySelector('[data-channel="wechat"]') && document.activeElement.id === "f_name"`)
+	b.key("李四" + kb.Enter)
+	b.wait(`document.activeElement.id === "f_card_no"`)
+	b.key(kb.F2)
+	b.says("请填写账单号")
+	b.wait(`document.activeElement.id === "f_bill"`)
+	b.key("B7" + kb.Enter + kb.Enter)
+	b.wait(`document.activeElement.id === "f_amount"`)
+	b.key("1.234" + kb.F2)
+	b.says("金额应为正数，最多两位小数")
+	b.key(kb.Backspace + kb.Enter)
+	b.wait(`document.activeElement.getAttribute("data-channel") === "wechat"`)
+	b.key(kb.Enter)
+	b.says("字段 patient.card_no 不合要求")
+	b.says("不能据此判断")
+	b.wait(`document.activeElement.id === "f_card_no"`)
+	b.shot("cashier-refused")
+	b.fits(true, 12, 4.5)
+	b.key("C9" + kb.F2)
+	b.says("等待用户扫码")
+	list := s.posted("/v1/orders")
+	if last := list[len(list)-1].body; last["amount_fen"] != 123.0 || last["bill"] != "B7" {
+		t.Errorf("asked for %v", last)
+	}
+	if len(list) != 2 || list[0].key == list[1].key {
+		t.Errorf("a corrected request needs a key of its own: %v", list)
+	}
+	// Kinds of fees that go to another platform have its wallets only.
+	b.do(reload())
+	b.says("等待用户扫码")
+	s.show(s.order(counterNumber, "canceled", nil))
+	b.says("已撤销")
+	b.key(kb.Escape)
+	b.wait(`!document.getElementById("form").hidden && document.querySelector('[data-channel="unionpay"]')`)
+	b.truth(`(function () { const x = document.getElementById("f_order_type"); x.value = "APPOINTMENT"; x.dispatchEvent(new Event("change")); return true; })()`)
+	b.wait(`!document.querySelector('[data-channel="unionpay"]')`)
+}
+
+// TestCashierDoubleClicks: pressing twice, a lost answer, a repeated answer:
+// one order.
+func TestCashierDoubleClicks(t *testing.T) {
+	chrome := browser(t)
+	s := newStand(t, "counter")
+	lost := true
+	s.created = func(object) (int, object) {
+		if lost {
+			lost = false
+			return 0, nil // the connection is cut
+		}
+		o := s.order(counterNumber, "waiting", nil)
+		s.front(o)
+		return http.StatusCreated, o
+	}
+	b := open(t, chrome, s.cashier(fromHIS), 1024, 768)
+	b.wait(`document.querySelector('[data-channel="wechat"]')`)
+	b.truth(`(function () { const x = document.querySelector('[data-channel="wechat"]'); x.click(); x.click(); document.querySelector('[data-channel="alipay"]').click(); return true; })()`)
+	b.says("没有收到应答")
+	b.says("请勿改收现金")
+	b.shot("cashier-unsure")
+	b.key(kb.F2)
+	b.says("等待用户扫码")
+	list := s.posted("/v1/orders")
+	if len(list) != 2 || list[0].key != list[1].key || len(list[0].key) < 32 {
+		t.Errorf("the lost request was repeated with another key: %v", list)
+	}
+	s.acted = func(no, _ string) (int, object) {
+		o := s.order(no, "paying", object{"cancel_requested": true})
+		s.front(o)
+		return http.StatusAccepted, o
+	}
+	s.show(s.order(counterNumber, "paying", nil))
+	b.wait(`document.querySelector('[data-act="cancel"]')`)
+	b.truth(`(function () { const x = document.querySelector('[data-act="cancel"]'); x.click(); x.click(); return true; })()`)
+	b.says("已受理撤销")
+	if n := len(s.posted("/cancel")); n != 1 {
+		t.Errorf("canceled %d times", n)
+	}
+}
+
+// TestCashierReload: F5 in any state shows that state again; an order that was
+// made elsewhere appears by itself.
+func TestCashierReload(t *testing.T) {
+	chrome := browser(t)
+	s := newStand(t, "counter")
+	b := open(t, chrome, s.cashier(""), 1024, 768)
+	b.wait(`document.querySelector('[data-channel="wechat"]')`)
+	s.show(s.order(counterNumber, "waiting", nil))
+	b.says("等待用户扫码")
+	for _, x := range []struct{ state, says string }{{"waiting", "等待用户扫码"}, {"paying", "用户支付中"}, {"canceling", "撤销中"}, {"in_doubt", "待核实"}, {"failed", "支付失败"}, {"paid", "支付成功"}} {
+		s.show(s.order(counterNumber, x.state, nil))
+		b.says(x.says)
+		b.do(reload())
+		b.says(x.says)
+		b.says(counterNumber)
+	}
+	// A silent agent: no old answer about cash stays on the screen.
+	s.show(s.order(counterNumber, "failed", nil))
+	b.says("可以收现金：确证未扣款")
+	s.set(func() { s.silent = true })
+	b.ahead(6000)
+	b.says("暂时无法确认状态，不要收现金")
+	b.says("无法连接本机支付服务")
+	b.shot("cashier-silent")
+	s.set(func() { s.silent = false })
+	b.says("确证未扣款")
+}
+
+// TestCashierOffline: refused with the reason, queued on request, confirmed
+// when the platform is back.
+func TestCashierOffline(t *testing.T) {
+	chrome := browser(t)
+	s := newStand(t, "counter")
+	s.reasons = []object{{"code": "platform_unreachable", "name": "fwc", "say": object{"zh": "支付平台无法连接，未发送任何请求", "en": "x"}, "next_action": object{"zh": "可改收现金或稍后再试", "en": "x"}}}
+	s.created = func(body object) (int, object) {
+		if body["when_offline"] != "queue" {
+			return http.StatusServiceUnavailable, s.problem("platform_unreachable", object{"safe_to_take_cash": s.safety("yes", "cash_failed", 0)})
+		}
+		o := s.order(counterNumber, "queued", object{"valid_for_s": 600, "actions_allowed": []string{"confirm", "cancel", "detach"}})
+		s.till["online"], s.till["queued"] = false, 1
+		s.front(o)
+		return http.StatusAccepted, o
+	}
+	s.acted = func(no, name string) (int, object) {
+		o := s.order(no, "waiting", nil)
+		s.front(o)
+		return http.StatusOK, o
+	}
+	b := open(t, chrome, s.cashier(fromHIS), 1024, 768)
+	b.says("支付平台无法连接，未发送任何请求 · fwc")
+	b.wait(`document.querySelector('[data-channel="wechat"]')`)
+	b.key(kb.F2)
+	b.says("可以收现金：确证未扣款")
+	b.shot("cashier-offline")
+	b.fits(true, 12, 4.5)
+	b.key(kb.F9)
+	b.says("网络中断，已排队，未发送")
+	b.says("离线排队 1 笔")
+	if b.truth(`document.querySelector('[data-act="confirm"]')`) {
+		t.Error("it can be confirmed before the platform is back")
+	}
+	if list := s.posted("/v1/orders"); len(list) != 2 || list[0].key == list[1].key || list[1].body["channel"] != "wechat" {
+		t.Errorf("queued by %v", list)
+	}
+	s.set(func() { s.till["online"] = true; s.reasons = nil })
+	b.says("平台已恢复，继续收款？")
+	b.shot("cashier-back")
+	b.key(kb.Enter)
+	b.says("等待用户扫码")
+	if n := len(s.posted("/confirm")); n != 1 {
+		t.Errorf("confirmed %d times", n)
+	}
+}
+
+// TestCashierSearch finds an order and gives part of it back.
+func TestCashierSearch(t *testing.T) {
+	chrome := browser(t)
+	s := newStand(t, "counter")
+	for i, state := range []string{"failed", "paid"} {
+		no := fmt.Sprintf("%s%d", counterNumber, i)
+		s.orders[no] = s.order(no, state, object{"bill": "B42"})
+	}
+	no := counterNumber + "1"
+	s.acted = func(no, name string) (int, object) {
+		o := s.order(no, "paid", object{"bill": "B42", "rev": 99, "refundable_fen": 10000, "refunds": []object{{"refund_no": "R1", "amount_fen": 2850, "state": "requested", "state_text": object{"zh": "退款已登记", "en": "Refund registered"}}}})
+		s.orders[no] = o
+		return http.StatusAccepted, object{"refund": o["refunds"].([]object)[0], "order": o}
+	}
+	b := open(t, chrome, s.cashier(""), 1024, 768)
+	b.wait(`document.querySelector('[data-channel="wechat"]')`)
+	b.key(kb.F10)
+	b.wait(`document.activeElement.id === "s_value"`)
+	b.key("nothing" + kb.Enter)
+	b.says("没有找到订单")
+	b.truth(`(document.getElementById("s_value").value = "", document.getElementById("s_value").focus(), true)`)
+	b.key("B42" + kb.Enter)
+	b.wait(`document.querySelectorAll("#s_list button").length === 2 && document.activeElement.hasAttribute("data-order")`)
+	b.shot("cashier-search")
+	b.fits(true, 12, 4.5)
+	if !b.truth(fmt.Sprintf(`document.activeElement.getAttribute("data-order") === %q`, no)) {
+		b.key(kb.ArrowDown)
+	}
+	b.wait(fmt.Sprintf(`document.activeElement.getAttribute("data-order") === %q`, no))
+	b.key(kb.Enter)
+	b.says("4200002026031409265300012345")
+	b.says("平台时钟")
+	b.ahead(20000)
+	b.says("支付成功") // one that was looked up does not close by itself
+	b.key(kb.F2)
+	b.wait(`document.activeElement.id === "r_sum"`)
+	b.says("可退 128.50 元")
+	b.key("28.50") // over what is selected
+	b.key(kb.Enter)
+	b.wait(`document.activeElement.id === "r_reason"`)
+	b.key(kb.Enter)
+	b.says("请填写退款原因")
+	b.shot("cashier-refund")
+	b.fits(false, 12, 4.5)
+	b.key("多收" + kb.Enter)
+	b.says("退款已登记")
+	list := s.posted("/refunds")
+	if len(list) != 1 || list[0].key == "" || list[0].body["amount_fen"] != 2850.0 || list[0].body["reason"] != "多收" || list[0].body["operator"] == nil {
+		t.Errorf("refunds: %v", list)
+	}
+	b.key(kb.Escape)
+	b.wait(`!document.getElementById("form").hidden`)
+}
+
+// TestCashierWithoutRight: a page without a token says what to do.
+func TestCashierWithoutRight(t *testing.T) {
+	chrome := browser(t)
+	s := newStand(t, "counter")
+	for address, says := range map[string]string{"/cashier": "本页没有有效的令牌", "/cashier#t=wrong&till=counter1": "本页没有有效的令牌", "/cashier#t=" + token + "&till=other": "本页的令牌无权"} {
+		b := open(t, chrome, s.server.URL+address, 1024, 768)
+		b.says(says)
+		b.fits(true, 12, 4.5)
+	}
+	b := open(t, chrome, s.cashier("&lang=en"), 1024, 768)
+	b.says("Pay by WeChat")
+	b.shot("cashier-en")
+	b.key(kb.F10)
+	b.says("Search by")
+}
