@@ -57,7 +57,7 @@ type line struct {
 var ErrDamaged = errors.New("the ledger is damaged before its tail")
 
 // maxLine bounds one line, in bytes; an entry takes about one thousand.
-const maxLine = 1 << 20
+const maxLine = 64 << 10
 
 // Read gives the content of the ledger at path and changes nothing. A ledger
 // that is being written may show the line just being written as a tail.
