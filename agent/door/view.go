@@ -58,6 +58,8 @@ type orderView struct {
 	CancelAsked    bool              `json:"cancel_requested"`
 	CancelInS      *int64            `json:"cancel_in_s,omitempty"`
 	CancelAction   string            `json:"cancel_action,omitempty"`
+	ButtonsInS     *int64            `json:"buttons_in_s,omitempty"` // paying: until check and cancel are offered
+	ActsInS        *int64            `json:"acts_in_s,omitempty"`    // until the agent ends or cancels it by itself
 	EndReason      string            `json:"end_reason,omitempty"`
 	DoubtReason    string            `json:"doubt_reason,omitempty"`
 	Detached       bool              `json:"detached"`
@@ -133,6 +135,14 @@ func (d *door) order(o *order.Order) *orderView {
 	if o.CancelAsked != nil && o.CancelSent == nil && !s.Final() {
 		in := seconds(o.Cancelable(p.Policy, now))
 		v.CancelInS = &in
+	}
+	if wait := o.ButtonsIn(p.Policy, now); wait > 0 {
+		in := seconds(wait)
+		v.ButtonsInS = &in
+	}
+	if left, ok := o.ActsIn(p.Policy, now); ok {
+		in := seconds(left)
+		v.ActsInS = &in
 	}
 	if left := o.QREnds(p.Policy, now); left > 0 {
 		in := seconds(left)

@@ -34,7 +34,7 @@ func TestCashierScreens(t *testing.T) {
 		{"waiting-refused", func(s *stand, no string) object { return s.order(no, "waiting", nil) }, "wrong_wallet",
 			[]string{"选择的是微信，扫到的是支付宝，未发送"}},
 		{"paying-early", func(s *stand, no string) object {
-			return s.order(no, "paying", object{"mode": "charge", "actions_allowed": []string{"detach"}, "buttons_in_s": 8, "auto_cancel_in_s": 52})
+			return s.order(no, "paying", object{"mode": "charge", "actions_allowed": []string{"detach"}, "buttons_in_s": 8, "acts_in_s": 52})
 		}, "", []string{"用户支付中", "8 秒后可校验、撤销", "约 52 秒后仍未支付则自动撤销", "请等待 42 秒"}},
 		{"paying", func(s *stand, no string) object { return s.order(no, "paying", object{"mode": "charge"}) }, "",
 			[]string{"用户支付中", "校验", "撤销"}},

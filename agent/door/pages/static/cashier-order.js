@@ -20,7 +20,7 @@
     const has = function (k) { return typeof o[k] === "number"; };
     if (o.state === "paid" && closesIn >= 0) { out.push(word("closesIn", { n: closesIn })); }
     if (final(o)) { return out; }
-    if (o.state === "waiting" && has("ends_in_s")) { out.push(word("waitEnds", { n: left(o.ends_in_s, since) })); }
+    if (o.state === "waiting" && has("acts_in_s")) { out.push(word("waitEnds", { n: left(o.acts_in_s, since) })); }
     if (o.state === "queued") {
       if (has("valid_for_s")) { out.push(word("queueEnds", { n: left(o.valid_for_s, since) })); }
       out.push(word(view && view.online ? "online" : "offlineQueued"));
@@ -30,7 +30,7 @@
       out.push(n > 0 ? word("cancelIn", { n: n }) : word("cancelSoon"));
     } else if (o.state === "paying") {
       if (has("buttons_in_s") && left(o.buttons_in_s, since) > 0) { out.push(word("buttonsIn", { n: left(o.buttons_in_s, since) })); }
-      if (has("auto_cancel_in_s")) { out.push(word("autoCancelIn", { n: left(o.auto_cancel_in_s, since) })); }
+      if (has("acts_in_s")) { out.push(word("autoCancelIn", { n: left(o.acts_in_s, since) })); }
     }
     return out;
   }
