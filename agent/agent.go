@@ -15,6 +15,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"payagent/agent/config"
@@ -49,23 +50,25 @@ type Parts struct {
 
 // Agent is a running counter. Its methods may be called from any goroutine.
 type Agent struct {
-	parts  Parts
-	cfg    config.Config
-	log    *slog.Logger
-	rules  platforms.CodeRules
-	random io.Reader
-	shape  counter.Config
-	events chan counter.Event
-	jobs   *mailbox
-	memory *memory
-	calls  sync.WaitGroup
-	gates  map[string]chan struct{}
-	probes map[string]chan struct{}
-	stats  *Stats
-	dead   chan struct{} // closed by the first storage error
-	over   chan struct{} // closed when nothing reads events any more
-	once   sync.Once
-	cause  error
+	parts   Parts
+	cfg     config.Config
+	log     *slog.Logger
+	rules   platforms.CodeRules
+	random  io.Reader
+	shape   counter.Config
+	events  chan counter.Event
+	jobs    *mailbox
+	memory  *memory
+	calls   sync.WaitGroup
+	money   inflight // calls under way that move money
+	closing atomic.Bool
+	gates   map[string]chan struct{}
+	probes  map[string]chan struct{}
+	stats   *Stats
+	dead    chan struct{} // closed by the first storage error
+	over    chan struct{} // closed when nothing reads events any more
+	once    sync.Once
+	cause   error
 }
 
 // New puts an agent together. Nothing runs before Run.
@@ -119,40 +122,46 @@ func twoCodes(c config.Config, t config.Till) time.Duration {
 // the process must exit and start again: what was being written may or may not
 // be on disk, and only opening the store anew can tell.
 func (a *Agent) Run(ctx context.Context) error {
-	inner, stop := context.WithCancel(ctx)
+	// What takes new work stops at once; what finishes the work stops after it.
+	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	inputs, stopInputs := context.WithCancel(inner)
+	defer stopInputs()
 	found, err := a.load()
 	if err != nil {
 		return err
 	}
 	core := counter.New(a.shape)
 	var group sync.WaitGroup
-	run := func(f func(context.Context)) {
+	run := func(ctx context.Context, f func(context.Context)) {
 		group.Add(1)
 		go func() {
 			defer group.Done()
-			f(inner)
+			f(ctx)
 		}()
 	}
-	run(func(ctx context.Context) { a.carryOut(ctx) })
-	a.events <- found
-	run(func(ctx context.Context) { a.step(ctx, core) })
+	run(inner, a.carryOut)
+	a.jobs.put(core.Step(a.parts.Clock.Now(), found))
+	run(inner, func(ctx context.Context) { a.step(ctx, core) })
 	for till, list := range a.parts.Scanners {
 		for _, s := range list {
-			run(func(ctx context.Context) { a.read(ctx, till, s) })
+			run(inputs, func(ctx context.Context) { a.read(ctx, till, s) })
 		}
 	}
 	for till, list := range a.parts.Displays {
 		for _, d := range list {
-			run(func(ctx context.Context) { a.show(ctx, till, d) })
+			run(inputs, func(ctx context.Context) { a.show(ctx, till, d) })
 		}
 	}
 	for name := range a.probes {
-		run(func(ctx context.Context) { a.probe(ctx, name) })
+		run(inputs, func(ctx context.Context) { a.probe(ctx, name) })
 	}
-	run(a.housekeep)
+	run(inputs, a.housekeep)
 	select {
 	case <-ctx.Done():
+		a.closing.Store(true)
+		stopInputs()
+		a.settle()
 	case <-a.dead:
 	}
 	stop()
@@ -162,6 +171,25 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.calls.Wait()
 	a.memory.close()
 	return a.cause
+}
+
+// grace is how long a stop waits for calls that move money: a reply that is
+// thrown away is an order in doubt.
+const grace = 8 * time.Second
+
+// settle waits for such calls and until what they said is on disk.
+func (a *Agent) settle() {
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-a.money.idle():
+	case <-timer.C:
+	case <-a.dead:
+		return
+	}
+	ctx, stop := context.WithTimeout(context.Background(), grace)
+	defer stop()
+	_, _ = a.request(ctx, func(id uint64) counter.Event { return counter.Flush{Reply: id} })
 }
 
 // fail stops the agent after a storage error.
@@ -223,6 +251,13 @@ var ErrStopped = errors.New("the agent is stopping; ask again in a few seconds")
 
 // ask sends an event that carries a reply number and waits for the reply.
 func (a *Agent) ask(ctx context.Context, make func(id uint64) counter.Event) (counter.Reply, error) {
+	if a.closing.Load() {
+		return counter.Reply{}, ErrStopped
+	}
+	return a.request(ctx, make)
+}
+
+func (a *Agent) request(ctx context.Context, make func(id uint64) counter.Event) (counter.Reply, error) {
 	id, ch := a.memory.expect()
 	defer a.memory.forget(id)
 	if !a.post(ctx, make(id)) {

@@ -15,21 +15,29 @@ import (
 var errTooOld = errors.Join(errors.New("the payment code is too old to be sent"), platforms.ErrNotCharged)
 
 // call makes one call to a platform beside everything else. Charges and QR
-// requests never queue behind queries.
+// requests never queue behind queries, and a call's time begins when its turn
+// has come.
 func (a *Agent) call(ctx context.Context, c counter.Call) {
 	a.calls.Add(1)
+	if c.Verb != order.VerbQuery {
+		a.money.enter()
+	}
 	go func() {
 		defer a.calls.Done()
-		ctx, stop := context.WithTimeout(ctx, c.Timeout)
-		defer stop()
+		if c.Verb != order.VerbQuery {
+			defer a.money.leave()
+		}
 		if c.Verb != order.VerbCharge && c.Verb != order.VerbPresent {
 			gate := a.gates[c.Platform]
 			select {
 			case gate <- struct{}{}:
 				defer func() { <-gate }()
 			case <-ctx.Done():
+				return // nothing was sent; the next start takes it up again
 			}
 		}
+		ctx, stop := context.WithTimeout(ctx, c.Timeout)
+		defer stop()
 		start, profile := time.Now(), profileOf(c)
 		mark := a.tokenMark(profile)
 		ev, err := a.dial(ctx, c)
@@ -159,9 +167,7 @@ func (a *Agent) probe(ctx context.Context, name string) {
 		case err == nil:
 			bad = 0
 			a.post(ctx, counter.Reach{Platform: name, Up: true})
-			if only != "" {
-				a.post(ctx, counter.Token{Profile: only, OK: true})
-			}
+			a.askRefused(ctx, name)
 		case errors.Is(err, platforms.ErrToken):
 			bad = 0
 			a.post(ctx, counter.Reach{Platform: name, Up: true})
@@ -182,6 +188,26 @@ func (a *Agent) probe(ctx context.Context, name string) {
 		timer.Reset(wait)
 	}
 }
+
+// askRefused looks whether profiles whose token was refused are taken again:
+// each is asked about a number that does not exist, under its own token.
+func (a *Agent) askRefused(ctx context.Context, platform string) {
+	for _, m := range a.cfg.Merchants {
+		if m.Platform != platform || !a.memory.tokenBad(m.Profile) {
+			continue
+		}
+		call, stop := context.WithTimeout(ctx, 5*time.Second)
+		_, err := a.parts.Platforms[platform].Query(call, platforms.Ref{OrderNo: probeNumber, Mode: platforms.ModeCharge,
+			Merchant: platforms.Merchant{Profile: m.Profile, Code: m.MerchCode}, Amount: 1})
+		stop()
+		if err == nil {
+			a.post(ctx, counter.Token{Profile: m.Profile, OK: true})
+		}
+	}
+}
+
+// probeNumber is an order number that no order has: ours carry a date.
+const probeNumber = "PAYAGENTPROBE"
 
 // onlyProfile is the profile of a platform that has just one. With several, a
 // probe that was refused does not tell whose token is bad; the next order does.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"payagent/agent/counter"
@@ -177,6 +178,16 @@ func (a *Agent) load() (counter.Recover, error) {
 		if err != nil {
 			a.log.Error("a slot of the second file cannot be read; ask the platform about this order", "order", s.Key)
 			continue
+		}
+		// The log may know the order all the same: only its newest facts are lost.
+		if !slices.ContainsFunc(r.Orders, func(o *order.Order) bool { return o.No == slot.Order }) {
+			o, err := a.fold(slot.Order)
+			if err != nil {
+				return r, err
+			}
+			if o != nil {
+				r.Orders = append(r.Orders, o)
+			}
 		}
 		r.Lost = append(r.Lost, slot)
 	}

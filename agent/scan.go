@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"payagent/agent/counter"
-	"payagent/agent/order"
 	"payagent/devices"
 )
 
@@ -57,7 +56,7 @@ func (a *Agent) screenOf(v counter.View) devices.Screen {
 	s := devices.Screen{State: "idle", Test: a.cfg.Site.Test}
 	if o := v.Order; o != nil {
 		s.State, s.Amount = string(o.State()), o.Amount.Yuan()
-		if o.State() == order.Paying {
+		if o.QREnds(a.shape.Platforms[o.Platform].Policy, a.Now()) > 0 {
 			s.QR = o.QR
 		}
 	}

@@ -44,7 +44,7 @@ func (c *Counter) actOn(e Act, o *order.Order) {
 			c.write(x, f, Write{})
 		}
 	case order.ActDetach:
-		if !x.o.Detached {
+		if !x.o.Detached && x.o.State() != order.Queued { // a queued order holds no till
 			c.write(x, c.fact(x, order.KindDetached), Write{})
 		}
 		code = CodeDone
@@ -161,7 +161,8 @@ func (c *Counter) refundGuard(x *entry, r order.Refund, f Found) (code, request 
 			return CodeRefundUsed, have.Request
 		}
 	}
-	if len(f.Orders[refundKey(r.Request)]) > 0 || len(f.Orders[idemKey(r.Key.Key)]) > 0 {
+	if no := c.requests[r.Request]; no != "" && no != x.o.No ||
+		len(f.Orders[refundKey(r.Request)]) > 0 || len(f.Orders[idemKey(r.Key.Key)]) > 0 {
 		return CodeRefundUsed, r.Request // on another order
 	}
 	switch {

@@ -78,11 +78,9 @@ func (c *Counter) take(x *entry, p Platform, s order.Step) (gone bool) {
 // way may have read the log before the order's last fact, a refund too, and
 // would decide on old sums, so the order stays until that lookup is answered.
 func (c *Counter) close(x *entry) bool {
-	for tok := range maps.Keys(c.pending) {
-		if tok <= x.endTok {
-			c.setWake(x, c.now.Mono+closeLater)
-			return true
-		}
+	if under := slices.Sorted(maps.Keys(c.pending)); len(under) > 0 && under[0] <= x.endTok {
+		c.setWake(x, c.now.Mono+closeLater)
+		return true
 	}
 	c.emit(Write{Order: x.o.No, Close: true})
 	if t := c.tills[x.o.Till]; t != nil && t.last == x.o.No {
@@ -180,8 +178,9 @@ func (c *Counter) noteReach(x *entry, err error) {
 		c.setToken(x.o.Merchant.Profile, false)
 	case platforms.NeverLeft(err):
 		c.reach(x.o.Platform, false)
-	case err == nil && c.down[x.o.Platform]:
+	case err == nil:
 		c.reach(x.o.Platform, true)
+		c.setToken(x.o.Merchant.Profile, true)
 	}
 }
 
@@ -205,6 +204,13 @@ func (c *Counter) setToken(profile string, ok bool) {
 	c.noToken[profile] = !ok
 	if !ok {
 		c.emit(Alarm{Code: AlarmTokenRefused, Platform: profile})
+		return
+	}
+	for _, x := range c.sorted() {
+		if x.o.Merchant.Profile == profile {
+			x.o.Hurry()
+			c.advance(x)
+		}
 	}
 }
 
@@ -268,6 +274,7 @@ func (c *Counter) alarmAgain(x *entry) {
 // restoreSlot makes an order in doubt of what the second file remembers.
 func (c *Counter) restoreSlot(s Slot) {
 	x := c.orders[s.Order]
+	late := s.Verb == order.VerbRefund && s.Request == order.ReversalRequest(s.Order)
 	if x == nil {
 		mode := platforms.ModeCharge
 		if s.Verb == order.VerbPresent {
@@ -280,9 +287,19 @@ func (c *Counter) restoreSlot(s Slot) {
 		f = c.fact(x, order.KindSent)
 		f.Sent = &order.Sent{Verb: order.VerbCharge}
 		c.write(x, f, Write{})
-		f = c.fact(x, order.KindDoubt)
-		f.Reason = "store_lost"
-		c.write(x, f, Write{})
+		if late {
+			// It had ended unpaid, and late money was on its way back.
+			f = c.fact(x, order.KindEnded)
+			f.Ended = &order.Ended{State: order.Canceled, Reason: "closed_by_platform", Action: platforms.ActionUnknown}
+			c.write(x, f, Write{})
+			f = c.fact(x, order.KindLate)
+			f.Reason = "store_lost"
+			c.write(x, f, Write{})
+		} else {
+			f = c.fact(x, order.KindDoubt)
+			f.Reason = "store_lost"
+			c.write(x, f, Write{})
+		}
 		c.emit(Alarm{Code: AlarmStoreLost, Order: s.Order, Platform: s.Platform})
 	}
 	if s.Handle != "" && x.o.Handle == "" {
@@ -290,7 +307,7 @@ func (c *Counter) restoreSlot(s Slot) {
 		f.Answer = &order.Reply{Verb: order.VerbCharge, Handle: s.Handle}
 		c.write(x, f, Write{})
 	}
-	if s.Verb == order.VerbCancel && !x.o.CancelOpen {
+	if s.Verb == order.VerbCancel && !x.o.CancelOpen && !x.o.State().Final() {
 		// It may have given the money back, so paid proves nothing until a
 		// cancel is answered.
 		f := c.fact(x, order.KindSent)
@@ -298,7 +315,9 @@ func (c *Counter) restoreSlot(s Slot) {
 		c.write(x, f, Write{})
 		x.o.Loop.CancelsLost = 1
 	}
-	if s.Verb == order.VerbRefund && s.Request != "" && s.Request != order.ReversalRequest(s.Order) {
+	known := slices.ContainsFunc(x.o.Refunds, func(r order.RefundLine) bool { return r.Request == s.Request })
+	if s.Verb == order.VerbRefund && s.Request != "" && !late && !known {
 		x.restore = append(x.restore, order.Refund{Request: s.Request, Sum: s.Sum})
+		c.carry(x, order.Verdict{})
 	}
 }

@@ -49,26 +49,27 @@ type Platform struct {
 
 // Counter is the state. It is not safe for concurrent use.
 type Counter struct {
-	cfg     Config
-	now     order.Now
-	out     []Effect
-	orders  map[string]*entry
-	bills   map[string][]string // bill → orders in memory, oldest first
-	keys    map[string]string   // idempotency key → order in memory
-	codes   map[string]string   // code hash → order in memory
-	tills   map[string]*till
-	names   []string // of the tills, sorted
-	down    map[string]bool
-	noToken map[string]bool
-	pending map[uint64]pending
-	token   uint64
-	seq     int
-	grown   []*entry // orders changed in this step
-	wakes   wakeHeap
-	diskLow bool
-	stopped bool
-	ready   bool // recovered
-	shown   Health
+	cfg      Config
+	now      order.Now
+	out      []Effect
+	orders   map[string]*entry
+	bills    map[string][]string // bill → orders in memory, oldest first
+	keys     map[string]string   // idempotency key → order in memory
+	codes    map[string]string   // code hash → order in memory
+	requests map[string]string   // refund number → order in memory
+	tills    map[string]*till
+	names    []string // of the tills, sorted
+	down     map[string]bool
+	noToken  map[string]bool
+	pending  map[uint64]pending
+	token    uint64
+	seq      int
+	grown    []*entry // orders changed in this step
+	wakes    wakeHeap
+	diskLow  bool
+	stopped  bool
+	ready    bool // recovered
+	shown    Health
 }
 
 type entry struct {
@@ -82,7 +83,7 @@ type entry struct {
 
 // New makes an empty counter. It answers requests once it got Recover.
 func New(cfg Config) *Counter {
-	c := &Counter{cfg: cfg, orders: map[string]*entry{}, bills: map[string][]string{}, keys: map[string]string{}, codes: map[string]string{},
+	c := &Counter{cfg: cfg, orders: map[string]*entry{}, bills: map[string][]string{}, keys: map[string]string{}, codes: map[string]string{}, requests: map[string]string{},
 		tills: map[string]*till{},
 		down:  map[string]bool{}, noToken: map[string]bool{}, pending: map[uint64]pending{}}
 	c.names = slices.Sorted(maps.Keys(cfg.Tills))
@@ -95,6 +96,7 @@ func New(cfg Config) *Counter {
 // Step takes one event at one time and gives the effects, in order.
 func (c *Counter) Step(now order.Now, ev Event) []Effect {
 	c.now, c.out = now, nil
+	c.wakeDue() // after a suspend, what is overdue comes before what is new
 	switch e := ev.(type) {
 	case Create:
 		c.create(e)
@@ -131,6 +133,8 @@ func (c *Counter) Step(now order.Now, ev Event) []Effect {
 	case ResolveAll:
 		c.hurry("")
 		c.reply(Reply{ID: e.Reply, Code: CodeAccepted})
+	case Flush:
+		c.reply(Reply{ID: e.Reply, Code: CodeDone})
 	case Recover:
 		c.recover(e)
 	}
@@ -210,6 +214,9 @@ func (c *Counter) index(x *entry) {
 	if x.o.CodeHash != "" {
 		c.codes[x.o.CodeHash] = x.o.No
 	}
+	for _, r := range x.o.Refunds {
+		c.requests[r.Request] = x.o.No
+	}
 }
 
 // remove forgets an order; the log keeps it.
@@ -219,6 +226,9 @@ func (c *Counter) remove(x *entry) {
 		delete(c.keys, k.Key)
 	}
 	delete(c.codes, x.o.CodeHash)
+	for _, r := range x.o.Refunds {
+		delete(c.requests, r.Request)
+	}
 	list := slices.DeleteFunc(c.bills[x.o.Bill], func(no string) bool { return no == x.o.No })
 	if len(list) == 0 {
 		delete(c.bills, x.o.Bill)

@@ -149,6 +149,8 @@ func billGuard(o *order.Order, amount platforms.Fen) string {
 	switch s := o.State(); {
 	case s == order.Paid && !o.FullyReversed():
 		return CodeBillPaid
+	case o.LateFound && !o.LateDone:
+		return CodeBillOpen // late money is on its way back
 	case s == order.Paid || s.Final():
 		return ""
 	case o.Amount == amount:

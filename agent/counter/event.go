@@ -117,6 +117,9 @@ type StorageFailed struct{}
 // ResolveAll brings everything that is owed forward to now (OFF-09).
 type ResolveAll struct{ Reply uint64 }
 
+// Flush asks for a reply once everything before it is durable.
+type Flush struct{ Reply uint64 }
+
 // Recover hands over what the log and the slots held at start.
 type Recover struct {
 	Orders []*order.Order
@@ -138,6 +141,7 @@ func (Token) event()         {}
 func (Disk) event()          {}
 func (StorageFailed) event() {}
 func (ResolveAll) event()    {}
+func (Flush) event()         {}
 func (Recover) event()       {}
 
 // Effect is something to be done outside. Effects come in an order that

@@ -45,7 +45,7 @@ func (o *Order) Apply(f Fact) error {
 			return forbid(o, f)
 		}
 		p := *f.Person
-		o.CancelAsked = &p
+		o.CancelAsked, o.AskedAt = &p, f.At
 	case KindEnded:
 		if o.State().Final() || f.Ended == nil {
 			return forbid(o, f)
@@ -72,6 +72,12 @@ func (o *Order) Apply(f Fact) error {
 			return forbid(o, f)
 		}
 		o.LateFound, o.LateDone = true, false
+	case KindWatched:
+		if o.Outcome != Failed && o.Outcome != Canceled {
+			return forbid(o, f)
+		}
+		o.WatchedBoot = f.At.Boot
+		o.WatchBoots++
 	case KindKey:
 		if f.Key != nil {
 			o.Keys = append(o.Keys, *f.Key)
@@ -151,14 +157,15 @@ func (o *Order) applyAnswer(f Fact) error {
 	}
 	switch a.Status {
 	case platforms.Paid.String():
+		if o.Outcome != "" {
+			break // what a paid order was told as stays
+		}
 		o.PaidChannel, o.PaidAt, o.Buyer = a.Channel, a.PaidAt, a.Buyer
 		o.AmountSeen = a.Amount != nil
 		if o.PaidAt == 0 {
 			o.PaidAt, o.PaidLocal = f.At.Wall, true
 		}
-		if o.Outcome == "" {
-			o.end(Paid, "", platforms.ActionNone, f.At)
-		}
+		o.end(Paid, "", platforms.ActionNone, f.At)
 	case platforms.Refused.String():
 		o.Refused = true
 	case platforms.Failed.String():

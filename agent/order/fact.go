@@ -21,6 +21,7 @@ const (
 	KindDetached    Kind = "detached"     // the till is free; the loop goes on
 	KindRefund      Kind = "refund"       // money is to be given back
 	KindLate        Kind = "late"         // money was found after an unpaid end
+	KindWatched     Kind = "watched"      // looked for late money in another boot: none
 	KindKey         Kind = "key"          // another Idempotency-Key got this order as its answer
 )
 

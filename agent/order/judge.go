@@ -46,7 +46,7 @@ func (o *Order) answered(now Now, v Verb, a platforms.Answer) Fact {
 // HearPay judges the reply to the pay or present call.
 func (o *Order) HearPay(t platforms.Traits, now Now, v Verb, a platforms.Answer, err error) Verdict {
 	l := &o.Loop
-	l.PayOpen = false
+	l.PayOpen, l.PayHeard = false, now.Instant
 	if o.Outcome != "" {
 		// Too late to decide anything: ask, do not trust.
 		if err == nil && a.Status == platforms.Paid && o.Outcome != Paid {
@@ -55,7 +55,7 @@ func (o *Order) HearPay(t platforms.Traits, now Now, v Verb, a platforms.Answer,
 		return Verdict{}
 	}
 	if err != nil {
-		return o.hearPayError(now, v, err)
+		return o.hearPayError(now, v, a, err)
 	}
 	if bad := platforms.Bind(o.Ref(), a); bad != nil {
 		return o.clash(now, a, bad)
@@ -85,11 +85,16 @@ func (o *Order) HearPay(t platforms.Traits, now Now, v Verb, a platforms.Answer,
 	return Verdict{}
 }
 
-func (o *Order) hearPayError(now Now, v Verb, err error) Verdict {
+func (o *Order) hearPayError(now Now, v Verb, a platforms.Answer, err error) Verdict {
 	contradicted := o.Loop.LastStatus == platforms.Pending || o.Loop.LastStatus == platforms.Paid || o.CancelSent != nil
 	if !errors.Is(err, platforms.ErrNotCharged) || contradicted {
-		o.Loop.AskNow = o.Mode == platforms.ModePresent
-		return Verdict{}
+		o.Loop.AskNow = o.Loop.AskNow || o.Mode == platforms.ModePresent
+		verdict := Verdict{Alarm: mixedUp(err)}
+		if a.Handle != "" && o.Handle == "" {
+			// The answer proves nothing, but it tells the key to ask by.
+			verdict.Facts = []Fact{o.answered(now, v, platforms.Answer{Handle: a.Handle, Code: a.Code, Message: a.Message})}
+		}
+		return verdict
 	}
 	f := o.fact(KindAnswered, now)
 	f.Answer = &Reply{Verb: v, NotSent: true}
@@ -125,6 +130,16 @@ func (o *Order) clash(now Now, a platforms.Answer, bad error) Verdict {
 	return Verdict{Facts: []Fact{f}, Alarm: "amount_differs"}
 }
 
+// mixedUp is the alarm of an error that says that a reply spoke of something
+// else; empty for any other error.
+func mixedUp(err error) string {
+	var m *platforms.Mismatch
+	if errors.As(err, &m) {
+		return "answer_mixed_up"
+	}
+	return ""
+}
+
 // reached notes whether a call got through.
 func (o *Order) reached(now Now, err error) {
 	o.Loop.LastTry = now.Instant
@@ -138,7 +153,7 @@ func (o *Order) reached(now Now, err error) {
 // HearQuery judges the reply to a query.
 func (o *Order) HearQuery(p Policy, t platforms.Traits, now Now, a platforms.Answer, err error) Verdict {
 	l := &o.Loop
-	l.Calling, l.AskNow = "", false
+	l.Calling = ""
 	if o.Outcome == Failed || o.Outcome == Canceled {
 		return o.hearWatch(p, t, now, a, err)
 	}
@@ -149,9 +164,13 @@ func (o *Order) HearQuery(p Policy, t platforms.Traits, now Now, a platforms.Ans
 	}
 	if err != nil {
 		l.Heard = !platforms.NeverLeft(err)
-		return Verdict{}
+		if errors.Is(err, platforms.ErrToken) || mixedUp(err) != "" {
+			o.unheard()
+		}
+		return Verdict{Alarm: mixedUp(err)}
 	}
 	if bad := platforms.Bind(o.Ref(), a); bad != nil {
+		o.unheard()
 		return o.clash(now, a, bad)
 	}
 	l.Clash, l.LastStatus = false, a.Status
@@ -185,7 +204,7 @@ func (o *Order) HearQuery(p Policy, t platforms.Traits, now Now, a platforms.Ans
 		return Verdict{Facts: []Fact{f, o.ended(now, Failed, "refused", platforms.ActionNone, false)}}
 	case platforms.NotFound:
 		l.NoMoreCancel = false // that was said of a number it does not know
-		if o.FailedSaid {
+		if o.FailedSaid && !l.askedBeforePay() {
 			return Verdict{Facts: []Fact{f, o.ended(now, Failed, "refused", platforms.ActionNone, false)}}
 		}
 	case platforms.Pending:
@@ -194,6 +213,13 @@ func (o *Order) HearQuery(p Policy, t platforms.Traits, now Now, a platforms.Ans
 		}
 	}
 	return Verdict{}
+}
+
+// unheard notes a reply that says nothing about our order: it is no query to
+// cancel on, and asking again waits a little.
+func (o *Order) unheard() {
+	o.Loop.Heard = false
+	o.Loop.Unreached++
 }
 
 // hearWatch judges a query after an unpaid end.
@@ -205,11 +231,14 @@ func (o *Order) hearWatch(p Policy, t platforms.Traits, now Now, a platforms.Ans
 	if err != nil {
 		l.Unreached = max(l.Unreached, 1) // an unclear answer is asked again soon, like none
 		l.LateTries++
-		return Verdict{}
+		return Verdict{Alarm: mixedUp(err)}
 	}
 	if bad := platforms.Bind(o.Ref(), a); bad != nil {
+		o.unheard()
+		l.LateTries++
 		return Verdict{Alarm: "answer_mixed_up"}
 	}
+	l.LastStatus = a.Status
 	if o.LateFound && !o.LateDone {
 		if a.Status != platforms.Closed {
 			return Verdict{}
@@ -223,7 +252,14 @@ func (o *Order) hearWatch(p Policy, t platforms.Traits, now Now, a platforms.Ans
 		l.Late++
 	}
 	if a.Status != platforms.Paid {
-		return Verdict{}
+		if now.Boot == o.EndedAt.Boot || now.Boot == o.WatchedBoot || l.Late < len(p.LateWatch)-1 {
+			return Verdict{}
+		}
+		// Ages count anew after a reboot; what was seen in this one is kept, so
+		// that a machine that is off at night ends its watch too. A boot counts
+		// once all looks but the last were had in it: three reboots in ten
+		// minutes have seen nothing.
+		return Verdict{Facts: []Fact{o.fact(KindWatched, now)}}
 	}
 	if t.PaidIsSticky && o.EndReason == canceledByProof {
 		// Paid proves nothing after a cancel that worked. Canceling again is
@@ -251,6 +287,7 @@ func (o *Order) HearCancel(now Now, c platforms.Cancellation, err error) Verdict
 	if err == nil {
 		if bad := platforms.BindCancel(o.Ref(), c); bad != nil {
 			l.Cancels++
+			l.CancelsLost++
 			return Verdict{Alarm: "answer_mixed_up"}
 		}
 	}
@@ -259,7 +296,7 @@ func (o *Order) HearCancel(now Now, c platforms.Cancellation, err error) Verdict
 			l.Cancels++
 			l.CancelsLost++
 		}
-		return Verdict{}
+		return Verdict{Alarm: mixedUp(err)}
 	}
 	f := o.fact(KindAnswered, now)
 	f.Answer = &Reply{Verb: VerbCancel, Done: c.Done, Action: c.Action, TradeNo: c.TradeNo, Code: c.Code, Message: c.Message,
@@ -297,7 +334,7 @@ func (o *Order) HearRefund(now Now, request string, r platforms.Refunded, err er
 	l.LateTries++
 	line := o.refund(request)
 	if err != nil || line == nil && (request != ReversalRequest(o.No) || !o.LateFound) {
-		return Verdict{}
+		return Verdict{Alarm: mixedUp(err)}
 	}
 	if r.OrderNo != "" && r.OrderNo != o.No {
 		return Verdict{Alarm: "answer_mixed_up"}
@@ -306,8 +343,8 @@ func (o *Order) HearRefund(now Now, request string, r platforms.Refunded, err er
 	if out == "" {
 		return Verdict{Alarm: alarm}
 	}
-	if line != nil && out == RefundInDoubt && line.State == RefundInDoubt {
-		return Verdict{}
+	if out == RefundInDoubt && (line == nil || line.State == RefundInDoubt) {
+		return Verdict{Alarm: alarm}
 	}
 	f := o.fact(KindAnswered, now)
 	f.Answer = &Reply{Verb: VerbRefund, Request: request, Outcome: out, Code: r.Code, Message: r.Message}

@@ -22,6 +22,11 @@ const cancelSettles = 35 * time.Second
 // watchLimit ends the watch for late money even if the platform never answers.
 const watchLimit = 7 * 24 * time.Hour
 
+// enoughBoots is the number of later boots in which a watch that found nothing
+// stands for the rest of its points: a machine that is off at night never
+// reaches an age of a day.
+const enoughBoots = 2
+
 // refundQuick is the number of tries after which a refund is in doubt.
 const refundQuick = 6
 
@@ -29,6 +34,7 @@ const refundQuick = 6
 // harmlessly: everything here can be asked again.
 type Loop struct {
 	PayOpen      bool // the pay or present call has not returned
+	PayHeard     Instant
 	Calling      Verb // a query, cancel or refund has not returned
 	AskNow       bool // query without waiting: a reply to confirm, or 校验
 	Asked        bool // a query was sent since the start
@@ -54,6 +60,12 @@ type Loop struct {
 	RefundTries  int
 	LastRefund   Instant
 	ConfirmedAt  Instant
+}
+
+// askedBeforePay tells that the latest query left before the pay reply came,
+// so that its answer may be older.
+func (l *Loop) askedBeforePay() bool {
+	return l.PayHeard.Boot == l.LastAsk.Boot && l.LastAsk.Mono < l.PayHeard.Mono
 }
 
 // Hurry forgets all back-off: the platform is back, or a person asked to
@@ -221,6 +233,10 @@ func (o *Order) nextCancel(p Policy, now Now) Step {
 	if o.Mode != platforms.ModePresent && o.SentAt != nil {
 		at = now.due(*o.SentAt, p.CancelNotBefore)
 	}
+	at0 := at
+	if o.Mode == platforms.ModePresent || o.SentAt == nil {
+		at0 = now.due(o.began(), 0)
+	}
 	if l.Cancels > 0 {
 		at = max(at, now.due(l.LastCancel, p.wait(l.Cancels-1)))
 	}
@@ -230,12 +246,16 @@ func (o *Order) nextCancel(p Policy, now Now) Step {
 	if l.LastStatus == platforms.NotFound && o.neverArrived(p, now) {
 		return Step{Do: DoEnd, At: now.Mono, State: Canceled, Reason: "never_arrived"}
 	}
-	overdue := now.due(o.began(), p.CancelNotBefore) + doubtAfter
-	if o.Mode == platforms.ModePresent && o.CancelSent != nil {
-		overdue = now.due(*o.CancelSent, doubtAfter)
-	} else if o.CancelSent == nil && o.CancelAsked == nil {
-		overdue = max(overdue, now.due(o.began(), p.horizon(o))+doubtAfter)
+	// A person is told when the cancel that is due has no proof for a while,
+	// counted from when it was due and asked for, and from this start.
+	overdue := max(at0, now.Start)
+	switch {
+	case o.CancelAsked != nil:
+		overdue = max(overdue, now.due(o.AskedAt, 0))
+	case o.CancelSent == nil:
+		overdue = max(overdue, now.due(o.began(), p.horizon(o)))
 	}
+	overdue += doubtAfter
 	if o.Doubt == "" && (l.Cancels >= p.QuickCancels || l.NoMoreCancel || now.Mono >= overdue) {
 		return Step{Do: DoDoubt, At: now.Mono, Reason: "not_confirmed"}
 	}
@@ -284,15 +304,15 @@ func (o *Order) nextWatch(p Policy, now Now) Step {
 	switch {
 	case l.Calling != "" || l.PayOpen:
 		return waitForEvent()
-	case o.Unsent:
-		return do(DoClose, now.Mono)
 	case o.LateFound && !o.LateDone:
 		return o.nextReversal(p, now)
+	case o.Unsent:
+		return do(DoClose, now.Mono)
 	case l.Recancel && l.Heard && now.Age(l.LastHeard) <= freshFor:
 		return do(DoCancel, now.Mono)
 	case l.WatchNow:
 		return do(DoQuery, now.Mono)
-	case l.Late >= len(p.LateWatch) || now.Age(o.EndedAt) > watchLimit:
+	case l.Late >= len(p.LateWatch) || o.WatchBoots >= enoughBoots || now.Age(o.EndedAt) > watchLimit:
 		return do(DoClose, now.Mono)
 	}
 	at := now.due(o.EndedAt, p.LateWatch[l.Late])

@@ -80,6 +80,7 @@ type Order struct {
 	Buyer       string
 	NoRefunds   bool // past refunding
 	CancelAsked *Person
+	AskedAt     Instant  // when the cancel was asked for
 	CancelSent  *Instant // first cancel that left
 	CancelOpen  bool     // a cancel left and nothing definite came back
 	CancelLost  bool     // some cancel was answered without proof, or not at all
@@ -90,9 +91,11 @@ type Order struct {
 	Action      platforms.CancelAction
 	Unsent      bool
 	EndedAt     Instant
-	LateFound   bool // money found after an unpaid end
-	LateDone    bool // and given back
-	LateSent    bool // the reversing refund left
+	WatchedBoot string // latest boot, after that of the end, in which the watch found nothing
+	WatchBoots  int    // number of those
+	LateFound   bool   // money found after an unpaid end
+	LateDone    bool   // and given back
+	LateSent    bool   // the reversing refund left
 	Code        string
 	Message     string
 	Refunds     []RefundLine
@@ -213,8 +216,7 @@ func (o *Order) PaidVia() platforms.Channel {
 	return o.Channel
 }
 
-// Clone copies the order so that a reader never sees it change. The private
-// part and the loop stay behind.
+// Clone copies the order so that a reader never sees it change.
 func (o *Order) Clone() *Order {
 	c := *o
 	c.Refunds = append([]RefundLine(nil), o.Refunds...)

@@ -26,6 +26,9 @@ type Safety struct {
 // SafeToTakeCash answers the cashier's question. Yes only when no platform can
 // still keep the money: in failed and canceled.
 func (o *Order) SafeToTakeCash(p Policy, now Now) Safety {
+	if o.LateFound && !o.LateDone {
+		return Safety{Answer: No, Reason: "cash_in_doubt"} // money came after the end and is not given back yet
+	}
 	switch o.State() {
 	case Failed:
 		return Safety{Answer: Yes, Reason: "cash_failed"}
@@ -126,7 +129,7 @@ func (o *Order) Actions(p Policy, now Now, canRefund bool) []Action {
 	case Failed, Canceled:
 		list = append(list, ActRetry)
 	}
-	if !s.Final() && !o.Detached {
+	if !s.Final() && s != Queued && !o.Detached {
 		list = append(list, ActDetach)
 	}
 	return list
