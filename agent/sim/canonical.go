@@ -140,6 +140,40 @@ func Flows() []Flow {
 		}},
 		{"smartpay, late money", func() Plan { return story(sp).with(func(p *Plan) { p.LieAfter = 3 * time.Minute }) }},
 		{"smartpay, money after an hour", func() Plan { return story(sp).with(func(p *Plan) { p.LieAfter = 2 * time.Hour }) }},
+		{"smartpay, money after a failed end with a cancel", func() Plan {
+			return story(sp).with(func(p *Plan) { p.LieAfter, p.P8All = 30*time.Minute, true }).with(script(map[string]Fault{
+				"N0001/query/0": RefusedLike, "N0001/query/1": RefusedLike, "N0001/query/2": RefusedLike, "N0001/query/3": RefusedLike}))
+		}},
+		{"smartpay, late money after unclear looks", func() Plan {
+			return story(sp).with(func(p *Plan) { p.LieAfter = 5 * time.Minute }).with(script(map[string]Fault{
+				"N0001/query/1": ErrAfter, "N0001/query/2": ErrAfter, "N0001/query/3": ErrAfter, "N0001/query/4": ErrAfter}))
+		}},
+		{"smartpay, revoke answered without proof", func() Plan {
+			return story(after(cancel(sp, 3*time.Second), 14*time.Second)).with(script(map[string]Fault{"N0001/cancel/0": SystemError}))
+		}},
+		{"smartpay, many revokes without proof", func() Plan {
+			faults := map[string]Fault{}
+			for _, n := range []string{"0", "1", "2", "3", "4", "5", "6", "7", "8"} {
+				faults["N0001/cancel/"+n] = SystemError
+			}
+			return story(after(cancel(sp, 3*time.Second), 14*time.Second)).with(script(faults))
+		}},
+		{"smartpay, revoke lost with the process, then refused", func() Plan {
+			return story(after(cancel(sp, 3*time.Second), 14*time.Second)).
+				with(script(map[string]Fault{"N0001/cancel/0": SlowReply, "N0001/cancel/1": Unresolved})).
+				with(func(p *Plan) { p.Kills = []Kill{{At: t0 + 18*time.Second + 900*time.Millisecond, Down: time.Second}} })
+		}},
+		{"one code at two windows", func() Plan {
+			code := payCode(platforms.Alipay, 1)
+			return story(Bill{NoScan: true}, Bill{NoScan: true, Till: "w2"}).with(func(p *Plan) {
+				p.Stray = []Stray{{t0 + 10*time.Second, "w2", code}, {t0 + 10*time.Second + 299900*time.Microsecond, "w1", code}}
+			})
+		}},
+		{"handed code behind a slow disk", func() Plan {
+			return story(Bill{Till: "w2"}, Bill{At: t0 + 1100*time.Millisecond, Handed: true}).with(func(p *Plan) {
+				p.Stalls = map[int]time.Duration{0: 58 * time.Second}
+			})
+		}},
 		{"log lost while paying", func() Plan {
 			return story(after(Bill{}, 20*time.Second)).with(func(p *Plan) { p.Losses = []time.Duration{t0 + 10*time.Second} })
 		}},

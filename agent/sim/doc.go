@@ -16,8 +16,9 @@
 // # What is allowed on purpose
 //
 //   - An order whose cancel the platform refuses for good (RetryFlag N and
-//     still unresolved), or whose number it cannot find because the key was
-//     lost, stays in_doubt with an alarm. It is exempt from I1 and I5, never
+//     still unresolved; or refused after an earlier cancel without an answer,
+//     where paid is sticky), or whose number it cannot find because the key
+//     was lost, stays in_doubt with an alarm. It is exempt from I1 and I5, never
 //     from I6 and I7.
 //   - When the whole log is lost, orders that were never sent and orders that
 //     were closed are forgotten with it; what had a slot is resolved.

@@ -33,9 +33,10 @@ type Plan struct {
 	SPProven   bool // and the configuration says so
 	SP2After   bool // SmartPay says paid after a revoke
 	CommitRate float64
-	Points     map[int]Point // what meets the commits with these numbers, from 0
-	LieAfter   time.Duration // every charge of SmartPay is refused and paid so much later
-	P8All      bool          // no cancel ever works
+	Points     map[int]Point         // what meets the commits with these numbers, from 0
+	Stalls     map[int]time.Duration // commits that take long
+	LieAfter   time.Duration         // every charge of SmartPay is refused and paid so much later
+	P8All      bool                  // no cancel ever works
 	Wall       int
 	Log        io.Writer
 	// Harness breaks the simulation itself, to see that it is noticed.

@@ -23,6 +23,7 @@ type platform struct {
 	cuts   []Span
 	tokens []Span
 	count  map[string]int
+	saidNo map[string]bool          // orders whose cancel was refused for good
 	flying map[string]time.Duration // charges under way: when they arrive
 	other  *platforms.Answer        // a valid answer about some order, to be mixed up later
 	sticky bool                     // SmartPay's way of answering
@@ -31,7 +32,7 @@ type platform struct {
 }
 
 func newPlatform(w *World, name string) *platform {
-	p := &platform{w: w, name: name, count: map[string]int{}, flying: map[string]time.Duration{}}
+	p := &platform{w: w, name: name, count: map[string]int{}, saidNo: map[string]bool{}, flying: map[string]time.Duration{}}
 	p.bank = bank.New(bank.Options{CancelTombstones: w.plan.Tombstones, AutoClose: w.plan.AutoClose, StaleReads: w.plan.Stale})
 	p.traits.Channels = []platforms.Channel{platforms.WeChat, platforms.Alipay}
 	if name == "sp" {
@@ -147,8 +148,10 @@ func (p *platform) call(pr *process, c counter.Call) {
 		heard = exec + span(r, 0, 2*time.Minute)
 	case ErrAfter:
 		err = errLost
-	case RefusedLike, SystemError:
+	case RefusedLike:
 		does = slow
+	case SystemError:
+		does = slow || c.Verb == order.VerbCancel
 	}
 	if heard > limit {
 		heard, err = limit, errLost
@@ -383,7 +386,8 @@ func (p *platform) query(c counter.Call) platforms.Answer {
 
 func (p *platform) cancel(c counter.Call, r *rand.Rand, f Fault) platforms.Cancellation {
 	w := p.w
-	if p.unresolved(c.Order) {
+	if f == Unresolved || p.unresolved(c.Order) {
+		p.saidNo[c.Order] = true
 		w.hit(Unresolved, c.Order)
 		return platforms.Cancellation{OrderNo: c.Order, Retry: platforms.RetryNo}
 	}

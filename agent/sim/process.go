@@ -183,6 +183,9 @@ func (p *process) commit() {
 		took = span(r, 0, 70*time.Second)
 		w.hit(Stall, "")
 	}
+	if d := w.plan.Stalls[n]; d > 0 {
+		took = d
+	}
 	point := w.pointAt(n, r)
 	if point.Kind == PointBefore {
 		w.kill(point.Reboot, point.down(r), "before write")
@@ -238,6 +241,11 @@ func (p *process) fail(point Point, r interface{ Int64N(int64) int64 }) {
 	}
 	w.note("storage error")
 	p.step(counter.StorageFailed{})
+	for _, no := range w.check.open() {
+		if o := w.check.belief[no]; o.State() == order.Queued {
+			w.after(50*time.Millisecond, func() { w.his.act(no, order.ActConfirm) })
+		}
+	}
 	id := p.id
 	w.after(time.Duration(r.Int64N(int64(3*time.Second))), func() {
 		if w.proc != nil && w.proc.id == id {

@@ -93,7 +93,7 @@ func (c *checker) onTold(o *order.Order, where string) {
 	cash := o.SafeToTakeCash(w.cfg.Platforms[o.Platform].Policy, w.now())
 	if cash.Answer == order.Yes {
 		t.cash = true
-		if s != order.Failed && s != order.Canceled && !(s == order.Paid && o.FullyReversed()) {
+		if s != order.Failed && s != order.Canceled && !(s == order.Paid && o.FullyReversed()) || o.LateFound && !o.LateDone {
 			c.fail("PAY-21", o.No, "cash may be taken in state %s", s)
 		}
 	}
@@ -206,7 +206,10 @@ func (c *checker) excused(d *order.Order) bool {
 	}
 	keyless := d.Handle == "" && !p.traits.FindsByNumber && d.Mode == platforms.ModeCharge
 	// A number that the platform cannot find at all can be neither asked nor canceled.
-	return p.unresolved(d.No) || keyless
+	// Paid that proves nothing, a cancel that may have worked, and a flat no to
+	// another one: only a person can find out.
+	stuck := p.saidNo[d.No] && p.traits.PaidIsSticky && d.CancelLost
+	return p.unresolved(d.No) || keyless || stuck
 }
 
 // atEnd checks what must hold when everything has come to rest.
