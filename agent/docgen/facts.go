@@ -82,6 +82,10 @@ func doubt() order.Fact {
 	return fact(order.KindDoubt, func(f *order.Fact) { f.Reason = "not_confirmed" })
 }
 
+func late() order.Fact {
+	return fact(order.KindLate, func(f *order.Fact) { f.Reason = "paid_after_end" })
+}
+
 // history gives facts that bring an order into a state, as they come at a till.
 func history(s order.State) []order.Fact {
 	open := []order.Fact{created(false, platforms.ModeCharge), sent(order.VerbCharge)}
@@ -154,7 +158,8 @@ func facts() []namedFact {
 		{"detached", "转后台处理", fact(order.KindDetached, nil)},
 		{"refund, within the amount", "退款登记", refund(sampleAmount)},
 		{"refund, above the amount", "退款超额", refund(sampleAmount + 1)},
-		{"late", "结束后发现已付款", fact(order.KindLate, func(f *order.Fact) { f.Reason = "paid_after_end" })},
+		{"late", "结束后发现已付款", late()},
+		{"watched", "另一次开机后核实无迟到款项", fact(order.KindWatched, nil)},
 		{"key", "另一个 Idempotency-Key", fact(order.KindKey, func(f *order.Fact) { f.Key = &order.IdemKey{Key: "k"} })},
 		{"a kind of a newer program", "新版本的事实", fact("something_new", nil)},
 	}

@@ -164,16 +164,27 @@ func writeVerdicts(b *strings.Builder) error {
 		}
 		row(b, code(string(s)), safety(o.SafeToTakeCash(p, now)), safety(o.SafeToRetry(p, now)), actions)
 	}
-	o, err := In(order.Paid)
-	if err != nil {
-		return err
+	for _, x := range []struct {
+		from  order.State
+		words string
+		facts []order.Fact
+	}{
+		{order.Paid, "已全额退款 fully refunded", []order.Fact{refund(sampleAmount),
+			answered(order.Reply{Verb: order.VerbRefund, Request: "RF2", Outcome: order.RefundDone})}},
+		{order.Canceled, "发现迟到款项，尚未退回 late money found, not given back yet", []order.Fact{late()}},
+		{order.Canceled, "迟到款项已退回 late money given back", []order.Fact{late(),
+			answered(order.Reply{Verb: order.VerbCancel, Done: true, Action: platforms.ActionRefund})}},
+	} {
+		o, err := In(x.from)
+		if err != nil {
+			return err
+		}
+		if err := apply(o, x.facts); err != nil {
+			return err
+		}
+		now := when(sampleSent + 3*time.Second)
+		row(b, code(string(o.State()))+"，"+x.words, safety(o.SafeToTakeCash(p, now)), safety(o.SafeToRetry(p, now)), actionWords(o.Actions(p, now, true)))
 	}
-	done := answered(order.Reply{Verb: order.VerbRefund, Request: "RF2", Outcome: order.RefundDone})
-	if err := apply(o, []order.Fact{refund(sampleAmount), done}); err != nil {
-		return err
-	}
-	now := when(sampleSent + 3*time.Second)
-	row(b, code("paid")+"，已全额退款 fully refunded", safety(o.SafeToTakeCash(p, now)), safety(o.SafeToRetry(p, now)), actionWords(o.Actions(p, now, true)))
 	b.WriteString("\n`refund` 仅在平台支持退款时出现。 `refund` appears where the platform has refunds.\n")
 	return nil
 }

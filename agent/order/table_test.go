@@ -42,6 +42,7 @@ func TestTransitions(t *testing.T) {
 		"refund, within the amount":       {"no", "no", "no", "no", "no", "no", "stays", "no", "no"},
 		"refund, above the amount":        {"no", "no", "no", "no", "no", "no", "no", "no", "no"},
 		"late":                            {"no", "no", "no", "no", "no", "no", "no", "stays", "stays"},
+		"watched":                         {"no", "no", "no", "no", "no", "no", "no", "stays", "stays"},
 		"key":                             {"no", "stays", "stays", "stays", "stays", "stays", "stays", "stays", "stays"},
 		"a kind of a newer program":       {"no", "stays", "stays", "stays", "stays", "stays", "stays", "stays", "stays"},
 	}
