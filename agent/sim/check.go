@@ -63,8 +63,9 @@ type checker struct {
 	forgot   map[string]bool // orders and bills from before the log was lost
 	refunds  map[string]map[string]platforms.Fen
 	current  counter.Event
-	keyOrder map[string]string // idempotency key → order it was answered with
-	lastBack map[string]string // order → refund that left last
+	spy      func(counter.Call) // sees every call that leaves, for one test
+	keyOrder map[string]string  // idempotency key → order it was answered with
+	lastBack map[string]string  // order → refund that left last
 	backAt   map[string]time.Duration
 }
 
@@ -297,6 +298,9 @@ func (c *checker) cancelRule(e counter.Call) {
 // onCall sees a call leave: everything it rests on must be durable.
 func (c *checker) onCall(p *process, e counter.Call) {
 	w := c.w
+	if c.spy != nil {
+		c.spy(e)
+	}
 	d := w.journal.at(e.Order)
 	if d == nil {
 		if e.Verb != order.VerbQuery {
