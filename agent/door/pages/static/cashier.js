@@ -273,6 +273,8 @@
     box.replaceChildren(pay.h("div", { "class": "refund" },
       pay.h("label", {}, word("refundSum"), sum),
       pay.h("label", {}, word("refundReason"), pay.h("input", { id: "r_reason", maxlength: "64", autocomplete: "off" })),
+      // Money is given back by somebody with a name.
+      operator() ? null : pay.h("label", {}, word("operatorNo"), pay.h("input", { id: "r_operator", maxlength: "32", autocomplete: "off" })),
       pay.h("p", { id: "r_note", role: "alert" }, rest === null ? "" : word("refundLeft", { n: pay.yuan(rest) })),
       pay.h("button", { type: "button", "class": "danger", id: "r_go", onclick: sendRefund }, word("refundDo"), pay.h("kbd", {}, "Enter"))));
     box.hidden = false;
@@ -286,6 +288,9 @@
     const reason = el("r_reason").value.trim();
     if (sum === null) { pay.text("r_note", word("badAmount")); el("r_sum").focus(); return; }
     if (!reason) { pay.text("r_note", word("badReason")); el("r_reason").focus(); return; }
+    const who = el("r_operator");
+    if (who && !who.value.trim()) { pay.text("r_note", word("badOperator")); who.focus(); return; }
+    if (who) { pay.remember("operator_id", who.value.trim()); }
     const b = { amount_fen: sum, reason: reason };
     if (operator()) { b.operator = operator(); }
     const text = JSON.stringify(b);
@@ -428,7 +433,12 @@
       return true;
     }
     if (screen === "search") { search(); return true; }
-    if (refunding) { if (t.id === "r_sum") { el("r_reason").focus(); } else { sendRefund(); } return true; }
+    if (refunding) {
+      const all = Array.from(document.querySelectorAll("#o_refund input"));
+      const next = all[all.indexOf(t) + 1];
+      if (next) { next.focus(); } else { sendRefund(); }
+      return true;
+    }
     return press("#order button.main");
   }
 

@@ -98,6 +98,8 @@ window.payWords = {
   refundDo: ["确认退款", "Give back"],
   refundLeft: ["可退 {n} 元", "{n} yuan can be given back"],
   badReason: ["请填写退款原因", "Please enter the reason"],
+  operatorNo: ["收费员工号", "Cashier's number"],
+  badOperator: ["请填写收费员工号", "Please enter the cashier's number"],
   back: ["返回", "Back"],
   // cashier: banner
   offline: ["支付平台无法连接", "The payment platform does not answer"],
