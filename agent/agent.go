@@ -129,7 +129,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer stopInputs()
 	found, err := a.load()
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	core := counter.New(a.shape)
 	var group sync.WaitGroup
@@ -245,6 +245,10 @@ func (a *Agent) post(ctx context.Context, ev counter.Event) bool {
 	}
 	return false
 }
+
+// ErrUnreadable is wrapped when the open orders cannot be read at the start.
+// Starting again would end the same way.
+var ErrUnreadable = errors.New("the open orders cannot be read; set the store aside and start again")
 
 // ErrStopped is returned when the agent stops while a request waits.
 var ErrStopped = errors.New("the agent is stopping; ask again in a few seconds")

@@ -180,12 +180,51 @@ func (a *Agent) probe(ctx context.Context, name string) {
 		}
 		a.stats.probe(name, err == nil)
 		wait := every
-		if !a.memory.busy(a.Now()) && err == nil {
+		switch {
+		case err != nil && bad == 1:
+			wait = min(every, time.Second)
+		case err != nil:
+			wait = min(every, whileDown)
+		case !a.memory.busy(a.Now()):
 			wait = max(every, time.Minute)
-		} else if err != nil && bad == 1 {
-			wait = time.Second
+		}
+		if err == nil {
+			a.memory.probed(name, a.Now())
 		}
 		timer.Reset(wait)
+	}
+}
+
+// whileDown is the pause between probes of a platform that does not answer:
+// people wait for it.
+const whileDown = 3 * time.Second
+
+// probeFresh is how long a good probe stands for a platform that answers, and
+// probeQuick how long a new order waits for a fresh one.
+const (
+	probeFresh = 15 * time.Second
+	probeQuick = 800 * time.Millisecond
+)
+
+// freshen probes a platform that was not heard of for a while, before an order
+// is taken for it, so that an outage is told in under a second even by the
+// first order of the day (OFF-01). Silence within that time decides nothing.
+func (a *Agent) freshen(ctx context.Context, name string) {
+	p, ok := a.parts.Platforms[name].(platforms.Prober)
+	if !ok || a.memory.heardOf(name, a.Now()) {
+		return
+	}
+	ctx, stop := context.WithTimeout(ctx, probeQuick)
+	defer stop()
+	switch err := p.Probe(ctx); {
+	case err == nil:
+		a.memory.probed(name, a.Now())
+		a.post(ctx, counter.Reach{Platform: name, Up: true})
+	case platforms.NeverLeft(err) && ctx.Err() == nil:
+		a.post(ctx, counter.Reach{Platform: name, Up: false})
+		a.wantProbe(name)
+	default:
+		a.wantProbe(name)
 	}
 }
 

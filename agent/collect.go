@@ -55,6 +55,8 @@ func (a *Agent) Collect(ctx context.Context, r Request) (counter.Reply, error) {
 	if err != nil {
 		return counter.Reply{}, err
 	}
+	a.memory.use(a.Now())
+	a.freshen(ctx, e.Spec.Platform)
 	return a.ask(ctx, func(id uint64) counter.Event {
 		e.Reply = id
 		return e

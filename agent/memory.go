@@ -2,6 +2,7 @@ package agent
 
 import (
 	"sync"
+	"time"
 
 	"payagent/agent/counter"
 	"payagent/agent/order"
@@ -17,14 +18,15 @@ type memory struct {
 	alarms  []counter.Alarm
 	replies map[uint64]chan counter.Reply
 	next    uint64
-	last    order.Instant     // of the latest view change
-	refused map[string]string // profile → fingerprint of the token that was refused
-	change  chan struct{}     // closed and replaced whenever something changed
+	used    order.Instant            // when somebody last worked at a till
+	heard   map[string]order.Instant // platform → when it last answered a probe
+	refused map[string]string        // profile → fingerprint of the token that was refused
+	change  chan struct{}            // closed and replaced whenever something changed
 	closed  bool
 }
 
 func newMemory() *memory {
-	return &memory{orders: map[string]*order.Order{}, views: map[string]counter.View{},
+	return &memory{orders: map[string]*order.Order{}, views: map[string]counter.View{}, heard: map[string]order.Instant{},
 		replies: map[uint64]chan counter.Reply{}, refused: map[string]string{}, change: make(chan struct{})}
 }
 
@@ -108,9 +110,35 @@ func (m *memory) view(till string) (counter.View, bool) {
 	return v, ok
 }
 
-// busy tells whether a till is in use: an order is in front of it.
-func (m *memory) busy(order.Now) bool {
+// inUse is how long a till counts as in use after somebody looked at it.
+const inUse = 10 * time.Minute
+
+// use notes that somebody works at a till.
+func (m *memory) use(now order.Now) {
 	defer m.lock()()
+	m.used = now.Instant
+}
+
+// probed notes that a platform answered.
+func (m *memory) probed(platform string, now order.Now) {
+	defer m.lock()()
+	m.heard[platform] = now.Instant
+}
+
+// heardOf tells whether a platform answered a moment ago.
+func (m *memory) heardOf(platform string, now order.Now) bool {
+	defer m.lock()()
+	at, ok := m.heard[platform]
+	return ok && now.Age(at) < probeFresh
+}
+
+// busy tells whether a till is in use: an order is open, or somebody looked at
+// a till lately.
+func (m *memory) busy(now order.Now) bool {
+	defer m.lock()()
+	if m.used.Boot == now.Boot && now.Age(m.used) < inUse {
+		return true
+	}
 	for _, o := range m.orders {
 		if !o.State().Final() {
 			return true

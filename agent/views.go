@@ -159,6 +159,7 @@ func (a *Agent) View(till string) (counter.View, bool) {
 	if _, ok := a.shape.Tills[till]; !ok {
 		return counter.View{}, false
 	}
+	a.memory.use(a.Now())
 	v, ok := a.memory.view(till)
 	if !ok {
 		v = counter.View{Till: till, Online: true}

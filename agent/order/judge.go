@@ -86,7 +86,8 @@ func (o *Order) HearPay(t platforms.Traits, now Now, v Verb, a platforms.Answer,
 }
 
 func (o *Order) hearPayError(now Now, v Verb, a platforms.Answer, err error) Verdict {
-	contradicted := o.Loop.LastStatus == platforms.Pending || o.Loop.LastStatus == platforms.Paid || o.CancelSent != nil
+	contradicted := o.Loop.LastStatus == platforms.Pending || o.Loop.LastStatus == platforms.Paid || o.CancelSent != nil ||
+		o.Doubt != "" || o.Loop.Clash
 	if !errors.Is(err, platforms.ErrNotCharged) || contradicted {
 		o.Loop.AskNow = o.Loop.AskNow || o.Mode == platforms.ModePresent
 		verdict := Verdict{Alarm: mixedUp(err)}

@@ -127,7 +127,9 @@ func (o *Order) Actions(p Policy, now Now, canRefund bool) []Action {
 			list = append(list, ActRetry)
 		}
 	case Failed, Canceled:
-		list = append(list, ActRetry)
+		if !o.LateFound || o.LateDone {
+			list = append(list, ActRetry)
+		}
 	}
 	if !s.Final() && s != Queued && !o.Detached {
 		list = append(list, ActDetach)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"payagent/agent"
@@ -26,11 +27,18 @@ import (
 // storeVersion is the format this program writes (decision 16).
 const storeVersion = 1
 
+// checkBytes bounds what a start reads of the newest records: about a week of a
+// busy till. Older ones are checked when they are read.
+const checkBytes = 4 << 20
+
 // Places under data_dir.
 func storeDir(c config.Config) string   { return filepath.Join(c.DataDir, "store") }
 func keyDir(c config.Config) string     { return filepath.Join(c.DataDir, "keys") }
 func tokenList(c config.Config) string  { return filepath.Join(c.DataDir, "tokens.json") }
 func firstToken(c config.Config) string { return filepath.Join(c.DataDir, "first-token") }
+
+// errStore is wrapped when the store cannot be opened or read.
+var errStore = errors.New("the order store cannot be used")
 
 // how says which parts are built.
 type how int
@@ -75,9 +83,9 @@ func assemble(c config.Config, log *slog.Logger, parts how) (_ *assembly, err er
 	if _, err = b.tokens.First(firstToken(c), time.Now()); err != nil {
 		return nil, err
 	}
-	store, report, err := bolt.Open(storeDir(c), bolt.Options{Writer: storeVersion, Budget: int64(c.Store.BudgetBytes), Logger: log})
+	store, report, err := bolt.Open(storeDir(c), bolt.Options{Writer: storeVersion, Budget: int64(c.Store.BudgetBytes), CheckBytes: checkBytes, Logger: log})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errStore, err)
 	}
 	b.close = append(b.close, store)
 	tellReport(log, report)
@@ -95,10 +103,10 @@ func assemble(c config.Config, log *slog.Logger, parts how) (_ *assembly, err er
 			return nil, err
 		}
 	}
-	if missing, err := profilesInUse(c, store); err != nil {
-		return nil, err
+	if missing, err := namesInUse(c, store); err != nil {
+		return nil, fmt.Errorf("%w: %w", errStore, err)
 	} else if len(missing) > 0 {
-		return nil, fmt.Errorf("cannot start: open orders run under merchant profiles that are not configured: %v; put them back under merchants", missing)
+		return nil, fmt.Errorf("cannot start: open orders run under merchant profiles or platforms that are not configured: %v; put them back under merchants and platforms", missing)
 	}
 	b.agent, err = agent.New(p)
 	return b, err
@@ -161,14 +169,14 @@ func tellReport(log *slog.Logger, r bolt.Report) {
 	}
 }
 
-// profilesInUse lists the profiles that open orders need and the
+// namesInUse lists the profiles and platforms that open orders need and the
 // configuration lacks.
-func profilesInUse(c config.Config, store queue.Log) ([]string, error) {
+func namesInUse(c config.Config, store queue.Log) ([]string, error) {
 	open, err := store.Open()
 	if err != nil {
 		return nil, err
 	}
-	var used []string
+	var used, gone []string
 	for _, no := range open {
 		facts, err := agent.ReadFacts(store, no)
 		if err != nil {
@@ -177,10 +185,13 @@ func profilesInUse(c config.Config, store queue.Log) ([]string, error) {
 		for _, f := range facts {
 			if f.Created != nil {
 				used = append(used, f.Created.Merchant.Profile)
+				if _, ok := c.PlatformNamed(f.Created.Platform); !ok && !slices.Contains(gone, f.Created.Platform) {
+					gone = append(gone, f.Created.Platform)
+				}
 			}
 		}
 	}
-	return config.MissingProfiles(c, used), nil
+	return append(config.MissingProfiles(c, used), gone...), nil
 }
 
 // diskGuard tells whether the disk is nearly full. A ballast file is given up

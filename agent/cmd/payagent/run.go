@@ -10,10 +10,10 @@ import (
 	"sync"
 	"time"
 
+	"payagent/agent"
 	"payagent/agent/config"
 	"payagent/agent/door"
 	"payagent/agent/logfile"
-	"payagent/queue"
 	"payagent/queue/bolt"
 )
 
@@ -31,6 +31,7 @@ func run(ctx context.Context, c config.Config, out io.Writer) error {
 		}
 		return err
 	}
+	outer := ctx
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var group sync.WaitGroup
@@ -52,13 +53,18 @@ func run(ctx context.Context, c config.Config, out io.Writer) error {
 	}
 	group.Wait()
 	log.Info("stopped")
-	return errors.Join(errs[0], errs[1], b.Close())
+	if err := errors.Join(errs[0], errs[1], b.Close()); !hopeless(err) {
+		return err
+	}
+	return refuseAll(outer, c, log, errs[0])
 }
 
-// hopeless tells that starting again would end the same way: the process stays
-// up, refuses and says what to do, so that the service manager does not loop.
+// hopeless tells that the store cannot be opened or read, and that starting
+// again at once would end the same way: the process stays up, refuses and says
+// what to do, so that the service manager does not loop. Another agent on the
+// store, and a store that a new process can open, are worth a new start.
 func hopeless(err error) bool {
-	return errors.Is(err, queue.ErrNewer) || errors.Is(err, queue.ErrDamaged) && !errors.Is(err, bolt.ErrRestart)
+	return (errors.Is(err, errStore) || errors.Is(err, agent.ErrUnreadable)) && !errors.Is(err, bolt.ErrInUse) && !errors.Is(err, bolt.ErrRestart)
 }
 
 // refuseAll answers every request with what is wrong until it is stopped.

@@ -1,0 +1,130 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"payagent/agent/order"
+	"payagent/platforms"
+	"payagent/queue"
+	"payagent/queue/bolt"
+)
+
+// BenchmarkProcess measures the shipped program as a process: size on disk
+// (P10), start to ready with 20,000 orders in the file (P9), resident memory
+// when idle (P7).
+func BenchmarkProcess(b *testing.B) {
+	dir := b.TempDir()
+	program := filepath.Join(dir, "payagent")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, "payagent/agent/cmd/payagent")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	info, err := os.Stat(program)
+	must(b, err)
+	fill(b, filepath.Join(dir, "store"), 20_000)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(b, err)
+	addr := l.Addr().String()
+	must(b, l.Close())
+	must(b, os.WriteFile(filepath.Join(dir, "fwc.token"), []byte("t"), 0o600))
+	conf := filepath.Join(dir, "payagent.yaml")
+	must(b, os.WriteFile(conf, fmt.Appendf(nil, `
+site: {hospital_id: "H1", name: bench, test: true}
+data_dir: %[1]s
+door: {listen: [%[2]q]}
+platforms: [{name: fwc, driver: fwc, url: "http://127.0.0.1:1/linkingif.asmx", allow_plain_http: true}]
+merchants: [{profile: m, platform: fwc, token_file: %[1]s/fwc.token}]
+routes: [{merchant: m}]
+tills: [{name: w0, kind: counter, device_no: "W0", operator: {id: "1", name: Bench}}]
+`, dir, addr), 0o600))
+	var starts []time.Duration
+	var rss int
+	for b.Loop() {
+		ctx, stop := context.WithCancel(context.Background())
+		cmd := exec.CommandContext(ctx, program, "run", "--config", conf)
+		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+		start := time.Now()
+		must(b, cmd.Start())
+		for {
+			resp, err := http.Get("http://" + addr + "/healthz")
+			if err == nil {
+				_ = resp.Body.Close()
+				if resp.StatusCode == http.StatusOK {
+					break
+				}
+			}
+			if time.Since(start) > 20*time.Second {
+				b.Fatal("the program does not get ready")
+			}
+		}
+		starts = append(starts, time.Since(start))
+		<-time.After(2 * time.Second)
+		rss = residentKiB(b, cmd.Process.Pid)
+		stop()
+		_ = cmd.Wait()
+	}
+	report(b, "start", starts)
+	b.ReportMetric(float64(rss)/1024, "idle-rss-MiB")
+	b.ReportMetric(float64(info.Size())/(1<<20), "binary-MiB")
+	b.ReportMetric(0, "ns/op")
+}
+
+func residentKiB(b *testing.B, pid int) int {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	must(b, err)
+	b.Log(string(data))
+	for _, line := range strings.Split(string(data), "\n") {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(rest), " kB"))
+			must(b, err)
+			return n
+		}
+	}
+	b.Fatal("the kernel does not tell the resident memory")
+	return 0
+}
+
+// fill writes closed orders as the agent does: created, sent, answered.
+func fill(b *testing.B, dir string, orders int) {
+	store, _, err := bolt.Open(dir, bolt.Options{Writer: 1})
+	must(b, err)
+	for i := 0; i < orders; {
+		var batch queue.Batch
+		for range 50 {
+			no := fmt.Sprintf("MZ260101%016d", i)
+			amount := platforms.Fen(100)
+			facts := []order.Fact{
+				{Kind: order.KindCreated, Order: no, Created: &order.Created{Bill: fmt.Sprint("B", i), Amount: amount, Mode: platforms.ModeCharge, Till: "w0",
+					Platform: "fwc", Merchant: platforms.Merchant{Profile: "m"}, OrderType: "TREATMENT", Sealed: make([]byte, 200)}},
+				{Kind: order.KindSent, Order: no, Sent: &order.Sent{Verb: order.VerbCharge, CodeHash: "0123456789abcdef"}},
+				{Kind: order.KindAnswered, Order: no, Answer: &order.Reply{Verb: order.VerbQuery, Status: "paid", TradeNo: no, Amount: &amount}},
+			}
+			for n, f := range facts {
+				data, err := json.Marshal(f)
+				must(b, err)
+				rec := queue.Record{Stream: no, Data: data}
+				if n == 0 {
+					rec.Keys = []string{fmt.Sprint("bill:B", i), "till:w0"}
+				}
+				batch.Records = append(batch.Records, rec)
+			}
+			batch.Close = append(batch.Close, no)
+			i++
+		}
+		_, err := store.Append(context.Background(), batch)
+		must(b, err)
+	}
+	must(b, store.Close())
+}
