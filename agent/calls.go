@@ -46,7 +46,7 @@ func (a *Agent) call(ctx context.Context, c counter.Call) {
 		}
 		a.stats.called(c.Platform, c.Verb, time.Since(start), err)
 		a.log.Debug("call", "order", c.Order, "verb", c.Verb, "took", time.Since(start), "error", err)
-		if err != nil && c.Verb != order.VerbRefund && !errors.Is(err, platforms.ErrNotCharged) {
+		if err != nil && !errors.Is(err, platforms.ErrToken) {
 			a.wantProbe(c.Platform)
 		}
 		a.post(context.WithoutCancel(ctx), ev)
@@ -142,18 +142,33 @@ func (a *Agent) probe(ctx context.Context, name string) {
 	}
 	conf, _ := a.cfg.PlatformNamed(name)
 	every := conf.ProbeEvery
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	bad := 0
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-a.dead:
-			return
-		case <-timer.C:
-		case <-a.probes[name]:
+	// Whether a probe is due is looked at anew each time, because a till may
+	// come into use, or the platform go away, in between.
+	look := time.NewTicker(min(every, whileDown))
+	defer look.Stop()
+	bad, last := 0, time.Time{}
+	for first := true; ; first = false {
+		wait := every
+		switch {
+		case bad > 0 || a.memory.down(name):
+			wait = min(every, whileDown)
+		case !a.memory.busy(a.Now()):
+			wait = max(every, time.Minute)
 		}
+		if !first {
+			select {
+			case <-ctx.Done():
+				return
+			case <-a.dead:
+				return
+			case <-look.C:
+				if time.Since(last) < wait {
+					continue
+				}
+			case <-a.probes[name]:
+			}
+		}
+		last = time.Now()
 		only := a.onlyProfile(name)
 		mark := a.tokenMark(only)
 		call, stop := context.WithTimeout(ctx, min(every, 5*time.Second))
@@ -179,19 +194,9 @@ func (a *Agent) probe(ctx context.Context, name string) {
 			a.post(ctx, counter.Reach{Platform: name, Up: false})
 		}
 		a.stats.probe(name, err == nil)
-		wait := every
-		switch {
-		case err != nil && bad == 1:
-			wait = min(every, time.Second)
-		case err != nil:
-			wait = min(every, whileDown)
-		case !a.memory.busy(a.Now()):
-			wait = max(every, time.Minute)
-		}
 		if err == nil {
 			a.memory.probed(name, a.Now())
 		}
-		timer.Reset(wait)
 	}
 }
 

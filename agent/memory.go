@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -156,6 +157,12 @@ func (m *memory) setHealth(h counter.Health) {
 func (m *memory) getHealth() counter.Health {
 	defer m.lock()()
 	return m.health
+}
+
+// down tells whether the counter takes a platform for unreachable.
+func (m *memory) down(platform string) bool {
+	defer m.lock()()
+	return slices.Contains(m.health.Down, platform)
 }
 
 func (m *memory) tokenBad(profile string) bool {
