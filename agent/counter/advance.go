@@ -277,7 +277,7 @@ func (c *Counter) restoreSlot(s Slot) {
 	late := s.Verb == order.VerbRefund && s.Request == order.ReversalRequest(s.Order)
 	if x == nil {
 		mode := platforms.ModeCharge
-		if s.Verb == order.VerbPresent {
+		if s.Verb == order.VerbPresent || s.Present {
 			mode = platforms.ModePresent
 		}
 		f := order.Fact{Kind: order.KindCreated, Order: s.Order, At: c.now.Instant,

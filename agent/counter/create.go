@@ -242,7 +242,8 @@ func (c *Counter) present(x *entry) {
 }
 
 func slotOf(o *order.Order, v order.Verb) *Slot {
-	return &Slot{Order: o.No, Verb: v, Amount: o.Amount, Platform: o.Platform, Merchant: o.Merchant, Handle: o.Handle}
+	return &Slot{Order: o.No, Verb: v, Amount: o.Amount, Platform: o.Platform, Merchant: o.Merchant, Handle: o.Handle,
+		Present: o.Mode == platforms.ModePresent}
 }
 
 // ofBill merges what the log knows of a bill with what memory knows better.

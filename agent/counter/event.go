@@ -168,6 +168,7 @@ type Slot struct {
 	Handle   string             `json:"h,omitempty"`
 	Request  string             `json:"r,omitempty"` // refund
 	Sum      platforms.Fen      `json:"s,omitempty"` // refund
+	Present  bool               `json:"q,omitempty"` // the payer scanned our QR; its calls differ
 
 	// Operator and Terminal are not kept: whoever hands over a slot fills them
 	// in, because a platform may refuse a cancel that names nobody.
