@@ -177,6 +177,10 @@ func Flows() []Flow {
 		{"log lost while paying", func() Plan {
 			return story(after(Bill{}, 20*time.Second)).with(func(p *Plan) { p.Losses = []time.Duration{t0 + 10*time.Second} })
 		}},
+		{"QR, log lost while canceling", func() Plan {
+			return story(after(cancel(qr, 20*time.Second), 70*time.Second)).with(script(map[string]Fault{"N0001/cancel/0": LostBefore})).
+				with(func(p *Plan) { p.Losses = []time.Duration{t0 + 21*time.Second + 400*time.Millisecond} })
+		}},
 		{"smartpay, log lost after the revoke", func() Plan {
 			return story(after(cancel(sp, 3*time.Second), 14*time.Second)).with(func(p *Plan) { p.Losses = []time.Duration{t0 + 40*time.Second} })
 		}},

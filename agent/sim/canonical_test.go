@@ -87,6 +87,39 @@ func TestCanonical(t *testing.T) {
 	}
 }
 
+// TestSecondCrash dies once more in what the restart after a crash writes.
+func TestSecondCrash(t *testing.T) {
+	runs := 0
+	for _, f := range Flows() {
+		n := min(runFlow(f, nil, nil).commits, writesPerFlow/2)
+		var list []map[int]Point
+		for i := range n {
+			for _, first := range []Point{{Kind: PointUnheard}, {Kind: PointUnheard, Reboot: true}, {Kind: PointErrorKept}} {
+				for next := i + 1; next <= i+2; next++ {
+					for _, k := range []PointKind{PointBefore, PointUnheard, PointErrorLost} {
+						list = append(list, map[int]Point{i: first, next: {Kind: k, Reboot: next%2 == 0}})
+					}
+				}
+			}
+		}
+		var mu sync.Mutex
+		bad := 0
+		workers(len(list), func(i int) bool {
+			w := runFlow(f, list[i], nil)
+			mu.Lock()
+			defer mu.Unlock()
+			runs++
+			for _, v := range w.check.found {
+				if bad++; bad < 4 {
+					t.Errorf("%s, %s: %s", f.Name, where(list[i]), v)
+				}
+			}
+			return bad > 10
+		})
+	}
+	t.Logf("%d runs with two crashes", runs)
+}
+
 func where(points map[int]Point) string {
 	s := ""
 	for i, p := range points {

@@ -37,7 +37,8 @@ func newJournal() *journal {
 // commit makes a batch durable.
 func (j *journal) commit(batch []counter.Write) {
 	for _, w := range batch {
-		if w.Slot != nil {
+		if w.Slot != nil { // one per order: the latest replaces
+			j.slots = slices.DeleteFunc(j.slots, func(x counter.Slot) bool { return x.Order == w.Order })
 			j.slots = append(j.slots, *w.Slot)
 		}
 		s := j.streams[w.Order]

@@ -177,6 +177,8 @@ func moreMutants() []mutant {
 			"now.Boot == o.WatchedBoot || l.Late < len(p.LateWatch)-1 {", "now.Boot == o.WatchedBoot {"}}},
 		{"B15", "cash while late money is not given back yet", w("PAY-21"), []edit{{fVerdict,
 			"	if o.LateFound && !o.LateDone {\n", "	if false {\n"}}},
+		{"B16", "a slot does not tell a QR from a code", w("I6"), []edit{{fAdvance,
+			"		if s.Verb == order.VerbPresent || s.Present {", "		if s.Verb == order.VerbPresent {"}}},
 		{"B13", "the pause lies between the query and the cancel of late money", w("I10"), []edit{{fLoop,
 			"	if !l.Heard || now.Age(l.LastHeard) > freshFor {\n		at := now.Mono", "	if l.LateTries > 0 && now.Mono < now.due(l.LastTry, p.wait(l.LateTries-1)) {\n		return later(now.due(l.LastTry, p.wait(l.LateTries-1)))\n	}\n	if !l.Heard || now.Age(l.LastHeard) > freshFor {\n		at := now.Mono"}}},
 	}

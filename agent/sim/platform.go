@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"math/rand/v2"
 	"slices"
@@ -329,7 +331,18 @@ func (p *platform) charge(c counter.Call) reply {
 }
 
 // find looks an order up as the platform can.
-func (p *platform) find(ref platforms.Ref) bool { return p.by || ref.Handle != "" }
+func (p *platform) find(ref platforms.Ref) bool {
+	if tr, ok := p.bank.ByHandle(p.w.g, handleOf(ref.OrderNo)); ok && tr.Present != (ref.Mode == platforms.ModePresent) {
+		return false // the two ways of paying have queries and cancels of their own
+	}
+	return p.by || ref.Handle != ""
+}
+
+// handleOf is the bank's own key of an order number.
+func handleOf(no string) string {
+	sum := sha256.Sum256([]byte("trade/" + no))
+	return hex.EncodeToString(sum[16:])
+}
 
 func (p *platform) query(c counter.Call) platforms.Answer {
 	w := p.w
@@ -444,11 +457,5 @@ func (w *World) trade(platform, no string) (bank.Trade, bool) {
 	if p == nil {
 		return bank.Trade{}, false
 	}
-	p.bank.Settle(w.g)
-	for _, t := range p.bank.Trades() {
-		if t.OrderNo == no {
-			return t, true
-		}
-	}
-	return bank.Trade{}, false
+	return p.bank.ByHandle(w.g, handleOf(no))
 }

@@ -35,6 +35,7 @@ type job struct {
 
 func (w *World) startProcess() {
 	w.procs++
+	w.started = w.g
 	p := &process{w: w, id: w.procs, c: counter.New(w.cfg), start: w.mono()}
 	w.proc = p
 	for _, t := range w.tills {
@@ -69,6 +70,7 @@ func (w *World) kill(reboot bool, down time.Duration, why string) {
 	w.note("kill", why, strconv.FormatBool(reboot))
 	w.proc.dead = true
 	w.proc = nil
+	w.started = w.g + down
 	w.after(down, func() {
 		if reboot {
 			w.boot++

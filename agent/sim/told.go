@@ -339,9 +339,5 @@ func sorted[V any](m map[string]V) []string {
 	return list
 }
 
-func (w *World) lastStart() time.Duration {
-	if w.proc == nil {
-		return 0
-	}
-	return w.proc.start + w.bootG
-}
+// lastStart is the true time at which the agent was started last, or will be.
+func (w *World) lastStart() time.Duration { return w.started }

@@ -43,6 +43,7 @@ type World struct {
 	check     *checker
 	commits   int // so far
 	procs     int
+	started   time.Duration // true time of the last start
 	steps     int
 	diskLow   bool
 	crashAt   int // effects until the planned crash, -1 none
