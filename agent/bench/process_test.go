@@ -50,7 +50,7 @@ routes: [{merchant: m}]
 tills: [{name: w0, kind: counter, device_no: "W0", operator: {id: "1", name: Bench}}]
 `, dir, addr), 0o600))
 	var starts []time.Duration
-	var rss int
+	var rss, anon int
 	for b.Loop() {
 		ctx, stop := context.WithCancel(context.Background())
 		cmd := exec.CommandContext(ctx, program, "run", "--config", conf)
@@ -71,22 +71,22 @@ tills: [{name: w0, kind: counter, device_no: "W0", operator: {id: "1", name: Ben
 		}
 		starts = append(starts, time.Since(start))
 		<-time.After(2 * time.Second)
-		rss = residentKiB(b, cmd.Process.Pid)
+		rss, anon = residentKiB(b, cmd.Process.Pid, "VmRSS:"), residentKiB(b, cmd.Process.Pid, "RssAnon:")
 		stop()
 		_ = cmd.Wait()
 	}
 	report(b, "start", starts)
-	b.ReportMetric(float64(rss)/1024, "idle-rss-MiB")
+	b.ReportMetric(float64(rss)/1024, "idle-rss-MiB") // with the pages of the store that were read at the start
+	b.ReportMetric(float64(anon)/1024, "idle-anon-MiB")
 	b.ReportMetric(float64(info.Size())/(1<<20), "binary-MiB")
 	b.ReportMetric(0, "ns/op")
 }
 
-func residentKiB(b *testing.B, pid int) int {
+func residentKiB(b *testing.B, pid int, what string) int {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	must(b, err)
-	b.Log(string(data))
 	for _, line := range strings.Split(string(data), "\n") {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, what); ok {
 			n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(rest), " kB"))
 			must(b, err)
 			return n
