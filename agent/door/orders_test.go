@@ -18,7 +18,7 @@ func TestScanToPaid(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		made := r.create(bill("B1")).want(201, "")
 		id := made.id()
-		made.is("state", "waiting").is("rev", 1).is("amount_fen", 12850).is("till", "w1").is("platform", "full").is("merchant", "window").
+		made.is("amount_confirmed", false).is("final", false).is("state", "waiting").is("rev", 1).is("amount_fen", 12850).is("till", "w1").is("platform", "full").is("merchant", "window").
 			is("safe_to_take_cash.answer", "no").is("safe_to_take_cash.reason", "cash_cancel_first").is("safe_to_retry.answer", "no").
 			is("out_trade_no", id).is("bill", "B1").is("state_text.zh", "等待用户扫码").is("operator.id", "1001")
 		if made.head.Get("Location") != "/v1/orders/"+id {
@@ -215,6 +215,8 @@ func TestFailedAndInDoubt(t *testing.T) {
 			t.Error(s)
 		}
 		bank.OnCharge(nil)
+		old := r.create(bill("B2")).want(201, "").id()
+		r.call("POST", "/v1/orders/"+old+"/cancel", his, nil).want(200, "").is("safe_to_take_cash.answer", "yes")
 		bank.Deafen(true)
 		id = r.create(bill("B2", object{"auth_code": alipayCode})).want(201, "").id()
 		doubt := r.until(id, "in_doubt").is("safe_to_take_cash.answer", "no").is("safe_to_retry.answer", "no")
@@ -225,6 +227,8 @@ func TestFailedAndInDoubt(t *testing.T) {
 		if !strings.Contains(string(alarms.raw), id) {
 			t.Error(string(alarms.raw))
 		}
+		// A refusal for another reason goes by the worst that the bill has.
+		r.create(bill("B2", object{"order_type": "NONE"})).want(422, "field_invalid").is("safe_to_take_cash.answer", "no").is("safe_to_take_cash.reason", "cash_in_doubt")
 		// The platform goes away: the same bill is not called safe because of that.
 		bank.Cut(true)
 		pause(2 * time.Minute)

@@ -160,7 +160,10 @@ func toHost(h string) header        { return func(r *http.Request) { r.Host = h 
 // call makes a request with a token and holds the answer to the description.
 func (r *rig) call(method, path, token string, body any, headers ...header) reply {
 	r.t.Helper()
-	return r.callContext(context.Background(), method, path, token, body, headers...)
+	// A stream that should have been refused must not hold the test up.
+	ctx, stop := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer stop()
+	return r.callContext(ctx, method, path, token, body, headers...)
 }
 
 func (r *rig) callContext(ctx context.Context, method, path, token string, body any, headers ...header) reply {

@@ -211,7 +211,7 @@ func TestOpen(t *testing.T) {
 		t.Errorf("%d %s", status, proto)
 	}
 	client.CloseIdleConnections()
-	if c, err := tls.Dial("tcp", inner.Addr().String(), &tls.Config{RootCAs: pool, MaxVersion: tls.VersionTLS11}); err == nil {
+	if c, err := tls.Dial("tcp", inner.Addr().String(), &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}); err == nil {
 		_ = c.Close()
 		t.Error("TLS 1.1 is taken")
 	}
@@ -357,7 +357,7 @@ func TestEveryProblemHasWordsAndStatus(t *testing.T) {
 			t.Errorf("%s has no words", code)
 		}
 	}
-	for _, code := range refusals() {
+	for _, code := range refusals(t) {
 		if status, _ := statusOf(code); status == 500 {
 			t.Errorf("the counter's %s has no status", code)
 		}

@@ -110,9 +110,11 @@ func TestQRPictures(t *testing.T) {
 			t.Errorf("the PNG reads %q, level %s", text, level)
 		}
 		// Gone as soon as it cannot be paid any more: asked to cancel, or over.
-		r.call("POST", "/v1/orders/"+id+"/cancel", his, nil)
+		r.w.Banks["full"].Deafen(true)
+		r.call("POST", "/v1/orders/"+id+"/cancel", his, nil).want(202, "").is("qr", nil).is("final", false)
 		r.call("GET", "/v1/orders/"+id+"/qr.svg", screen1, nil).want(404, "not_found")
 		r.call("GET", "/v1/orders/"+id+"/qr.png", screen1, nil).want(404, "not_found")
+		r.w.Banks["full"].Deafen(false)
 		r.until(id, "canceled").is("qr", nil).is("qr_expires_in_s", nil)
 		if got := string(r.call("GET", "/v1/tills/k1", screen1, nil).raw); strings.Contains(got, "qr.invalid") {
 			t.Error(got)
