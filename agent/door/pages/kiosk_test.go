@@ -78,8 +78,12 @@ func TestKioskScreens(t *testing.T) {
 				if !b.truth(`getComputedStyle(document.getElementById("watermark")).display === "flex" && document.getElementById("watermark").innerText.indexOf("测试") >= 0`) {
 					t.Errorf("%s has no watermark", x.name)
 				}
-				if got := reads(img); (got != "") != (x.name == "qr") || x.name == "qr" && got != s.code {
-					t.Errorf("%s: the code on the screen says %q", x.name, got)
+				if x.name != "qr" {
+					if b.truth(`document.querySelector("img")`) {
+						t.Errorf("%s has a picture", x.name)
+					}
+				} else if got := reads(img); got != s.code {
+					t.Errorf("the code on the screen says %q", got)
 				}
 				s.set(func() { delete(s.till, "note") })
 			}
@@ -99,7 +103,9 @@ func TestKioskScreens(t *testing.T) {
 			b.wait(`!document.getElementById("ask").hidden`)
 			b.shot("kiosk-" + p.name + "-ask")
 			b.fits(true, 28, 7)
-			// The same in English.
+			if p.width > 1280 || p.height > 1280 {
+				return // what fits a small panel in English fits a large one
+			}
 			b.truth(`(document.getElementById("language").click(), true)`)
 			for _, x := range screens {
 				x.set(s, number+"en")
@@ -200,7 +206,9 @@ func TestKioskQRLeaves(t *testing.T) {
 			end(s)
 			b.wait(`!document.querySelector("img")`)
 			b.wait(`window.gone && window.told`)
-			t.Logf("%s: gone %s ms after the agent's answer", name, b.text(`String(window.gone - window.told)`))
+			if b.truth(`window.gone - window.told > 500`) {
+				t.Errorf("gone only %s ms after the agent's answer, want 500 at most", b.text(`String(window.gone - window.told)`))
+			}
 			if reads(b.shot("kiosk-gone")) != "" {
 				t.Error("a code can still be read")
 			}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"image"
 	"image/png"
 	"os"
 	"os/exec"
@@ -137,9 +136,9 @@ func (b *tab) key(keys string) {
 // ahead moves the page's clock.
 func (b *tab) ahead(ms int) { b.truth(fmt.Sprintf("(window.testAhead(%d), true)", ms)) }
 
-// shot takes a picture, checks that nothing is cut off, and keeps it where
-// PAGES_SHOTS says, for people to look at.
-func (b *tab) shot(name string) image.Image {
+// shot takes a picture (PNG) and keeps it where PAGES_SHOTS says, for people to
+// look at.
+func (b *tab) shot(name string) []byte {
 	b.t.Helper()
 	data, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 	if err != nil {
@@ -150,11 +149,7 @@ func (b *tab) shot(name string) image.Image {
 			b.t.Fatal(err)
 		}
 	}
-	img, err := png.Decode(bytes.NewReader(data))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return img
+	return data
 }
 
 // faults of how a page looks, found in the page itself: text that is cut off,
@@ -203,7 +198,11 @@ func (b *tab) fits(whole bool, minPx int, minContrast float64) {
 }
 
 // reads decodes the QR code of a picture; empty if there is none.
-func reads(img image.Image) string {
+func reads(picture []byte) string {
+	img, err := png.Decode(bytes.NewReader(picture))
+	if err != nil {
+		return ""
+	}
 	bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
 	if err != nil {
 		return ""
