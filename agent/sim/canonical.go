@@ -12,6 +12,10 @@ type Flow struct {
 	Plan func() Plan
 }
 
+// race is when a payer pays who comes between the last query and the earliest
+// cancel, counted from the charge's arrival.
+const race = 15150 * time.Millisecond
+
 const t0 = time.Hour
 
 func story(bills ...Bill) Plan {
@@ -72,12 +76,12 @@ func Flows() []Flow {
 		}},
 		{"lost answer, unpaid, no tombstones", func() Plan { return story(Bill{}).with(script(map[string]Fault{"N0001/charge/0": LostBefore})) }},
 		{"late on the wire", func() Plan { return story(Bill{}).with(script(map[string]Fault{"N0001/charge/0": LateExec})) }},
-		{"cancel race", func() Plan { return story(cancel(after(Bill{}, 13*time.Second+100*time.Millisecond), 4*time.Second)) }},
+		{"cancel race", func() Plan { return story(cancel(after(Bill{}, race), 4*time.Second)) }},
 		{"pays as the schedule cancels", func() Plan { return story(after(Bill{}, 60*time.Second+150*time.Millisecond)) }},
 		{"early cancel", func() Plan { return story(cancel(never(Bill{}), 3*time.Second)) }},
 		{"cancel before the scan", func() Plan { return story(cancel(Bill{}, time.Second)) }},
 		{"cancel reply lost, paid", func() Plan {
-			return story(cancel(after(Bill{}, 14*time.Second), 3*time.Second)).with(script(map[string]Fault{"N0001/cancel/0": LostAfter, "N0001/cancel/1": LostBefore}))
+			return story(cancel(after(Bill{}, race), 3*time.Second)).with(script(map[string]Fault{"N0001/cancel/0": LostAfter, "N0001/cancel/1": LostBefore}))
 		}},
 		{"QR paid", func() Plan { return story(qr) }},
 		{"QR expired", func() Plan { return story(never(qr)) }},
@@ -108,6 +112,11 @@ func Flows() []Flow {
 		{"queued offline, expired", func() Plan {
 			return story(Bill{Queue: true, At: t0 + 30*time.Second}).with(func(p *Plan) { p.FWCCuts = cut(time.Second, 25*time.Minute) })
 		}},
+		{"queued offline, storage error before the confirmation", func() Plan {
+			return story(Bill{Queue: true, At: t0 + 30*time.Second}, Bill{At: t0 + 245*time.Second, Till: "w2"}).with(func(p *Plan) {
+				p.FWCCuts, p.Points = cut(time.Second, 4*time.Minute), map[int]Point{1: {Kind: PointErrorLost}}
+			})
+		}},
 		{"cut while paying", func() Plan {
 			return story(after(Bill{}, 5*time.Second)).with(func(p *Plan) { p.FWCCuts = cut(4*time.Second, 10*time.Minute) })
 		}},
@@ -135,7 +144,7 @@ func Flows() []Flow {
 		}},
 		{"smartpay, lost reply, found by number", func() Plan { return story(sp).with(script(map[string]Fault{"N0001/charge/0": LostAfter})) }},
 		{"smartpay, revoke reply lost, still says paid", func() Plan {
-			return story(after(cancel(sp, 3*time.Second), 14*time.Second)).
+			return story(after(cancel(sp, 3*time.Second), race)).
 				with(script(map[string]Fault{"N0001/cancel/0": LostAfter, "N0001/cancel/1": SystemError}))
 		}},
 		{"smartpay, late money", func() Plan { return story(sp).with(func(p *Plan) { p.LieAfter = 3 * time.Minute }) }},
@@ -149,17 +158,17 @@ func Flows() []Flow {
 				"N0001/query/1": ErrAfter, "N0001/query/2": ErrAfter, "N0001/query/3": ErrAfter, "N0001/query/4": ErrAfter}))
 		}},
 		{"smartpay, revoke answered without proof", func() Plan {
-			return story(after(cancel(sp, 3*time.Second), 14*time.Second)).with(script(map[string]Fault{"N0001/cancel/0": SystemError}))
+			return story(after(cancel(sp, 3*time.Second), race)).with(script(map[string]Fault{"N0001/cancel/0": SystemError}))
 		}},
 		{"smartpay, many revokes without proof", func() Plan {
 			faults := map[string]Fault{}
 			for _, n := range []string{"0", "1", "2", "3", "4", "5", "6", "7", "8"} {
 				faults["N0001/cancel/"+n] = SystemError
 			}
-			return story(after(cancel(sp, 3*time.Second), 14*time.Second)).with(script(faults))
+			return story(after(cancel(sp, 3*time.Second), race)).with(script(faults))
 		}},
 		{"smartpay, revoke lost with the process, then refused", func() Plan {
-			return story(after(cancel(sp, 3*time.Second), 14*time.Second)).
+			return story(after(cancel(sp, 3*time.Second), race)).
 				with(script(map[string]Fault{"N0001/cancel/0": SlowReply, "N0001/cancel/1": Unresolved})).
 				with(func(p *Plan) { p.Kills = []Kill{{At: t0 + 18*time.Second + 900*time.Millisecond, Down: time.Second}} })
 		}},
@@ -182,7 +191,7 @@ func Flows() []Flow {
 				with(func(p *Plan) { p.Losses = []time.Duration{t0 + 21*time.Second + 400*time.Millisecond} })
 		}},
 		{"smartpay, log lost after the revoke", func() Plan {
-			return story(after(cancel(sp, 3*time.Second), 14*time.Second)).with(func(p *Plan) { p.Losses = []time.Duration{t0 + 40*time.Second} })
+			return story(after(cancel(sp, 3*time.Second), race)).with(func(p *Plan) { p.Losses = []time.Duration{t0 + 40*time.Second} })
 		}},
 		{"disk full in the middle", func() Plan {
 			return story(after(Bill{}, 20*time.Second), Bill{At: t0 + 15*time.Second, Till: "w2"}).with(func(p *Plan) {

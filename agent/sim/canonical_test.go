@@ -5,7 +5,22 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"payagent/platforms/bank"
 )
+
+// TestRacesAreRaces sees that the stories about a payer who pays between the
+// last query and the cancel still are: the money came and went back.
+func TestRacesAreRaces(t *testing.T) {
+	for _, name := range []string{"cancel race", "cancel reply lost, paid", "QR paid while canceling", "smartpay, revoke reply lost, still says paid",
+		"smartpay, revoke answered without proof", "smartpay, many revokes without proof", "smartpay, revoke lost with the process, then refused",
+		"smartpay, log lost after the revoke"} {
+		w := runFlow(flowNamed(t, name), nil, nil)
+		if tr, ok := w.trade(w.plan.Bills[0].Platform, "N0001"); !ok || tr.State != bank.Revoked {
+			t.Errorf("%s: the trade is %s", name, tr.State)
+		}
+	}
+}
 
 // crashRuns lists every crash point of a flow with n commits.
 func crashRuns(n int) []map[int]Point {
@@ -25,8 +40,9 @@ func crashRuns(n int) []map[int]Point {
 
 func runFlow(f Flow, points map[int]Point, change func(*Plan)) *World {
 	p := f.Plan()
-	p.Points = points
-	if p.Points == nil {
+	if points != nil {
+		p.Points = points
+	} else if p.Points == nil {
 		p.Points = map[int]Point{}
 	}
 	if change != nil {
