@@ -74,7 +74,7 @@ func listOrders(ctx context.Context, c config.Config, o options, out io.Writer) 
 
 // listQueue prints what waits: every order that still owes something.
 func listQueue(ctx context.Context, c config.Config, out io.Writer) error {
-	list, err := rows(ctx, c, url.Values{"state": {"open"}})
+	list, err := rows(ctx, c, url.Values{"state": {"owed"}})
 	if err != nil {
 		return err
 	}

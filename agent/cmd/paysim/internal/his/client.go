@@ -106,7 +106,7 @@ type Problem struct {
 	Code   string `json:"code"`
 	Type   string `json:"type"`
 	Title  string `json:"title"`
-	Detail string `json:"detail"`
+	Detail Words  `json:"detail"`
 }
 
 // OK tells whether the agent agreed.
