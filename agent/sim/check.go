@@ -193,6 +193,9 @@ func (c *checker) onStep(p *process, ev counter.Event, out []counter.Effect) {
 			if p.failed && (e.Code == counter.CodeCreated || e.Code == counter.CodeQueued) {
 				c.fail("I16", "", "an order accepted after a storage error")
 			}
+			if p.failed && (e.Code == counter.CodeDone || e.Code == counter.CodeAccepted) && asksForSomething(ev) {
+				c.fail("I16", "", "%s promised after a storage error", e.Code)
+			}
 			if w.diskLow && (e.Code == counter.CodeCreated || e.Code == counter.CodeQueued) {
 				c.fail("I17", e.Order.No, "an order accepted while the disk is nearly full")
 			}
@@ -201,6 +204,14 @@ func (c *checker) onStep(p *process, ev counter.Event, out []counter.Effect) {
 			}
 		}
 	}
+}
+
+func asksForSomething(ev counter.Event) bool {
+	switch ev.(type) {
+	case counter.Act, counter.AskRefund, counter.Found:
+		return true
+	}
+	return false
 }
 
 func (c *checker) believe(o *order.Order, out []counter.Effect) {

@@ -156,8 +156,9 @@ func moreMutants() []mutant {
 			"	if c.stopped || !c.ready {\n		c.refuse(e, CodeStopped, nil)", "	if code := c.closedFor(e.Spec); code != \"\" && !c.mayQueue(e, code) {\n		c.refuse(e, code, nil)"}}},
 		{"B04", "late money canceled without a fresh query", w("PAY-03"), []edit{{fLoop,
 			"	if !l.Heard || now.Age(l.LastHeard) > freshFor {\n", "	if !l.Heard && l.LateTries == 0 {\n"}}},
-		{"B05", "a lost cancel is forgotten over a restart", w("I6", "I1"), []edit{{fAdvance,
-			"			o.Loop.CancelsLost = 1 // its", "			o.Loop.CancelsLost = 0 // its"}}},
+		{"B05", "a lost cancel is forgotten over a restart", w("I6", "I1"), []edit{
+			{fAdvance, "			o.Loop.CancelsLost = 1 // its", "			o.Loop.CancelsLost = 0 // its"},
+			{fAdvance, "		x.o.Loop.CancelsLost++", "		x.o.Loop.CancelsLost += 0"}}},
 		{"B06", "a cancel known from the slots only is forgotten", w("I6", "I1"), []edit{{fAdvance,
 			"	if s.Verb == order.VerbCancel && !x.o.CancelOpen && !x.o.State().Final() {", "	if false {"}}},
 		{"B07", "a held scan makes the deadline lie in the past", w("I22"), []edit{{fCounter,
