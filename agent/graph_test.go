@@ -70,7 +70,7 @@ var families = []string{"devices", "platforms", "queue", "uplink"}
 // know their whole family, and nothing that ships may know them.
 func helper(path string) bool {
 	for part := range strings.SplitSeq(path, "/") {
-		if strings.HasSuffix(part, "test") || part == "bank" || part == "sim" || part == "paysim" || part == "compare" || part == "bench" {
+		if strings.HasSuffix(part, "test") || strings.HasSuffix(part, "suite") || part == "bank" || part == "sim" || part == "paysim" || part == "compare" || part == "bench" {
 			return true
 		}
 	}
@@ -153,8 +153,12 @@ func TestShippedProgram(t *testing.T) {
 			t.Errorf("payagent reaches %s", dep)
 		}
 	}
-	if reached < 15 || !helper("platforms/bank/wire") || !helper("queue/queuetest") || helper("agent/order") {
+	if reached < 15 || !helper("platforms/bank/wire") || !helper("queue/queuetest") || !helper("platforms/fwc/fwcsuite") || helper("agent/order") {
 		t.Fatal("the check sees too little:", reached)
+	}
+	// The pretend world is no test either: package testing brings its flags.
+	if deps := listPackages(t, "./agent/cmd/paysim")[0].Deps; slices.Contains(deps, "testing") || !slices.Contains(deps, module+"platforms/fwc/fwctest") {
+		t.Error("paysim reaches package testing, or is not seen to reach its simulators")
 	}
 	lines := bytes.Count(mustRead(t, filepath.Join(p.Dir, "main.go")), []byte("\n"))
 	if lines >= 50 {

@@ -11,6 +11,7 @@ import (
 	"payagent/platforms"
 	"payagent/platforms/bank"
 	"payagent/platforms/fwc"
+	"payagent/platforms/fwc/fwcsuite"
 	"payagent/platforms/fwc/fwctest"
 )
 
@@ -32,13 +33,13 @@ func TestConfigIsChecked(t *testing.T) {
 		"order type":          func(c *fwc.Config) { c.OrderTypes = map[string]string{"A": "<x/>"} },
 		"refund refusal":      func(c *fwc.Config) { c.RefundRefusals = []string{" "} },
 	} {
-		cfg := config("")
+		cfg := fwcsuite.Config("")
 		change(&cfg)
 		if _, err := fwc.New(http.DefaultTransport, cfg); err == nil || !strings.HasPrefix(err.Error(), "cannot ") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := fwc.New(nil, config("")); err == nil {
+	if _, err := fwc.New(nil, fwcsuite.Config("")); err == nil {
 		t.Error("no transport")
 	}
 	p := open(t, nowhere{})

@@ -19,6 +19,7 @@ import (
 
 	"payagent/platforms"
 	"payagent/platforms/fwc"
+	"payagent/platforms/fwc/fwcsuite"
 	"payagent/platforms/fwc/fwctest"
 )
 
@@ -139,7 +140,7 @@ func (e *exchange) document(t testing.TB, tr fwc.Transport) string {
 
 func open(t testing.TB, rt http.RoundTripper, change ...func(*fwc.Config)) *fwc.Platform {
 	t.Helper()
-	cfg := config(fwc.RawXMLPost)
+	cfg := fwcsuite.Config(fwc.RawXMLPost)
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -170,7 +171,7 @@ func values() map[string]string {
 }
 
 func goldenCharge(mode platforms.Mode) platforms.Charge {
-	c := charge(mode, orderNo, 8890)
+	c := fwcsuite.Charge(mode, orderNo, 8890)
 	c.OrderType = "APPOINTMENT"
 	c.Details = []platforms.Detail{{
 		GoodsID: "apple-01", GoodsName: "ipad", GoodsCategory: "7788 230", PriceFen: 200000, Quantity: "1", Body: "商品描述",

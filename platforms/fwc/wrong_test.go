@@ -13,6 +13,7 @@ import (
 
 	"payagent/platforms"
 	"payagent/platforms/fwc"
+	"payagent/platforms/fwc/fwcsuite"
 	"payagent/platforms/platformtest"
 )
 
@@ -249,12 +250,12 @@ func TestWrongAdapters(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			s := subject(fwc.SOAP11)
+			s := fwcsuite.Subject(fwcsuite.Config(fwc.SOAP11))
 			s.Open = func(rt http.RoundTripper) (platforms.Platform, error) {
 				if c.way != nil {
 					rt = c.way(rt)
 				}
-				cfg := config(fwc.SOAP11)
+				cfg := fwcsuite.Config(fwc.SOAP11)
 				if c.config != nil {
 					c.config(&cfg)
 				}

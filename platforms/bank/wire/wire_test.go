@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -127,6 +128,22 @@ func TestFaults(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestReset: the connection is reset, below TLS too, where a close would be a
+// polite end.
+func TestReset(t *testing.T) {
+	for name, start := range map[string]func(http.Handler) *httptest.Server{"plain": httptest.NewServer, "tls": httptest.NewTLSServer} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(wire.Options{})
+			srv := start(d)
+			defer srv.Close()
+			d.ctl.Inject("query", bank.Reset)
+			if _, _, err := call(t, srv.Client().Transport, t.Context(), srv.URL, "query A"); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("error %v, want a reset", err)
+			}
+		})
 	}
 }
 
