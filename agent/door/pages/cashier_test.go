@@ -20,6 +20,7 @@ const fromHIS = "&bill=B20260314001&amount_fen=12850&name=%E5%BC%A0%E4%B8%89%E4%
 // TestCashierScreens looks at every screen at 1024×768, in the usual size of
 // text and in the largest.
 func TestCashierScreens(t *testing.T) {
+	t.Parallel()
 	chrome := browser(t)
 	refunds := []object{{"refund_no": "RF0001", "amount_fen": 2850, "state": "done", "state_text": object{"zh": "退款成功", "en": "Refunded"}},
 		{"refund_no": "RF0002", "amount_fen": 1000, "state": "in_doubt", "state_text": object{"zh": "退款待核实，请勿重复退款", "en": "Refund in doubt"}}}
@@ -111,6 +112,7 @@ func TestCashierScreens(t *testing.T) {
 // TestCashierByKeyboard takes payments without a mouse: from what HIS handed
 // over to 支付成功, and through a failed one to a second try.
 func TestCashierByKeyboard(t *testing.T) {
+	t.Parallel()
 	chrome := browser(t)
 	s := newStand(t, "counter")
 	made := 0
@@ -218,6 +220,7 @@ func TestCashierByKeyboard(t *testing.T) {
 // TestCashierTypes: everything can be typed, Enter leads from field to field,
 // and what is wrong is said at its field.
 func TestCashierTypes(t *testing.T) {
+	t.Parallel()
 	chrome := browser(t)
 	s := newStand(t, "counter")
 	s.created = func(body object) (int, object) {
@@ -270,6 +273,7 @@ func TestCashierTypes(t *testing.T) {
 // TestCashierDoubleClicks: pressing twice, a lost answer, a repeated answer:
 // one order.
 func TestCashierDoubleClicks(t *testing.T) {
+	t.Parallel()
 	chrome := browser(t)
 	s := newStand(t, "counter")
 	lost := true
@@ -311,6 +315,7 @@ func TestCashierDoubleClicks(t *testing.T) {
 // TestCashierReload: F5 in any state shows that state again; an order that was
 // made elsewhere appears by itself.
 func TestCashierReload(t *testing.T) {
+	t.Parallel()
 	chrome := browser(t)
 	s := newStand(t, "counter")
 	b := open(t, chrome, s.cashier(""), 1024, 768)
@@ -339,6 +344,7 @@ func TestCashierReload(t *testing.T) {
 // TestCashierOffline: refused with the reason, queued on request, confirmed
 // when the platform is back.
 func TestCashierOffline(t *testing.T) {
+	t.Parallel()
 	chrome := browser(t)
 	s := newStand(t, "counter")
 	s.reasons = []object{{"code": "platform_unreachable", "name": "fwc", "say": object{"zh": "支付平台无法连接，未发送任何请求", "en": "x"}, "next_action": object{"zh": "可改收现金或稍后再试", "en": "x"}}}
@@ -384,6 +390,7 @@ func TestCashierOffline(t *testing.T) {
 
 // TestCashierSearch finds an order and gives part of it back.
 func TestCashierSearch(t *testing.T) {
+	t.Parallel()
 	chrome := browser(t)
 	s := newStand(t, "counter")
 	for i, state := range []string{"failed", "paid"} {
@@ -438,6 +445,7 @@ func TestCashierSearch(t *testing.T) {
 
 // TestCashierWithoutRight: a page without a token says what to do.
 func TestCashierWithoutRight(t *testing.T) {
+	t.Parallel()
 	chrome := browser(t)
 	s := newStand(t, "counter")
 	for address, says := range map[string]string{"/cashier": "本页没有有效的令牌", "/cashier#t=wrong&till=counter1": "本页没有有效的令牌", "/cashier#t=" + token + "&till=other": "本页的令牌无权"} {

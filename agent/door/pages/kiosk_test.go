@@ -21,6 +21,7 @@ var panels = []struct {
 // TestKioskScreens looks at every screen on every panel, with the longest
 // content it may have.
 func TestKioskScreens(t *testing.T) {
+	t.Parallel()
 	chrome := browser(t)
 	present := object{"mode": "present", "channel": "", "qr_expires_in_s": 118}
 	screens := []struct {
@@ -121,6 +122,7 @@ func TestKioskScreens(t *testing.T) {
 // TestKioskDegraded: the screen says what is wrong, is never blank, and comes
 // back by itself.
 func TestKioskDegraded(t *testing.T) {
+	t.Parallel()
 	chrome := browser(t)
 	s := newStand(t, "kiosk")
 	b := open(t, chrome, s.kiosk(""), 1280, 800)
@@ -179,6 +181,7 @@ func TestKioskDegraded(t *testing.T) {
 // TestKioskQRLeaves: no code stays on the screen once its order cannot be paid
 // by it, and none is left in the document.
 func TestKioskQRLeaves(t *testing.T) {
+	t.Parallel()
 	chrome := browser(t)
 	ends := map[string]func(s *stand){
 		"paid":      func(s *stand) { s.show(s.order(number, "paid", nil)) },
@@ -229,6 +232,7 @@ func TestKioskQRLeaves(t *testing.T) {
 
 // TestKioskCancel: the patient may always leave, by the button or by going.
 func TestKioskCancel(t *testing.T) {
+	t.Parallel()
 	chrome := browser(t)
 	start := func(t *testing.T) (*stand, *tab) {
 		s := newStand(t, "kiosk")
@@ -281,6 +285,7 @@ func TestKioskCancel(t *testing.T) {
 // TestKioskForgets: nothing of a patient is left after the result, and the
 // next one never sees it.
 func TestKioskForgets(t *testing.T) {
+	t.Parallel()
 	chrome := browser(t)
 	s := newStand(t, "kiosk")
 	b := open(t, chrome, s.kiosk(""), 1280, 800)
@@ -329,6 +334,7 @@ func TestKioskForgets(t *testing.T) {
 // TestKioskReload: a reload in the middle shows the same order again, and the
 // token is neither in the address nor in the history.
 func TestKioskReload(t *testing.T) {
+	t.Parallel()
 	chrome := browser(t)
 	s := newStand(t, "kiosk")
 	s.code = "https://qr.alipay.com/bax01234567890"
@@ -352,6 +358,7 @@ func TestKioskReload(t *testing.T) {
 
 // TestKioskConfirm: the patient says whether a queued order goes on.
 func TestKioskConfirm(t *testing.T) {
+	t.Parallel()
 	chrome := browser(t)
 	s := newStand(t, "kiosk")
 	s.acted = func(no, name string) (int, object) {

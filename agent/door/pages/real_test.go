@@ -95,6 +95,7 @@ func (r *real) post(token, key string, body map[string]any) map[string]any {
 // TestRealCounter takes a payment at the window with the real agent: form,
 // wrong wallet, scan, cancel, second try, paid, search, refund.
 func TestRealCounter(t *testing.T) {
+	t.Parallel()
 	r := newReal(t)
 	b := open(t, browser(t), r.server.URL+"/cashier#t="+r.tokens["cashier"]+"&bill=B1&amount_fen=12850&name=%E5%BC%A0%E4%B8%89%E4%B8%B0&card_no=C1&card_type=1", 1024, 768)
 	b.says("1号窗口")
@@ -154,6 +155,7 @@ func TestRealCounter(t *testing.T) {
 
 // TestRealKiosk shows the real QR code, and the result.
 func TestRealKiosk(t *testing.T) {
+	t.Parallel()
 	r := newReal(t)
 	chrome := browser(t)
 	b := open(t, chrome, r.server.URL+"/kiosk#t="+r.tokens["kiosk"]+"&till=k1", 1080, 1920)
