@@ -33,7 +33,9 @@ type Route interface {
 type NotSent struct{ Err error }
 
 // Error says what failed.
-func (e *NotSent) Error() string { return "cannot reach the platform, nothing was sent: " + e.Err.Error() }
+func (e *NotSent) Error() string {
+	return "cannot reach the platform, nothing was sent: " + e.Err.Error()
+}
 
 // Unwrap gives the cause.
 func (e *NotSent) Unwrap() error { return e.Err }
