@@ -47,7 +47,10 @@ kill: ## kill -9 测试：ROUNDS=n kill the real program ROUNDS times under load
 	$(GO) test ./agent/cmd/payagent -run TestKill -count=1 -v -timeout 60m $(if $(ROUNDS),-rounds=$(ROUNDS))
 
 bench: ## 性能 figures as ratios, see docs/benchmarks.md
-	$(GO) test -run "^$$" -bench . -benchtime 100x -timeout 20m ./agent/bench ./queue/bolt
+	$(GO) test -run '^$$' -bench Scan -benchtime 300x ./agent/bench
+	$(GO) test -run '^$$' -bench Overhead -benchtime 30x ./agent/bench
+	$(GO) test -run '^$$' -bench Process -benchtime 5x ./agent/bench
+	$(GO) test -run '^$$' -bench . ./queue/bolt
 
 compare: ## 与其他存储比较 durable append against other stores (a module of its own)
 	cd queue/compare && $(GO) run .

@@ -207,7 +207,7 @@ const whileDown = 3 * time.Second
 // probeFresh is how long a good probe stands for a platform that answers, and
 // probeQuick how long a new order waits for a fresh one.
 const (
-	probeFresh = 15 * time.Second
+	probeFresh = 3 * time.Second
 	probeQuick = 800 * time.Millisecond
 )
 

@@ -50,10 +50,20 @@ func parse(name string, args []string) (options, error) {
 	f.StringVar(&o.name, "name", "", "name")
 	f.StringVar(&o.till, "till", "", "till")
 	f.StringVar(&o.scopes, "scopes", "", "scopes")
-	if err := f.Parse(args); err != nil {
-		return o, fmt.Errorf("%w: %s\n\n%s", errUsage, err, usage)
+	// Flags may stand before and behind the order number.
+	for rest := args; ; {
+		if err := f.Parse(rest); err != nil {
+			return o, fmt.Errorf("%w: %s\n\n%s", errUsage, err, usage)
+		}
+		if f.NArg() == 0 {
+			break
+		}
+		o.args = append(o.args, f.Arg(0))
+		rest = f.Args()[1:]
 	}
-	o.args = f.Args()
+	if o.config == "" && name == "config check" && len(o.args) == 1 {
+		o.config = o.args[0]
+	}
 	if o.config == "" {
 		return o, fmt.Errorf("%w: name the configuration with --config FILE\n\n%s", errUsage, usage)
 	}
@@ -160,6 +170,13 @@ func tokens(verb string, c config.Config, o options, out io.Writer) error {
 	}
 	switch verb {
 	case "token add":
+		// Adding a token before the first start must not take its place.
+		if _, err := store.First(firstToken(c), time.Now()); err != nil {
+			return err
+		}
+		if _, ok := c.TillNamed(o.till); o.till != "" && !ok {
+			return fmt.Errorf("cannot make a token for till %q: the configuration has none of that name", o.till)
+		}
 		var scopes []access.Scope
 		for _, s := range strings.Split(o.scopes, ",") {
 			scopes = append(scopes, access.Scope(strings.TrimSpace(s)))
@@ -178,7 +195,11 @@ func tokens(verb string, c config.Config, o options, out io.Writer) error {
 		return err
 	}
 	for _, t := range list {
-		if _, err := fmt.Fprintf(out, "%-20s till=%-10s %v\n", t.Name, t.Till, t.Scopes); err != nil {
+		till := t.Till
+		if till == "" {
+			till = "全部 all"
+		}
+		if _, err := fmt.Fprintf(out, "%-20s 收费点 till: %-12s 权限 scopes: %v  %s\n", t.Name, till, t.Scopes, t.Created.Format("2006-01-02")); err != nil {
 			return err
 		}
 	}

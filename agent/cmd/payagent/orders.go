@@ -80,7 +80,11 @@ func listQueue(ctx context.Context, c config.Config, out io.Writer) error {
 	}
 	for _, r := range list {
 		age := (time.Duration(r.AgeMS) * time.Millisecond).Round(time.Second)
-		if _, err := fmt.Fprintf(out, "%-32s %-10s %8s  %10s 元  %s %s\n", r.No, r.State, age, r.Amount.Yuan(), r.StateText.ZH, r.Message.ZH); err != nil {
+		why := r.Message.ZH
+		if why != r.StateText.ZH {
+			why = r.StateText.ZH + "：" + why
+		}
+		if _, err := fmt.Fprintf(out, "%-32s %-10s %8s  %10s 元  %s\n", r.No, r.State, age, r.Amount.Yuan(), why); err != nil {
 			return err
 		}
 	}

@@ -211,8 +211,8 @@ func (d *demo) welcome(ctx context.Context, a Addresses, conf string) error {
   收费窗口  cashier page   http://%[1]s/cashier#t=%[2]s&till=counter1
   自助机    kiosk page     http://%[1]s/kiosk#t=%[3]s&till=kiosk1
   手机      pretend phone  %[4]s/phone      付款码、扫二维码 payment codes, pays QR codes
-  医院系统  pretend HIS    %[4]s/his        待缴费单据、收费、退费 bills, orders, refunds
-  总览      pretend world  %[4]s/           断网开关、真实账目 network switch, the truth
+  模拟 HIS  pretend HIS    %[4]s/his        待缴费单据、收费、退费 bills, orders, refunds
+  世界      pretend world  %[4]s/           断网开关、真实账目 network switch, the truth
 
   接口 API  http://%[1]s/v1   令牌 token: %[5]s
   断电试验  kill it in the middle of a payment:  kill -9 $(cat %[6]s)
