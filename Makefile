@@ -1,5 +1,6 @@
 # payagent: `make` prints what there is to do.
 SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
 GO ?= go
 BIN := build
 PKGS := ./...
@@ -35,7 +36,7 @@ lint: vet ## 同 vet，另查其他系统能否编译 vet, and that it builds fo
 # detector, which would make it ten times as slow, and a short one with it.
 race:
 	$(GO) test -race -timeout 20m $$($(GO) list $(PKGS) | grep -v '/agent/sim$$')
-	$(GO) test -timeout 20m ./agent/sim
+	$(GO) test -v -timeout 20m ./agent/sim | grep -vE '^(=== |    --- PASS|        ---)'
 	$(GO) test -race -timeout 20m ./agent/sim -run 'TestSchedules' -schedules=300
 
 test: setup lint race ## 全部测试（含安装所需软件包） everything that must pass, with the set-up it needs
