@@ -44,6 +44,9 @@ func (a *Agent) call(ctx context.Context, c counter.Call) {
 		if errors.Is(err, platforms.ErrToken) {
 			a.memory.refuse(profile, mark)
 		}
+		if err == nil {
+			a.memory.probed(c.Platform, a.Now())
+		}
 		a.stats.called(c.Platform, c.Verb, time.Since(start), err)
 		a.log.Debug("call", "order", c.Order, "verb", c.Verb, "took", time.Since(start), "error", err)
 		if err != nil && !errors.Is(err, platforms.ErrToken) {
@@ -144,7 +147,7 @@ func (a *Agent) probe(ctx context.Context, name string) {
 	every := conf.ProbeEvery
 	// Whether a probe is due is looked at anew each time, because a till may
 	// come into use, or the platform go away, in between.
-	look := time.NewTicker(min(every, whileDown))
+	look := time.NewTicker(min(every, time.Second))
 	defer look.Stop()
 	bad, last := 0, time.Time{}
 	for first := true; ; first = false {
@@ -204,19 +207,22 @@ func (a *Agent) probe(ctx context.Context, name string) {
 // people wait for it.
 const whileDown = 3 * time.Second
 
-// probeFresh is how long a good probe stands for a platform that answers, and
-// probeQuick how long a new order waits for a fresh one.
+// probeFresh is how long a good answer stands for a platform that can be
+// reached, and probeQuick how long a new order waits for a fresh one. With a
+// code that HIS handed over the payer is waiting already, and the charge itself
+// tells at once when nothing can be sent: there an older answer will do.
 const (
-	probeFresh = 3 * time.Second
-	probeQuick = 800 * time.Millisecond
+	probeFresh  = time.Second
+	probeHanded = 15 * time.Second
+	probeQuick  = 800 * time.Millisecond
 )
 
 // freshen probes a platform that was not heard of for a while, before an order
 // is taken for it, so that an outage is told in under a second even by the
 // first order of the day (OFF-01). Silence within that time decides nothing.
-func (a *Agent) freshen(ctx context.Context, name string) {
+func (a *Agent) freshen(ctx context.Context, name string, within time.Duration) {
 	p, ok := a.parts.Platforms[name].(platforms.Prober)
-	if !ok || a.memory.heardOf(name, a.Now()) {
+	if !ok || a.memory.heardOf(name, a.Now(), within) {
 		return
 	}
 	ctx, stop := context.WithTimeout(ctx, probeQuick)

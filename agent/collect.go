@@ -56,7 +56,11 @@ func (a *Agent) Collect(ctx context.Context, r Request) (counter.Reply, error) {
 		return counter.Reply{}, err
 	}
 	a.memory.use(a.Now())
-	a.freshen(ctx, e.Spec.Platform)
+	within := probeFresh
+	if e.Handed != nil {
+		within = probeHanded
+	}
+	a.freshen(ctx, e.Spec.Platform, within)
 	return a.ask(ctx, func(id uint64) counter.Event {
 		e.Reply = id
 		return e

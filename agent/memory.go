@@ -127,10 +127,10 @@ func (m *memory) probed(platform string, now order.Now) {
 }
 
 // heardOf tells whether a platform answered a moment ago.
-func (m *memory) heardOf(platform string, now order.Now) bool {
+func (m *memory) heardOf(platform string, now order.Now, within time.Duration) bool {
 	defer m.lock()()
 	at, ok := m.heard[platform]
-	return ok && now.Age(at) < probeFresh
+	return ok && now.Age(at) < within
 }
 
 // busy tells whether a till is in use: an order is open, or somebody looked at
