@@ -381,3 +381,21 @@ func TestKioskConfirm(t *testing.T) {
 		t.Errorf("confirmed %d times", len(list))
 	}
 }
+
+// TestKioskNamesTheWallet: a code for one wallet names that wallet, a code for
+// several names all of them.
+func TestKioskNamesTheWallet(t *testing.T) {
+	t.Parallel()
+	chrome := browser(t)
+	s := newStand(t, "kiosk")
+	s.code = "https://qr.invalid/x"
+	b := open(t, chrome, s.kiosk(""), 1080, 1920)
+	for i, x := range []struct {
+		channel    string
+		aggregated bool
+		says       string
+	}{{"wechat", false, "打开微信，"}, {"alipay", false, "打开支付宝，"}, {"unionpay", false, "打开云闪付，"}, {"", true, "打开微信、支付宝或云闪付，"}} {
+		s.show(s.order(fmt.Sprintf("%s%d", number, i), "paying", object{"mode": "present", "channel": x.channel, "aggregated": x.aggregated, "qr_expires_in_s": 100}))
+		b.says(x.says)
+	}
+}

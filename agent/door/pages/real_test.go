@@ -233,7 +233,7 @@ func TestStandInHasTheDoorsForm(t *testing.T) {
 	for schema, names := range map[string][]string{
 		"Order": {"out_trade_no", "bill", "rev", "state", "state_text", "mode", "order_type", "amount_fen", "till", "channel", "operator", "trade_no", "paid_at",
 			"paid_at_clock", "buyer", "cancel_requested", "cancel_in_s", "refunds", "refunded_fen", "refundable_fen", "platform_code", "platform_message",
-			"safe_to_take_cash", "actions_allowed", "qr_expires_in_s", "valid_for_s", "buttons_in_s", "acts_in_s", "created_at", "message", "next_action", "patient_message"},
+			"safe_to_take_cash", "actions_allowed", "qr_expires_in_s", "valid_for_s", "buttons_in_s", "acts_in_s", "created_at", "age_ms", "aggregated", "detached", "message", "next_action", "patient_message"},
 		"Till":         {"till", "title", "online", "queued", "test", "note", "patient", "order"},
 		"Note":         {"patient", "cashier", "next_action"},
 		"Problem":      {"code", "title", "detail", "next_action", "patient_message", "safe_to_take_cash", "field", "order"},

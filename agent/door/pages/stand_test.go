@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -146,10 +147,11 @@ func (s *stand) api(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/v1/orders":
 		list := []object{}
 		for _, o := range s.orders {
-			if q := r.URL.Query(); q.Get("bill") == o["bill"] || q.Get("order") == o["out_trade_no"] || q.Get("trade") == o["trade_no"] {
+			if q := r.URL.Query(); q.Get("state") == "open" && o["final"] == false || q.Get("bill") == o["bill"] || q.Get("order") == o["out_trade_no"] || q.Get("trade") == o["trade_no"] {
 				list = append(list, o)
 			}
 		}
+		slices.SortFunc(list, func(a, b object) int { return strings.Compare(a["out_trade_no"].(string), b["out_trade_no"].(string)) })
 		reply(w, http.StatusOK, object{"orders": list})
 	case len(parts) == 4 && parts[3] == "qr.svg" && s.code != "":
 		w.Header().Set("Content-Type", "image/svg+xml")

@@ -19,7 +19,7 @@ window.payKeys = function (page) {
     const t = e.target;
     if (t.tagName === "BUTTON") { return e.repeat; } // the browser presses it, once
     if (page.screen() === "form") {
-      const all = Array.from(document.querySelectorAll("#form input, #form select, #payButtons button"));
+      const all = Array.from(document.querySelectorAll("#form label:not([hidden]) input, #form label:not([hidden]) select, #payButtons button"));
       const next = all[all.indexOf(t) + 1] || all[0];
       next.focus();
       return true;
@@ -45,6 +45,7 @@ window.payKeys = function (page) {
     F2: function () { return page.screen() === "order" ? press('#order [data-act="refund"]') : press('[data-channel="wechat"]'); },
     F3: function () { return press('[data-channel="alipay"]'); },
     F4: function () { return page.screen() === "order" ? press('#order [data-act="detach"]') : press('[data-channel="unionpay"]'); },
+    F6: function () { return press("#goqueue"); },
     F8: function () { return press('#order [data-act="check"]'); },
     F9: function () { return page.screen() === "order" ? press('#order [data-act="cancel"]') : press("#queueIt"); },
     F10: function () { page.openSearch(); return true; },
@@ -61,6 +62,11 @@ window.payKeys = function (page) {
     if ((e.key === "ArrowDown" || e.key === "ArrowUp") && page.screen() === "search" && e.target.tagName === "BUTTON") {
       const next = e.key === "ArrowDown" ? e.target.nextElementSibling : e.target.previousElementSibling;
       if (next) { next.focus(); e.preventDefault(); }
+      return;
+    }
+    if ((e.key === "ArrowDown" || e.key === "ArrowUp") && e.target.hasAttribute("data-queue")) {
+      page.stepQueue(e.target, e.key === "ArrowDown" ? 1 : -1);
+      e.preventDefault();
       return;
     }
     if (!keys[e.key]) { return; }

@@ -29,7 +29,7 @@
       const n = has("cancel_in_s") ? left(o.cancel_in_s, since) : 0;
       out.push(n > 0 ? word("cancelIn", { n: n }) : word("cancelSoon"));
     } else if (o.state === "paying") {
-      if (has("buttons_in_s") && left(o.buttons_in_s, since) > 0) { out.push(word("buttonsIn", { n: left(o.buttons_in_s, since) })); }
+      if (has("buttons_in_s") && left(o.buttons_in_s, since) > 0 && !allowed(o, "check")) { out.push(word("buttonsIn", { n: left(o.buttons_in_s, since) })); }
       if (has("acts_in_s")) { out.push(word("autoCancelIn", { n: left(o.acts_in_s, since) })); }
     }
     return out;
@@ -40,8 +40,21 @@
     const s = o.safe_to_take_cash || {};
     if (!fresh || ["yes", "no", "wait"].indexOf(s.answer) < 0) { return { kind: "no", big: word("noCash"), why: word("cashUnknown") }; }
     if (s.answer === "yes") { return { kind: "yes", big: word("canTakeCash"), why: pay.say(s.say) }; }
-    if (s.answer === "wait") { return { kind: "wait", big: word("waitCash", { n: left(s.wait_s || 0, since) }), why: pay.say(s.say) }; }
+    if (s.answer === "wait") { 
+      // One number only, and it runs: the agent's sentence has the seconds of
+      // the moment it was written.
+      const n = left(s.wait_s || 0, since);
+      return { kind: "wait", big: n > 0 ? word("waitCash", { n: n }) : word("waitCashSoon"), why: word("waitWhy") };
+    }
     return { kind: "no", big: word("noCash"), why: pay.say(s.say) };
+  }
+
+  // next is what to do. While a charge is under way the seconds until the
+  // buttons stand in times; the agent's sentence has a fixed number of them.
+  function next(o) {
+    if (o.state !== "paying" || o.mode === "present") { return pay.say(o.next_action); }
+    if (o.cancel_requested) { return ""; }
+    return word(allowed(o, "check") ? "askThenAct" : "askPassword");
   }
 
   function sum(fen) {
@@ -95,7 +108,7 @@
     if (allowed(o, "detach")) { add("detach", "F4", "detach"); }
     if (allowed(o, "refund")) { add("refund", "F2", "refund", "danger"); }
     if (final(o) && !found && allowed(o, "retry")) { add("again", "Enter", "again", "main"); }
-    if (final(o) || found) { add("close", "Esc", "close", o.state === "paid" && !found ? "main" : ""); }
+    if (final(o) || found || o.state === "queued") { add("close", "Esc", "close", o.state === "paid" && !found ? "main" : ""); }
     return row;
   }
 
@@ -117,7 +130,7 @@
     const put = function (id, t) { pay.text(id, t || ""); const e = pay.el(id); if (e) { e.hidden = !t; } };
     const said = pay.say(o.message);
     put("o_message", said === pay.say(o.state_text) ? "" : said);
-    put("o_next", pay.say(o.next_action));
+    put("o_next", next(o));
     put("o_note", s.note);
     put("o_time", times(o, s.view, s.since, s.closesIn).join(pay.getLang() === "en" ? ". " : "；"));
     const c = cash(o, s.since, s.fresh);

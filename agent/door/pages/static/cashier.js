@@ -4,6 +4,8 @@
 (function () {
   const pay = window.pay;
   const ui = window.payOrder;
+  const form = window.payForm;
+  const queue = window.payQueue;
   const word = pay.word;
   const el = pay.el;
 
@@ -21,6 +23,9 @@
   let screen = "form";   // form, order, search
   let notice = "";       // above the form
   let orderNote = "";    // what a button was answered
+  let queueNote = "";    // what a button of a queued order was answered
+  let formOf = "";       // the order that was made from what stands in the form
+  let kept = null;       // a form that was set aside for an order: {fields, extra, attempt}
   let attempt = { key: "", body: "" };
   let refused = null;    // the request that met a dead platform, for queueing
   let busy = false;
@@ -47,7 +52,7 @@
         caps = c.data;
         if (!pay.setting("till") && caps.token) { pay.remember("till", caps.token.till); }
         choices();
-        if (screen === "form" && !edited) { focusForm(); }
+        if (screen === "form" && !edited) { form.focus(); }
       }
     }
     const till = pay.setting("till");
@@ -57,6 +62,7 @@
       const r = await pay.call("GET", "/readyz");
       ready = r.data && Array.isArray(r.data.reasons) ? r.data : null;
     }
+    const at = performance.now();
     const a = await pay.call("GET", "/v1/tills/" + encodeURIComponent(till));
     if (a.status === 401) { fault = "badToken"; render(); return; }
     if (a.status === 403 || a.status === 404) { fault = "noRight"; render(); return; }
@@ -65,28 +71,39 @@
       view = a.data;
       heard = performance.now();
       const front = view.order;
-      // An order that HIS or another page made for this till appears by itself.
-      if (!no && front && !ui.final(front) && front.out_trade_no !== closed && screen !== "search") { attach(front.out_trade_no, false); }
-      if (!no && front && !ui.final(front)) { closed = front.out_trade_no === closed ? closed : ""; }
+      // The open order in front of the till is the one on the screen, whoever
+      // made it and whatever was shown: nobody may read the former one's
+      // outcome as this one's.
+      const open = front && !ui.final(front) && front.state !== "queued" && !front.detached;
+      if (open && front.out_trade_no !== no && front.out_trade_no !== closed) {
+        const looked = no && found;
+        attach(front.out_trade_no, false);
+        order = front; orderAt = at;
+        if (looked) { orderNote = word("openFirst"); }
+      }
+      if (open && front.out_trade_no !== closed) { closed = ""; }
     }
     if (no) {
       const mine = no;
       const asked = performance.now();
       const b = await pay.call("GET", "/v1/orders/" + encodeURIComponent(mine));
       if (mine === no) {
-        if (b.ok) { order = b.data; orderAt = asked; } else if (b.status === 404 || b.status === 403) { leave(); }
+        if (b.ok) { order = b.data; orderAt = asked; } else if (b.status === 404 || b.status === 403) { order = null; leave(); }
       }
     }
     if (order && order.state === "paid" && !found) {
       if (!paidAt) { paidAt = performance.now(); }
     } else { paidAt = 0; }
     render();
+    if (a.ok) { await queue.read(view); render(); } // last: it keeps no open order waiting
   }
   const wake = pay.loop(ask, function () { return order && !ui.final(order) ? 1000 : 3000; });
 
   // ---- attaching and leaving ----
 
   function attach(number, byHand) {
+    if (!formOf && !busy) { setAside(); }
+    el("s_list").replaceChildren();
     no = number;
     found = byHand;
     order = null; orderAt = 0; paidAt = 0; orderNote = ""; refunding = null; shaped = "";
@@ -95,11 +112,19 @@
     pay.remember("found", byHand ? "1" : "");
   }
 
-  // leave goes back to the first screen. An order whose bill may be tried
-  // again leaves its bill and amount in the form.
+  // setAside keeps a form that somebody typed in until the order that came
+  // between is closed.
+  function setAside() {
+    if (!form.filled()) { return; }
+    kept = { fields: form.take(), extra: extra, attempt: attempt };
+    empty();
+  }
+
+  // leave goes back to the first screen, empty for the next patient. Only who
+  // asked to take the payment again finds bill, amount and patient there.
   function leave(offer) {
     const o = order;
-    if (o && !found) { closed = o.out_trade_no; pay.remember("closed", closed); }
+    if (o && !found && o.state !== "queued") { closed = o.out_trade_no; pay.remember("closed", closed); }
     const again = Boolean(offer && o && !found && ui.allowed(o, "retry"));
     no = ""; order = null; orderNote = ""; refunding = null; shaped = ""; paidAt = 0;
     pay.remember("order", ""); pay.remember("found", "");
@@ -108,21 +133,34 @@
     screen = "form";
     notice = "";
     el("order").replaceChildren();
+    const mine = o && o.out_trade_no === formOf;
+    formOf = "";
+    if (!again || !mine) { empty(); }
     if (again) {
       el("f_bill").value = o.bill || el("f_bill").value;
       if (Number.isSafeInteger(o.amount_fen)) { el("f_amount").value = pay.yuan(o.amount_fen); }
       if (o.order_type) { el("f_order_type").value = o.order_type; }
       notice = "rescan";
-    } else if (o && !found) { empty(); }
+      choices();
+    } else if (kept) {
+      // The bill that came between through HIS needs no second order.
+      if (found || !o || kept.fields.bill !== o.bill) {
+        form.give(kept.fields);
+        extra = Object.assign({}, kept.extra, { order_type: kept.fields.order_type });
+        attempt = kept.attempt;
+        choices();
+        notice = found ? "" : "kept";
+      }
+      kept = null;
+    }
+    found = false;
     render();
-    focusForm(again ? o.channel : "");
+    form.focus(again ? o.channel : "");
   }
 
   function empty() {
-    textFields.forEach(function (f) { el("f_" + f).value = ""; });
-    el("f_amount").value = "";
+    form.empty();
     extra = {};
-    document.querySelectorAll(".bad").forEach(function (e) { e.classList.remove("bad"); });
   }
 
   // ---- the form ----
@@ -130,7 +168,7 @@
   function fill(p) {
     if (Object.keys(p).length === 0) { return; }
     empty();
-    textFields.forEach(function (f) { if (p[f]) { el("f_" + f).value = p[f]; } });
+    textFields.forEach(function (f) { if (p[f]) { form.put(f, p[f]); } });
     if (/^[1-9]\d{0,9}$/.test(p.amount_fen || "")) { el("f_amount").value = pay.yuan(parseInt(p.amount_fen, 10)); } else if (p.amount) { el("f_amount").value = p.amount; }
     ["phone", "subject", "memo"].forEach(function (f) { if (p[f]) { extra[f] = p[f]; } });
     if (p.order_type) { extra.order_type = p.order_type; }
@@ -165,15 +203,6 @@
     }));
   }
 
-  function focusForm(channel) {
-    const b = channel && document.querySelector('[data-channel="' + channel + '"]');
-    document.querySelectorAll("[data-channel]").forEach(function (e) { e.classList.toggle("suggested", e === b); });
-    if (b) { b.focus(); return; }
-    const inputs = Array.from(document.querySelectorAll("#form input"));
-    const next = inputs.find(function (i) { return i.value === "" && ["f_bill", "f_amount", "f_name"].indexOf(i.id) >= 0; });
-    if (next) { next.focus(); } else { const first = document.querySelector("[data-channel]"); if (first) { first.focus(); } }
-  }
-
   function bad(id, why) {
     el(id).classList.add("bad");
     el(id).focus();
@@ -184,11 +213,11 @@
   function body(channel) {
     const v = function (f) { return el("f_" + f).value.trim(); };
     const b = { bill: v("bill"), amount_fen: pay.fen(v("amount")), mode: "charge", order_type: v("order_type"), till: pay.setting("till"), channel: channel };
-    b.subject = extra.subject || window.payWords[b.order_type] && window.payWords[b.order_type][0] || b.order_type;
+    b.subject = v("subject") || extra.subject || window.payWords[b.order_type] && window.payWords[b.order_type][0] || b.order_type;
     if (extra.memo) { b.memo = extra.memo; }
     const patient = {};
     ["name", "card_no", "card_type", "admission_no"].forEach(function (f) { if (v(f)) { patient[f] = v(f); } });
-    if (extra.phone) { patient.phone = extra.phone; }
+    if (v("phone") || extra.phone) { patient.phone = v("phone") || extra.phone; }
     if (Object.keys(patient).length > 0) { b.patient = patient; }
     if (operator()) { b.operator = operator(); }
     return b;
@@ -205,7 +234,8 @@
 
   async function send(channel, offlineQueue) {
     if (busy || screen !== "form") { return; }
-    document.querySelectorAll(".bad").forEach(function (e) { e.classList.remove("bad"); });
+    form.clean();
+    if (el("f_operator").value.trim()) { pay.remember("operator_id", el("f_operator").value.trim()); pay.remember("operator_name", ""); }
     const b = body(channel);
     if (!b.bill) { bad("f_bill", "badBill"); return; }
     if (b.amount_fen === null) { bad("f_amount", "badAmount"); return; }
@@ -220,19 +250,23 @@
     if (a.ok && a.data && a.data.out_trade_no) {
       notice = "";
       closed = "";
-      attach(a.data.out_trade_no, false);
+      formOf = a.data.out_trade_no;
+      attach(formOf, false);
       order = a.data; orderAt = performance.now();
     } else if (a.status === 0 || a.status >= 500 && !(a.data && a.data.code)) {
       notice = "unsure";
+      if (screen === "order") { setAside(); orderNote = word(notice); }
     } else {
       const p = a.data || {};
-      notice = "\n" + problem(a) + (p.safe_to_take_cash && pay.say(p.safe_to_take_cash.say) ? "\n" + pay.say(p.safe_to_take_cash.say) : "");
+      // What a person at this form can mend is said in the form's own words.
+      render(); // a field takes the focus only where it can be seen
+      const mend = screen === "form" && p.code === "field_invalid" ? form.missing(p.field) : "";
+      notice = "\n" + (mend || problem(a)) + (p.safe_to_take_cash && pay.say(p.safe_to_take_cash.say) ? "\n" + pay.say(p.safe_to_take_cash.say) : "");
       if (p.code === "platform_unreachable") { refused = channel; }
-      const field = p.field && String(p.field).split(".").pop();
-      const input = field && el(field === "amount_fen" ? "f_amount" : "f_" + field);
-      if (input) { input.classList.add("bad"); input.focus(); }
-      if (p.order && p.order.out_trade_no) { attach(p.order.out_trade_no, true); orderNote = problem(a); }
       if (a.status !== 503) { attempt = { key: "", body: "" }; }
+      const inFront = p.order && view && view.order && view.order.out_trade_no === p.order.out_trade_no && !ui.final(view.order);
+      if (p.order && p.order.out_trade_no) { attach(p.order.out_trade_no, !inFront); }
+      if (screen === "order") { setAside(); orderNote = problem(a); }
     }
     render();
     wake();
@@ -242,7 +276,7 @@
 
   async function act(name) {
     if (busy || !order) { return; }
-    if (name === "close") { leave(!found); return; }
+    if (name === "close") { leave(); return; }
     if (name === "again") { leave(true); return; }
     if (name === "refund") { openRefund(); return; }
     const mine = order.out_trade_no;
@@ -256,6 +290,23 @@
     orderNote = a.ok ? "" : a.status === 0 ? word("noService") : problem(a);
     if (a.ok && name === "detach") { leave(); notice = "detached"; render(); return; }
     if (a.ok && a.data && a.data.out_trade_no === mine) { order = a.data; orderAt = performance.now(); }
+    render();
+    wake();
+  }
+
+  // queued answers the buttons of an order in the list. What comes of it is
+  // shown as any order is: its state and the verdict about cash.
+  async function queued(o, name) {
+    if (busy || screen !== "form") { return; }
+    const b = operator() ? { operator: operator() } : {};
+    if (name === "cancel") { b.reason = "cashier"; }
+    busy = true; queueNote = ""; render();
+    const a = await pay.call("POST", "/v1/orders/" + encodeURIComponent(o.out_trade_no) + "/" + name, b);
+    busy = false;
+    if (a.ok && a.data && a.data.out_trade_no === o.out_trade_no) {
+      closed = ""; queue.drop(o.out_trade_no);
+      if (no !== o.out_trade_no && (screen === "form" || !order || ui.final(order))) { attach(o.out_trade_no, false); order = a.data; orderAt = performance.now(); }
+    } else { queueNote = a.status === 0 ? word("noService") : problem(a); }
     render();
     wake();
   }
@@ -299,7 +350,10 @@
     const mine = order.out_trade_no;
     const a = await pay.call("POST", "/v1/orders/" + encodeURIComponent(mine) + "/refunds", b, { "Idempotency-Key": refunding.key });
     busy = false; disable(false);
-    if (mine !== no || !refunding) { return; }
+    if (mine !== no || !refunding) {
+      if (!a.ok) { orderNote = word("refundOf", { no: mine, t: a.status === 0 ? word("unsure") : problem(a) }); render(); }
+      return;
+    }
     if (a.ok) {
       refunding = null; shaped = "";
     } else {
@@ -325,7 +379,7 @@
     el("s_list").replaceChildren();
     el("s_value").value = "";
     render();
-    if (!no) { focusForm(); }
+    if (!no) { form.focus(); }
   }
 
   async function search() {
@@ -356,7 +410,7 @@
       lines.push([pay.say(r.say), r.name].filter(Boolean).join(" · ") + "。" + pay.say(r.next_action));
     });
     if (view && view.online === false && lines.length === 0) { lines.push(word("offline")); }
-    if (view && view.queued > 0) { lines.push(word("queuedCount", { n: view.queued })); }
+    if (view && view.queued > 0) { lines.push([word("queuedCount", { n: view.queued }), screen !== "form" && view.online ? word("online") : ""].filter(Boolean).join("。")); }
     const b = el("banner");
     const t = lines.join("\n");
     if (b.textContent !== t) { b.textContent = t; }
@@ -380,6 +434,7 @@
       if (n.textContent !== t) { n.textContent = t; }
       n.hidden = !t;
       el("queueIt").hidden = !refused;
+      queue.draw(view, queueNote, busy, queued);
       document.querySelectorAll("#form button").forEach(function (b) { b.disabled = busy; });
     }
     if (screen === "order" && order) { drawOrder(); }
@@ -410,20 +465,15 @@
 
   // ---- start ----
 
-  function size(step) {
-    let n = parseInt(window.localStorage.getItem("pay.size") || "2", 10);
-    n = step ? n % 3 + 1 : Math.min(3, Math.max(1, n || 2));
-    window.localStorage.setItem("pay.size", String(n));
-    document.documentElement.className = document.documentElement.className.replace(/size-\d/, "size-" + n);
-  }
   function relabel() { pay.translate(); choices(); shaped = ""; render(); document.title = word("title"); pay.text("s_label", word({ bill: "byBill", order: "byOrder", trade: "byTrade" }[el("s_by").value])); }
 
   el("form").addEventListener("input", function () { edited = true; });
   el("gosearch").addEventListener("click", openSearch);
-  el("larger").addEventListener("click", function () { size(true); });
+  el("larger").addEventListener("click", function () { pay.size(true); });
   el("language").addEventListener("click", function () { pay.setLang(pay.getLang() === "en" ? "zh" : "en"); relabel(); });
-  el("clear").addEventListener("click", function () { empty(); notice = ""; refused = null; attempt = { key: "", body: "" }; render(); focusForm(); });
+  el("clear").addEventListener("click", function () { empty(); notice = ""; queueNote = ""; refused = null; attempt = { key: "", body: "" }; render(); form.focus(); });
   el("queueIt").addEventListener("click", function () { if (refused) { send(refused, true); } });
+  el("goqueue").addEventListener("click", queue.enter);
   el("s_go").addEventListener("click", search);
   el("s_back").addEventListener("click", closeSearch);
   el("s_by").addEventListener("change", relabel);
@@ -431,15 +481,16 @@
   window.addEventListener("hashchange", function () { const p = pay.takeFragment(); caps = null; if (screen === "form") { fill(p); } wake(); });
   window.addEventListener("pageshow", function (e) { if (e.persisted) { wake(); } });
 
-  size(false);
+  pay.size(false);
   if (personal) { fill(personal); personal = null; }
   if (no) { found = pay.setting("found") === "1"; screen = "order"; }
   relabel();
-  focusForm();
+  form.focus();
   window.payKeys({
     screen: function () { return screen; },
     refunding: function () { return refunding !== null; },
     openSearch: openSearch, closeSearch: closeSearch, search: search, sendRefund: sendRefund,
+    stepQueue: queue.step,
     closeRefund: function () { openRefund(); shaped = ""; render(); }
   });
   setInterval(render, 500);

@@ -243,10 +243,18 @@
     return list.find(function (t) { return t.name === setting("till"); }) || null;
   }
 
+  // size sets the size of the text, or takes the next one.
+  function size(step) {
+    let n = parseInt(prefs.getItem("pay.size") || "2", 10);
+    n = step ? n % 3 + 1 : Math.min(3, Math.max(1, n || 2));
+    prefs.setItem("pay.size", String(n));
+    document.documentElement.className = document.documentElement.className.replace(/size-\d/, "size-" + n);
+  }
+
   setLang(prefs.getItem("pay.lang") || "zh");
   window.pay = {
     takeFragment: takeFragment, setting: setting, remember: remember, number: number, setLang: setLang, getLang: getLang,
     word: word, say: say, yuan: yuan, fen: fen, freshKey: freshKey, call: call, picture: picture, events: events,
-    h: h, el: el, text: text, translate: translate, watermark: watermark, loop: loop, problem: problem, tillOf: tillOf
+    h: h, el: el, text: text, translate: translate, watermark: watermark, loop: loop, problem: problem, tillOf: tillOf, size: size
   };
 })();

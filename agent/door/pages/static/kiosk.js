@@ -208,6 +208,16 @@
     return box;
   }
 
+  // wallets names what the QR code can be paid with: the order's own wallet,
+  // or all of its platform's when the code is for several.
+  function wallets(o) {
+    const route = ((pay.tillOf(caps) || {}).routes || []).find(function (r) { return r.mode === "present" && r.order_type === o.order_type; });
+    const list = o.aggregated || !o.channel ? route && route.channels || ["wechat", "alipay", "unionpay"] : [o.channel];
+    const names = list.map(function (c) { return window.payWords[c] ? word(c) : c; });
+    const last = names.pop();
+    return names.length > 0 ? word("kOr", { a: names.join(pay.getLang() === "en" ? ", " : "、"), b: last }) : last;
+  }
+
   const draw = {
     start: function () { return page("start", "", picture("pic-home"), h("h1", {}, word("kStart"))); },
     out: function () { return page("out", "", picture("pic-stop"), h("h1", {}, word("kOut")), h("p", {}, word("kOutNext")), denied ? h("p", {}, word(denied)) : null); },
@@ -222,7 +232,7 @@
       how.append(picture("pic-scan"));
       return both("qr",
         h("div", {}, h("div", { "class": "qr soon", id: "qr" }, h("span", { id: "qrText" }, word("kQrSoon"))), line("left", "", "left")),
-        h("div", {}, h("h1", {}, pay.say(o.patient_message) || word("kScan")), bill(o), h("p", {}, word("kScanNext")), how, h("div", { "class": "acts" }, button("kCancel", function () { cancel("patient"); }, "plain"))));
+        h("div", {}, h("h1", {}, pay.say(o.patient_message) || word("kScan")), bill(o), h("p", {}, word("kScanNext", { w: wallets(o) })), how, h("div", { "class": "acts" }, button("kCancel", function () { cancel("patient"); }, "plain"))));
     },
     paying: function (o) {
       return page("paying", "", picture("pic-wait"), h("h1", {}, pay.say(o.patient_message) || word("kPaying")), bill(o), line("note", "", "note"),
@@ -297,7 +307,7 @@
     pay.text("testbadge", test ? word("testLong") : "");
     pay.text("site", view && pay.say(view.title) || word("welcome"));
     const name = which();
-    const key = [name, pay.getLang(), current, denied, view && view.online, o && pay.say(o.patient_message), o && o.channel].join("|");
+    const key = [name, pay.getLang(), current, denied, view && view.online, o && pay.say(o.patient_message), o && o.channel, o && name === "qr" && wallets(o)].join("|");
     if (key !== shown) {
       shown = key;
       shapeAt = performance.now();
