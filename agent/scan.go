@@ -28,6 +28,26 @@ func (a *Agent) read(ctx context.Context, till string, s devices.Scanner) {
 	}
 }
 
+// Presence tells that a till's scanner came or went. It does not wait: it may
+// be called by the goroutine that reads the scanner, and before Run.
+func (a *Agent) Presence(till, device string, present bool) {
+	a.presence.Lock()
+	defer a.presence.Unlock()
+	if a.absent[till] == nil {
+		a.absent[till] = map[string]bool{}
+	}
+	a.absent[till][device] = !present
+	works := false
+	for _, gone := range a.absent[till] {
+		works = works || !gone
+	}
+	select {
+	case a.events <- counter.Presence{Till: till, Scanner: works}:
+	default:
+		a.log.Warn("scanner's state not shown, too much is going on", "till", till, "device", device)
+	}
+}
+
 // displayLimit is how long a display may take before it is left behind; it
 // sees the latest screen when it is back. Nothing waits for a display.
 const displayLimit = 2 * time.Second

@@ -128,6 +128,10 @@ func (c *Counter) Step(now order.Now, ev Event) []Effect {
 		c.setToken(e.Profile, e.OK)
 	case Disk:
 		c.diskLow = e.Low
+	case Presence:
+		if t := c.tills[e.Till]; t != nil && t.noScanner == e.Scanner {
+			t.noScanner, t.dirty = !e.Scanner, true
+		}
 	case StorageFailed:
 		c.stopped = true
 	case ResolveAll:

@@ -110,6 +110,12 @@ type Token struct {
 // Disk says whether the disk is nearly full.
 type Disk struct{ Low bool }
 
+// Presence says whether a till has a scanner that works.
+type Presence struct {
+	Till    string
+	Scanner bool
+}
+
 // StorageFailed says that the log is dead: nothing may be sent any more that
 // is not durable, and nothing is.
 type StorageFailed struct{}
@@ -139,6 +145,7 @@ func (RefundDone) event()    {}
 func (Reach) event()         {}
 func (Token) event()         {}
 func (Disk) event()          {}
+func (Presence) event()      {}
 func (StorageFailed) event() {}
 func (ResolveAll) event()    {}
 func (Flush) event()         {}
@@ -283,6 +290,7 @@ const (
 	NoteCodeOld       = "code_old"
 	NoteNotWaiting    = "not_waiting"
 	NoteDouble        = "double_read"
+	NoteScannerGone   = "scanner_gone" // shown while a till waits for a scan and has no scanner
 	NoteOffline       = "platform_unreachable"
 	AlarmDoubt        = "order_in_doubt"
 	AlarmStoreLost    = "store_lost"

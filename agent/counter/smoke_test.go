@@ -112,3 +112,25 @@ func TestUnansweredIsCanceled(t *testing.T) {
 		t.Fatal(ch.Order.State())
 	}
 }
+
+func TestUnpluggedScannerIsSaidAndTheOrderStays(t *testing.T) {
+	w := &world{t: t, c: New(testConfig())}
+	w.now.Boot = "b"
+	w.step(Recover{})
+	w.open("N1", "B1")
+	gone := one[Screen](t, w.step(Presence{Till: "w1"}))
+	if gone.View.Note != NoteScannerGone || !gone.View.Armed || gone.View.Order.State() != order.Waiting {
+		t.Fatalf("%+v", gone.View)
+	}
+	if out := w.step(Presence{Till: "w1"}); len(out) != 0 {
+		t.Fatal("the same news twice", out)
+	}
+	back := one[Screen](t, w.step(Presence{Till: "w1", Scanner: true}))
+	if back.View.Note != "" || !back.View.Armed {
+		t.Fatalf("%+v", back.View)
+	}
+	l := one[Lookup](t, w.step(Scan{Till: "w1", Code: Code{Text: platforms.Hide("134567890123456789"), Hash: "h1"}}))
+	if c := one[Call](t, w.step(Found{Token: l.Token})); c.Verb != order.VerbCharge {
+		t.Fatal(c)
+	}
+}

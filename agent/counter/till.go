@@ -18,10 +18,11 @@ type till struct {
 	held  *heldScan
 	note  string
 	// The last code read, to suppress double reads.
-	lastHash string
-	lastRead time.Duration
-	dirty    bool
-	shown    bool
+	lastHash  string
+	lastRead  time.Duration
+	noScanner bool // it was unplugged
+	dirty     bool
+	shown     bool
 }
 
 // heldScan is a scan on its way to a charge.
@@ -60,6 +61,9 @@ func (c *Counter) settleTill(t *till) {
 	}
 	t.dirty, t.shown = false, true
 	v := View{Till: t.cfg.Name, Armed: t.armed, Note: t.note, Online: true}
+	if t.armed && t.noScanner && v.Note == "" {
+		v.Note = NoteScannerGone // the order stays; the scanner is opened again when it is back
+	}
 	if x := c.orders[t.last]; x != nil {
 		v.Order = x.o.Clone()
 		v.Online = !c.down[x.o.Platform]

@@ -57,6 +57,8 @@ func scans() []Entry {
 		again("code_used", Text{"该付款码已使用，请刷新后再扫", "This code was used before, please refresh it"}, Text{"该付款码已使用过", "The code was used before"}, Text{"同一付款码只用一次", "A code serves once"}),
 		again("code_old", Text{"付款码已超时，请刷新后再扫", "The code is too old, please refresh it"}, Text{"付款码已超时，未发送", "The code is too old, nothing was sent"}, Text{"超过 code_age", "Older than code_age"}),
 		again("two_codes", Text{"扫到两个付款码，请只出示一个", "Two codes were seen, please show one only"}, Text{"同时扫到两个不同的码，均未使用", "Two different codes at once, neither was used"}, Text{"two_codes 时间内两个不同的码", "Two different codes within two_codes"}),
+		{"scanner_gone", Text{"扫码设备未连接，请稍候", "The scanner is not connected, please wait"}, Text{"扫码设备已断开，订单保留", "The scanner is gone, the order stays"},
+			Text{"检查扫码设备的连接线；接好后直接扫码", "Check the scanner's cable; scan as soon as it is back"}, Text{"设备拔出或打不开，代理会自动重新打开", "Unplugged or cannot be opened; the agent opens it again by itself"}},
 		{"double_read", pleaseWait(), Text{"重复扫码，已忽略", "Read twice, ignored"}, nothing(), Text{"double_read 时间内同一码", "The same code within double_read"}},
 		{"not_waiting", Text{"请等待收费员", "Please wait for the cashier"}, Text{"当前没有等待扫码的订单，已忽略", "No order is waiting for a code, ignored"},
 			Text{"先发起收款，再扫码", "Start the payment first, then scan"}, Text{"扫码时本收费点未布防", "The till was not armed"}},

@@ -51,10 +51,11 @@ const (
 // assembly is everything built, in the order it was built; it is taken down in
 // reverse.
 type assembly struct {
-	agent  *agent.Agent
-	tokens *access.Store
-	log    *slog.Logger
-	close  []io.Closer
+	agent    *agent.Agent
+	tokens   *access.Store
+	log      *slog.Logger
+	scanners scanners
+	close    []io.Closer
 }
 
 func (b *assembly) Close() error {
@@ -108,7 +109,9 @@ func assemble(c config.Config, log *slog.Logger, parts how) (_ *assembly, err er
 	} else if len(missing) > 0 {
 		return nil, fmt.Errorf("cannot start: open orders run under merchant profiles or platforms that are not configured: %v; put them back under merchants and platforms", missing)
 	}
-	b.agent, err = agent.New(p)
+	if b.agent, err = agent.New(p); err == nil {
+		b.scanners.tell(b.agent)
+	}
 	return b, err
 }
 
@@ -129,9 +132,7 @@ func (b *assembly) openPlatforms(c config.Config, parts *agent.Parts) error {
 func (b *assembly) openDevices(c config.Config, parts *agent.Parts) error {
 	for _, t := range c.Tills {
 		for _, s := range t.Scanners {
-			scanner, err := openScanner(s, c.Codes, func(p devices.Presence) {
-				b.log.Info("scanner", "device", p.Device, "present", p.Present, "error", p.Err)
-			})
+			scanner, err := openScanner(s, c.Codes, b.scanners.notify(t.Name, b.log))
 			if err != nil {
 				return err
 			}
