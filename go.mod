@@ -21,5 +21,12 @@ require (
 
 require (
 	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
+	github.com/hajimehoshi/bitmapfont/v4 v4.1.0 // indirect
+	github.com/karalabe/hid v1.0.1-0.20240919124526-821c38d2678e // indirect
+	github.com/pierrec/lz4/v4 v4.1.22 // indirect
+	golang.org/x/image v0.29.0 // indirect
 	golang.org/x/xerrors v0.0.0-20200804184101-5ec99f83aff1 // indirect
+	periph.io/x/conn/v3 v3.7.3 // indirect
+	periph.io/x/devices/v3 v3.7.4 // indirect
+	periph.io/x/host/v3 v3.8.5 // indirect
 )

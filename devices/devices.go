@@ -69,15 +69,30 @@ type Scanner interface {
 // ErrGone is wrapped when a device was unplugged or died.
 var ErrGone = errors.New("the device is gone; check its cable")
 
-// Screen is what a display should show now. It is a value: a display that was
-// absent shows the latest one when it is back.
+// The states of a screen beside the states of orders.
+const (
+	StateIdle    = "idle"    // nobody is served
+	StateOffline = "offline" // no payment can be taken: the platform is away
+)
+
+// Screen is what a display or a signal should show now. It is a value: one
+// that was absent shows the latest when it is back.
 type Screen struct {
-	State  string // the order's state, or "idle"
-	Title  string // one line for people
+	// State is idle, offline, or the order's: waiting, queued, paying,
+	// canceling, in_doubt, paid, failed, canceled.
+	State  string
+	Title  string // one line for the patient, Chinese
+	Line   string // second line, or empty; a name in it is masked
 	Amount string // yuan with two decimals, or empty
-	Line   string // second line
 	QR     string // text of a QR code, or empty
-	Test   bool   // a 测试 watermark must be seen
+	Speech string // what is said aloud, Chinese, or empty
+	// TitleEN and LineEN are the same in English, for displays without
+	// Chinese characters.
+	TitleEN, LineEN string
+	// Note is the stable code of what happened to the last scan, or empty. A
+	// new one is a reason for a short signal.
+	Note string
+	Test bool // a 测试 watermark must be seen
 }
 
 // Display shows screens. Show must not block longer than its context.

@@ -3,6 +3,8 @@ package devices
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"time"
 )
 
@@ -10,6 +12,7 @@ import (
 type Presence struct {
 	Device  string
 	Present bool
+	Found   Found // the physical device, where the member knows it
 	Err     error // why it is absent; holds no scanned text
 	At      time.Time
 }
@@ -38,9 +41,18 @@ type Reopened struct {
 	ctx  context.Context
 	stop context.CancelFunc
 	done chan struct{}
+
+	mu  sync.Mutex
+	now Scanner // open at the moment, or nil
+	was Counts  // of those before
 }
 
-var _ Scanner = (*Reopened)(nil)
+var (
+	_ Scanner  = (*Reopened)(nil)
+	_ Counting = (*Reopened)(nil)
+	_ Placed   = (*Reopened)(nil)
+	_ Acting   = (*Reopened)(nil)
+)
 
 // unread is how many codes wait for a caller; older ones are dropped, since an
 // old code is worth nothing.
@@ -73,18 +85,20 @@ func (r *Reopened) loop() {
 		}
 		known, present = true, now
 		if r.cfg.Notify != nil {
-			r.cfg.Notify(Presence{Device: r.cfg.Device, Present: now, Err: err, At: time.Now()})
+			r.cfg.Notify(Presence{Device: r.cfg.Device, Present: now, Found: r.Place(), Err: err, At: time.Now()})
 		}
 	}
 	for r.ctx.Err() == nil {
 		s, err := r.cfg.Open()
 		if err == nil {
+			r.hold(s)
 			tell(true, nil)
 			since := time.Now()
 			err = r.read(s)
 			// The device closes before it is looked for again: an open handle
 			// would make its next plug another node.
 			_ = s.Close()
+			r.hold(nil)
 			if r.ctx.Err() != nil {
 				return
 			}
@@ -103,6 +117,59 @@ func (r *Reopened) loop() {
 		}
 		pause = min(2*pause, r.cfg.Most)
 	}
+}
+
+// hold notes which scanner is open now, and keeps what the one before counted.
+func (r *Reopened) hold(s Scanner) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c, ok := r.now.(Counting); ok {
+		r.was = r.was.Plus(c.Counts())
+	}
+	r.now = s
+}
+
+func (r *Reopened) held() Scanner {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.now
+}
+
+// Counts adds up over all openings.
+func (r *Reopened) Counts() Counts {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c, ok := r.now.(Counting); ok {
+		return r.was.Plus(c.Counts())
+	}
+	return r.was
+}
+
+// Place is the physical device open now; zero while it is absent or unknown.
+func (r *Reopened) Place() Found {
+	if p, ok := r.held().(Placed); ok {
+		return p.Place()
+	}
+	return Found{}
+}
+
+// Actions lists what the device open now can do.
+func (r *Reopened) Actions() []string {
+	if a, ok := r.held().(Acting); ok {
+		return a.Actions()
+	}
+	return nil
+}
+
+// Do performs an action of the device open now.
+func (r *Reopened) Do(ctx context.Context, action string) error {
+	switch s := r.held().(type) {
+	case nil:
+		return fmt.Errorf("cannot do %s with %s: %w", action, r.cfg.Device, ErrGone)
+	case Acting:
+		return s.Do(ctx, action)
+	}
+	return fmt.Errorf("cannot do %s with %s: %w", action, r.cfg.Device, ErrNoAction)
 }
 
 // read hands out codes until the device is gone or Close is called.

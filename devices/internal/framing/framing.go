@@ -99,6 +99,7 @@ type Stats struct {
 	Short   uint64 // frames dropped for being too short
 	Long    uint64 // frames dropped for being too long
 	Cut     uint64 // frames given up unfinished
+	Lost    uint64 // times that input was lost on its way here
 }
 
 // Framer holds an unfinished code. It is not safe for concurrent use.

@@ -15,10 +15,28 @@ import (
 	"payagent/devices/internal/framing"
 )
 
+// Decoder makes codes of what is read. A framing.Framer is one; members whose
+// devices send reports or keys have their own. Like a framer it is pure.
+type Decoder interface {
+	// Feed takes what one read gave.
+	Feed(p []byte, at time.Time) []framing.Frame
+	// Idle says that nothing came until at.
+	Idle(at time.Time) []framing.Frame
+	// Pending tells whether Idle has something to end.
+	Pending() bool
+	// Gap is the pause after which Idle does it; negative if none does.
+	Gap() time.Duration
+	Stats() framing.Stats
+}
+
 // Config says what to do with the bytes.
 type Config struct {
 	Name    string // the device's name in the configuration
 	Framing framing.Config
+	// Decoder replaces the framer that Framing makes.
+	Decoder Decoder
+	// Place is the physical device that was opened.
+	Place devices.Found
 	// Window is the time within which the same text counts as read twice:
 	// 0 means 3 s, negative means never.
 	Window time.Duration
@@ -49,7 +67,7 @@ var errClosed = errors.New("cannot scan any more: the scanner was closed; open i
 type Reader struct {
 	cfg     Config
 	handle  io.ReadCloser
-	framer  *framing.Framer
+	decoder Decoder
 	doubles *framing.Doubles
 	out     chan devices.Scan
 	stop    chan struct{}
@@ -59,7 +77,8 @@ type Reader struct {
 	closeOnce sync.Once
 	mu        sync.Mutex
 	stats     Stats
-	err       error // why the loop ended; set before done is closed
+	last      time.Time // of the last code handed out
+	err       error     // why the loop ended; set before done is closed
 }
 
 // timed is a handle whose read time-out can be changed.
@@ -73,16 +92,19 @@ const pulse = 100 * time.Millisecond
 // Start owns handle from here on; (0, nil) from its Read means that a time-out
 // passed without bytes. On an error the handle is closed too.
 func Start(handle io.ReadCloser, cfg Config) (*Reader, error) {
-	f, err := framing.New(cfg.Framing)
-	if err != nil {
-		_ = handle.Close()
-		return nil, fmt.Errorf("cannot start scanner %s: %w", cfg.Name, err)
+	if cfg.Decoder == nil {
+		f, err := framing.New(cfg.Framing)
+		if err != nil {
+			_ = handle.Close()
+			return nil, fmt.Errorf("cannot start scanner %s: %w", cfg.Name, err)
+		}
+		cfg.Decoder = f
 	}
 	if cfg.Window == 0 {
 		cfg.Window = 3 * time.Second
 	}
 	r := &Reader{
-		cfg: cfg, handle: handle, framer: f, doubles: framing.NewDoubles(cfg.Window),
+		cfg: cfg, handle: handle, decoder: cfg.Decoder, doubles: framing.NewDoubles(cfg.Window),
 		out: make(chan devices.Scan, keep), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	go r.loop()
@@ -125,10 +147,10 @@ func (r *Reader) read() error {
 		at := time.Now()
 		var frames []framing.Frame
 		if n > 0 {
-			frames = r.framer.Feed(buf[:n], at)
+			frames = r.decoder.Feed(buf[:n], at)
 			clear(buf[:n])
 		} else {
-			frames = r.framer.Idle(at)
+			frames = r.decoder.Idle(at)
 		}
 		r.take(frames, since)
 		if err != nil {
@@ -144,7 +166,7 @@ func (r *Reader) read() error {
 
 // patience is how long a read may last: short where a pause ends a code.
 func (r *Reader) patience() time.Duration {
-	if gap := r.framer.Gap(); r.framer.Pending() && gap > 0 && gap < pulse {
+	if gap := r.decoder.Gap(); r.decoder.Pending() && gap > 0 && gap < pulse {
 		return gap
 	}
 	return pulse
@@ -153,6 +175,7 @@ func (r *Reader) patience() time.Duration {
 // take hands codes out.
 func (r *Reader) take(frames []framing.Frame, since time.Time) {
 	var settled, unread uint64
+	var last time.Time
 	for _, f := range frames {
 		if r.cfg.Settle > 0 && f.Start.Sub(since) < r.cfg.Settle {
 			settled++
@@ -165,7 +188,7 @@ func (r *Reader) take(frames []framing.Frame, since time.Time) {
 		for sent := false; !sent; {
 			select {
 			case r.out <- scan:
-				sent = true
+				sent, last = true, f.At
 			default:
 				select {
 				case <-r.out:
@@ -177,10 +200,25 @@ func (r *Reader) take(frames []framing.Frame, since time.Time) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stats.Stats = r.framer.Stats()
+	r.stats.Stats = r.decoder.Stats()
 	r.stats.Doubles = r.doubles.Count()
 	r.stats.Settled += settled
 	r.stats.Unread += unread
+	if !last.IsZero() {
+		r.last = last
+	}
+}
+
+// Place implements devices.Placed.
+func (r *Reader) Place() devices.Found { return r.cfg.Place }
+
+// Counts implements devices.Counting.
+func (r *Reader) Counts() devices.Counts {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.stats
+	return devices.Counts{Good: s.Frames - s.Doubles - s.Settled, Bad: s.Noise + s.Short + s.Long, Cut: s.Cut,
+		Doubles: s.Doubles, Settled: s.Settled, Unread: s.Unread, Lost: s.Lost, Opens: 1, Last: r.last}
 }
 
 // Stats gives the counters.
