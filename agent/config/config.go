@@ -32,6 +32,8 @@ type Config struct {
 	Prefixes map[string]map[string]string
 	// The tills this agent serves.
 	Tills []Till
+	// What holds for all devices.
+	Devices Devices
 	// The schedule of queries and cancels. A platform may override each value.
 	Policy Policy
 	// Bounds of amounts.
@@ -236,27 +238,41 @@ func (t *Till) setDefaults() {
 	t.WhenOffline, t.ValidFor, t.ScanWait = "refuse", 10*time.Minute, 120*time.Second
 }
 
+// Devices is what holds for all devices.
+type Devices struct {
+	// Folder with device templates of your own, one YAML file per model, which stand before the built-in ones; an absolute path, models under data_dir by default. It may be absent.
+	ModelsDir string
+}
+
 // Scanner is one scanner of a till.
 type Scanner struct {
 	// Name of our own, seen in health and logs; till name and number by default.
 	Name string
-	// Which driver opens it, e.g. serial or stdin.
+	// Which driver opens it: hid, wedge, serial or stdin; karalabe is hid through that library. May be left out with model.
 	Driver string
+	// Device template whose settings are the defaults of options, e.g. as payagent devices list names it.
+	Model string
+	// Which interface of the model is used, where it has several: hid-pos, keyboard or serial.
+	Interface string
 	// pad (the patient's, payment codes only) or gun (the cashier's).
 	Role string
-	// Settings of the driver; see its own documentation.
+	// false for a scanner whose codes must never pay, e.g. a gun for patients' cards only.
+	Pays bool
+	// Reopen the device when no code came for this long, since some die silently. 0 leaves it to the driver: 2h for serial, never for the others. Negative: never.
+	Refresh time.Duration
+	// Settings of the driver; see docs/drivers.md.
 	Options Options
 }
 
-func (s *Scanner) setDefaults() { s.Role = "pad" }
+func (s *Scanner) setDefaults() { s.Role, s.Pays = "pad", true }
 
 // Display is one display of a till.
 type Display struct {
 	// Name of our own; till name and number by default.
 	Name string
-	// Which driver opens it.
+	// Which driver opens it: pole, panel, lamp or voice.
 	Driver string
-	// Settings of the driver; see its own documentation.
+	// Settings of the driver; see docs/drivers.md.
 	Options Options
 }
 

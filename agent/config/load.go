@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"reflect"
 )
 
@@ -40,7 +41,9 @@ func Parse(name string, data []byte) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	c.lines = nil // line numbers are those of the user's file alone
+	// Line numbers are those of the user's file alone, and so is what follows
+	// from its data_dir.
+	c.lines, c.Devices.ModelsDir = nil, ""
 	if c, err = parse(name, data, c); err != nil {
 		return Config{}, err
 	}
@@ -76,6 +79,9 @@ func (c *Config) finish(probs *problems) {
 			d.into(o.node, reflect.ValueOf(&p.Policy).Elem(), o.path)
 		}
 	}
+	if c.Devices.ModelsDir == "" && c.DataDir != "" {
+		c.Devices.ModelsDir = filepath.Join(c.DataDir, "models")
+	}
 	for i := range c.Tills {
 		t := &c.Tills[i]
 		if t.Title == "" {
@@ -83,14 +89,14 @@ func (c *Config) finish(probs *problems) {
 		}
 		for j := range t.Scanners {
 			s := &t.Scanners[j]
-			s.Options.file = c.file
+			c.place(&s.Options, fmt.Sprintf("tills[%d].scanners[%d]", i, j))
 			if s.Name == "" {
 				s.Name = fmt.Sprintf("%s-scanner%d", t.Name, j+1)
 			}
 		}
 		for j := range t.Displays {
 			s := &t.Displays[j]
-			s.Options.file = c.file
+			c.place(&s.Options, fmt.Sprintf("tills[%d].displays[%d]", i, j))
 			if s.Name == "" {
 				s.Name = fmt.Sprintf("%s-display%d", t.Name, j+1)
 			}
@@ -101,6 +107,14 @@ func (c *Config) finish(probs *problems) {
 			t.OrderType = name
 			c.OrderTypes[name] = t
 		}
+	}
+}
+
+// place tells a device's settings where they stand, also when there are none.
+func (c *Config) place(o *Options, device string) {
+	o.file = c.file
+	if o.path == "" {
+		o.path, o.node.line = device+".options", c.line(device)
 	}
 }
 

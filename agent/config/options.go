@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 )
 
@@ -11,6 +13,52 @@ type Options struct {
 	node node
 	path string
 	file string
+	base *Options // what a template gives: read first, so that the file wins
+}
+
+// Over gives the same settings above those of a template, whose name is used
+// in errors. The values may be text, whole numbers, truth values, and lists
+// and tables of them, as a YAML reader gives them; anything else is a problem
+// that Decode reports.
+func (o Options) Over(template string, values map[string]any) Options {
+	o.base = &Options{node: nodeOf(values, 0), path: "model " + template, file: o.file}
+	return o
+}
+
+// nodeOf turns what another YAML reader gave into a node without a line.
+func nodeOf(v any, depth int) node {
+	if depth > maxDepth {
+		return node{kind: kindNull}
+	}
+	switch v := v.(type) {
+	case string:
+		return node{kind: kindText, text: v}
+	case bool:
+		return node{kind: kindBool, text: strconv.FormatBool(v)}
+	case int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64:
+		return node{kind: kindInt, text: fmt.Sprint(v)}
+	case float32, float64:
+		return node{kind: kindFloat, text: fmt.Sprint(v)}
+	case []any:
+		n := node{kind: kindList}
+		for _, item := range v {
+			n.items = append(n.items, nodeOf(item, depth+1))
+		}
+		return n
+	case map[string]any:
+		n := node{kind: kindMap}
+		for _, key := range sortedKeys(v) {
+			n.pairs = append(n.pairs, pair{key: key, val: nodeOf(v[key], depth+1)})
+		}
+		return n
+	case map[string]string:
+		n := node{kind: kindMap}
+		for _, key := range sortedKeys(v) {
+			n.pairs = append(n.pairs, pair{key: key, val: nodeOf(v[key], depth+1)})
+		}
+		return n
+	}
+	return node{kind: kindNull}
 }
 
 // Decode fills the struct that into points to, as strictly as the rest of the
@@ -22,12 +70,14 @@ func (o Options) Decode(into any) error {
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
 		return &Error{File: o.file, Problems: []Problem{{Key: o.path, Reason: "the driver's settings are not a struct; report this message"}}}
 	}
-	if o.Empty() {
-		return nil
-	}
 	var probs problems
 	d := decoder{probs: &probs}
-	d.into(o.node, v.Elem(), o.path)
+	if o.base != nil {
+		d.into(o.base.node, v.Elem(), o.base.path)
+	}
+	if !o.Empty() {
+		d.into(o.node, v.Elem(), o.path)
+	}
 	return probs.err(o.file)
 }
 
@@ -38,19 +88,41 @@ func (o Options) Empty() bool { return o.node.kind != kindMap || len(o.node.pair
 // check found a value wrong. An empty key speaks of the part as a whole.
 func (o Options) Fail(key, reason string) error {
 	p := Problem{Line: o.node.line, Key: o.path, Reason: reason}
-	if key != "" {
-		p.Key = join(o.path, key)
+	if key == "" {
+		return &Error{File: o.file, Problems: []Problem{p}}
 	}
+	p.Key = join(o.path, key)
+	if line, ok := o.find(key); ok {
+		p.Line = line
+	} else if o.base != nil {
+		if _, ok := o.base.find(key); ok {
+			p.Line, p.Key = 0, join(o.base.path, key)
+		}
+	}
+	return &Error{File: o.file, Problems: []Problem{p}}
+}
+
+// find gives the line of a key, or of the part of it that is there.
+func (o Options) find(key string) (line int, ok bool) {
 	at := o.node
 	for _, step := range strings.Split(key, ".") {
 		for _, q := range at.pairs {
 			if q.key == step {
-				p.Line, at = q.line, q.val
+				line, ok, at = q.line, true, q.val
 				break
 			}
 		}
 	}
-	return &Error{File: o.file, Problems: []Problem{p}}
+	return line, ok
+}
+
+// Has tells whether the settings, or the template under them, name a key.
+func (o Options) Has(key string) bool {
+	_, ok := o.find(key)
+	if !ok && o.base != nil {
+		_, ok = o.base.find(key)
+	}
+	return ok
 }
 
 // NewOptions reads a driver's settings from YAML text, for tests and tools.

@@ -116,6 +116,9 @@ func (v validator) general() {
 	if len(v.Site.HospitalID) > 32 {
 		v.add("site.hospital_id", "the platform's number of the hospital is longer than 32 characters; check it")
 	}
+	if !filepath.IsAbs(v.Devices.ModelsDir) && v.Devices.ModelsDir != "" {
+		v.add("devices.models_dir", "write an absolute path, e.g. /var/lib/payagent/models")
+	}
 	v.oneOf("log.level", v.Log.Level, "debug", "info", "warn", "error")
 	if v.Log.MaxBytes < 64<<10 {
 		v.add("log.max_bytes", "write at least 64KiB")
@@ -319,10 +322,7 @@ func (v validator) tills() {
 		for j, s := range t.Scanners {
 			dev := fmt.Sprintf("%s.scanners[%d]", at, j)
 			v.name(dev+".name", s.Name, devices)
-			v.oneOf(dev+".role", s.Role, "pad", "gun")
-			if s.Driver == "" {
-				v.add(dev+".driver", "this is required; name the driver, e.g. serial")
-			}
+			v.scanner(dev, s)
 		}
 		for j, s := range t.Displays {
 			dev := fmt.Sprintf("%s.displays[%d]", at, j)
@@ -331,6 +331,25 @@ func (v validator) tills() {
 				v.add(dev+".driver", "this is required; name the driver")
 			}
 		}
+	}
+}
+
+func (v validator) scanner(at string, s Scanner) {
+	v.oneOf(at+".role", s.Role, "pad", "gun")
+	if s.Driver == "" && s.Model == "" {
+		v.add(at+".driver", "this is required; name the driver, e.g. serial, or the model; payagent devices list shows what is plugged in")
+	}
+	if s.Interface != "" {
+		v.oneOf(at+".interface", s.Interface, "hid-pos", "keyboard", "serial")
+		if s.Model == "" {
+			v.add(at+".interface", "this chooses among the interfaces of a model; name the model as well, or the driver instead")
+		}
+	}
+	if s.Role == "pad" && !s.Pays {
+		v.add(at+".pays", "a pad takes payment codes only; write role: gun for a scanner that must not pay, or remove this")
+	}
+	if s.Refresh > 0 {
+		v.between(at+".refresh", s.Refresh, time.Minute, 7*24*time.Hour)
 	}
 }
 
