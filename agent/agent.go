@@ -37,8 +37,8 @@ type Parts struct {
 	Lost      []queue.Slot // slots whose orders the log has lost
 	Box       *seal.Box
 	Platforms map[string]platforms.Platform
-	Scanners  map[string][]devices.Scanner // by till
-	Displays  map[string][]devices.Display // by till
+	Scanners  map[string][]Scanner // by till
+	Displays  map[string][]Display // by till
 	Clock     Clock
 	Logger    *slog.Logger
 	Random    io.Reader   // nil for crypto/rand
@@ -47,6 +47,28 @@ type Parts struct {
 	// seen without a restart; nil where tokens do not change.
 	TokenMark func(profile string) string
 }
+
+// Scanner is one scanner of a till, as it is put in.
+type Scanner struct {
+	Name string // the device's name in the configuration; one per agent
+	Role string // RolePad or RoleGun; empty is a pad
+	// NoPay makes it a scanner that never takes a payment code, such as one for
+	// cards only.
+	NoPay bool
+	devices.Scanner
+}
+
+// Display is one display of a till, as it is put in.
+type Display struct {
+	Name string // the device's name in the configuration; one per agent
+	devices.Display
+}
+
+// The roles of scanners.
+const (
+	RolePad = "pad" // the patient's: payment codes only
+	RoleGun = "gun" // the cashier's: payment codes and cards
+)
 
 // Agent is a running counter. Its methods may be called from any goroutine.
 type Agent struct {
@@ -91,7 +113,7 @@ func New(p Parts) (*Agent, error) {
 	a.shape = counter.Config{Tills: map[string]counter.Till{}, Platforms: map[string]counter.Platform{},
 		Recognise: rules.Recognise, DoubleRead: p.Config.Codes.DoubleRead, CodeOnce: 24 * time.Hour, CodeLimit: 45 * time.Second}
 	for _, t := range p.Config.Tills {
-		a.shape.Tills[t.Name] = counter.Till{Name: t.Name, TwoCodes: twoCodes(p.Config, t)}
+		a.shape.Tills[t.Name] = counter.Till{Name: t.Name, TwoCodes: p.Config.Codes.TwoCodes, Devices: rolesOf(p.Scanners[t.Name])}
 	}
 	for _, c := range p.Config.Platforms {
 		member := p.Platforms[c.Name]
@@ -109,15 +131,13 @@ func New(p Parts) (*Agent, error) {
 	return a, nil
 }
 
-// twoCodes is how long a scan is held so that a second phone in view can
-// refuse both: only at pads, which nobody aims.
-func twoCodes(c config.Config, t config.Till) time.Duration {
-	for _, s := range t.Scanners {
-		if s.Role == "pad" {
-			return c.Codes.TwoCodes
-		}
+// rolesOf tells the counter what each scanner of a till is for.
+func rolesOf(list []Scanner) map[string]counter.Device {
+	roles := map[string]counter.Device{}
+	for _, s := range list {
+		roles[s.Name] = counter.Device{Role: counter.Role(s.Role), NoPay: s.NoPay}
 	}
-	return 0
+	return roles
 }
 
 // Run serves until the context ends or the store fails. After a storage error

@@ -168,7 +168,7 @@ func newRig(t *testing.T, dir string) *rig {
 		t.Fatal(err)
 	}
 	cfg.DataDir = dir
-	cfg.Tills[0].Scanners = nil
+	cfg.Tills[0].Scanners, cfg.Codes.TwoCodes = nil, 0
 	cfg.Tills = append(cfg.Tills, config.Till{Name: fwcTill, Kind: config.Counter, DeviceNo: "W02", Operator: cfg.Tills[0].Operator,
 		Modes: []string{"charge", "present"}, WhenOffline: config.Refuse, ValidFor: 10 * time.Minute, ScanWait: 2 * time.Minute})
 	cfg.Routes = append([]config.Route{{Till: fwcTill, Merchant: "selfservice"}}, cfg.Routes...)
@@ -257,7 +257,7 @@ func (r *rig) tryOpen() error {
 		return err
 	}
 	parts := agent.Parts{Config: r.cfg, Log: r.store, Lost: r.report.Slots, Box: box, Clock: r, Logger: logger,
-		Platforms: map[string]platforms.Platform{"smartpay": sp, "fwc": fw}, Scanners: map[string][]devices.Scanner{},
+		Platforms: map[string]platforms.Platform{"smartpay": sp, "fwc": fw}, Scanners: map[string][]agent.Scanner{},
 		DiskLow: r.diskLow.Load, TokenMark: func(profile string) string {
 			secret, err := r.tokenOf(profile)
 			if err != nil {
@@ -266,7 +266,7 @@ func (r *rig) tryOpen() error {
 			return secret.Reveal()
 		}}
 	for till, p := range r.pads {
-		parts.Scanners[till] = []devices.Scanner{p}
+		parts.Scanners[till] = []agent.Scanner{{Name: till + "-1", Role: agent.RolePad, Scanner: p}}
 	}
 	if r.wrap != nil {
 		parts.Log = r.wrap(r.store)

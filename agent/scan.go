@@ -10,7 +10,7 @@ import (
 
 // read takes scans from one scanner of a till. The scanner member supervises
 // its device; an error that ends Scan for good is reported and ends the read.
-func (a *Agent) read(ctx context.Context, till string, s devices.Scanner) {
+func (a *Agent) read(ctx context.Context, till string, s Scanner) {
 	defer s.Close()
 	for {
 		scan, err := s.Scan(ctx)
@@ -22,7 +22,7 @@ func (a *Agent) read(ctx context.Context, till string, s devices.Scanner) {
 			return
 		}
 		a.stats.scanned(till)
-		if !a.post(ctx, counter.Scan{Till: till, Code: a.code(scan.Text.Reveal(), scan.Symbology)}) {
+		if !a.post(ctx, counter.Scan{Till: till, Device: s.Name, Code: a.code(scan.Text.Reveal(), scan.Symbology)}) {
 			return
 		}
 	}
@@ -30,13 +30,14 @@ func (a *Agent) read(ctx context.Context, till string, s devices.Scanner) {
 
 // Presence tells that a till's scanner came or went. It does not wait: it may
 // be called by the goroutine that reads the scanner, and before Run.
-func (a *Agent) Presence(till, device string, present bool) {
+func (a *Agent) Presence(till string, p devices.Presence) {
+	device := p.Device
 	a.presence.Lock()
 	defer a.presence.Unlock()
 	if a.absent[till] == nil {
 		a.absent[till] = map[string]bool{}
 	}
-	a.absent[till][device] = !present
+	a.absent[till][device] = !p.Present
 	works := false
 	for _, gone := range a.absent[till] {
 		works = works || !gone
@@ -52,7 +53,7 @@ func (a *Agent) Presence(till, device string, present bool) {
 // sees the latest screen when it is back. Nothing waits for a display.
 const displayLimit = 2 * time.Second
 
-func (a *Agent) show(ctx context.Context, till string, d devices.Display) {
+func (a *Agent) show(ctx context.Context, till string, d Display) {
 	defer d.Close()
 	for {
 		changed := a.memory.changed()

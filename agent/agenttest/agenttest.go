@@ -38,6 +38,7 @@ const (
 
 const configuration = `
 site: {hospital_id: "H1", name: Test, test: true}
+codes: {two_codes: 0s}
 platforms:
   - {name: full, driver: fwc, url: "https://full.invalid/"}
   - {name: plain, driver: smartpay, url: "https://plain.invalid/"}
@@ -64,11 +65,13 @@ type Options struct {
 	Asleep bool
 }
 
-// World is a running agent and what is around it.
+// World is a running agent and what is around it. Codes are not held for a
+// second one unless a test sets codes.two_codes.
 type World struct {
 	Agent *agent.Agent
 	Banks map[string]*Bank // by platform
-	Pads  map[string]*Pad  // by till
+	Pads  map[string]*Pad  // by till: the scanner TILL-pad
+	Guns  map[string]*Pad  // by till, at counters: the scanner TILL-gun
 	Stop  func()           // stops the agent and waits; called at the end of the test at the latest
 }
 
@@ -101,14 +104,20 @@ func Start(t testing.TB, opts Options) *World {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &World{Banks: map[string]*Bank{Full: NewBank(), Plain: NewBank()}, Pads: map[string]*Pad{}}
-	pads := map[string][]devices.Scanner{}
+	w := &World{Banks: map[string]*Bank{Full: NewBank(), Plain: NewBank()}, Pads: map[string]*Pad{}, Guns: map[string]*Pad{}}
+	scanners := map[string][]agent.Scanner{}
+	add := func(to map[string]*Pad, till, role string) {
+		to[till] = &Pad{name: till + "-" + role, shown: make(chan string, 4)}
+		scanners[till] = append(scanners[till], agent.Scanner{Name: to[till].name, Role: role, Scanner: to[till]})
+	}
 	for _, till := range c.Tills {
-		w.Pads[till.Name] = &Pad{shown: make(chan string, 4)}
-		pads[till.Name] = []devices.Scanner{w.Pads[till.Name]}
+		add(w.Pads, till.Name, agent.RolePad)
+		if till.Kind == config.Counter {
+			add(w.Guns, till.Name, agent.RoleGun)
+		}
 	}
 	w.Agent, err = agent.New(agent.Parts{Config: c, Log: opts.Log, Box: box, Clock: clock{time.Now()}, Logger: opts.Logger, DiskLow: opts.DiskLow,
-		Scanners:  pads,
+		Scanners:  scanners,
 		Platforms: map[string]platforms.Platform{Full: whole{w.Banks[Full]}, Plain: chargeOnly{w.Banks[Plain]}}})
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +145,10 @@ func Start(t testing.TB, opts Options) *World {
 }
 
 // Pad is a scanner that reads what a test shows it.
-type Pad struct{ shown chan string }
+type Pad struct {
+	name  string
+	shown chan string
+}
 
 // Show puts a code in front of the scanner.
 func (p *Pad) Show(text string) { p.shown <- text }
@@ -145,7 +157,7 @@ func (p *Pad) Show(text string) { p.shown <- text }
 func (p *Pad) Scan(ctx context.Context) (devices.Scan, error) {
 	select {
 	case text := <-p.shown:
-		return devices.Scan{Text: devices.NewText(text), Device: "pad", At: time.Now()}, nil
+		return devices.Scan{Text: devices.NewText(text), Device: p.name, At: time.Now()}, nil
 	case <-ctx.Done():
 		return devices.Scan{}, ctx.Err()
 	}

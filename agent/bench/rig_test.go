@@ -23,7 +23,6 @@ import (
 	"payagent/agent/config"
 	"payagent/agent/door"
 	"payagent/agent/seal"
-	"payagent/devices"
 	"payagent/devices/serial"
 	"payagent/platforms"
 	"payagent/platforms/bank"
@@ -81,6 +80,7 @@ func newRig(b testing.TB, delay time.Duration, tills int) *rig {
 	conf, err := config.Parse("bench", []byte(fmt.Sprintf(`
 site: {hospital_id: %q, name: bench, test: true}
 data_dir: %s
+codes: {two_codes: 0s} # no wait for a second code: what is measured is the agent
 platforms: [{name: fwc, driver: fwc, url: "%s/linkingif.asmx", allow_plain_http: true}]
 merchants: [{profile: m, platform: fwc, token_file: %s/fwc.token}]
 routes: [{merchant: m}]
@@ -104,7 +104,7 @@ tills:
 	must(b, err)
 	a, err := agent.New(agent.Parts{Config: conf, Log: store, Box: box, Clock: agent.NewSystemClock(),
 		Platforms: map[string]platforms.Platform{"fwc": r.platform},
-		Scanners:  map[string][]devices.Scanner{"w0": {scan}}})
+		Scanners:  map[string][]agent.Scanner{"w0": {{Name: "w0-1", Role: agent.RoleGun, Scanner: scan}}}})
 	must(b, err)
 	tokens, err := access.Open(filepath.Join(dir, "tokens.json"), nil)
 	must(b, err)

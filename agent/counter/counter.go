@@ -35,7 +35,25 @@ type Config struct {
 // Till is a place that takes money.
 type Till struct {
 	Name     string
-	TwoCodes time.Duration // hold a scan this long: another code in that time refuses both
+	TwoCodes time.Duration // hold a scan this long: another code in that time refuses both; 0 holds none
+	// Devices says what each scanner is for, by name. One that is not named
+	// counts as a pad.
+	Devices map[string]Device
+}
+
+// Role says whose a scanner is.
+type Role string
+
+// The roles of scanners.
+const (
+	RolePad Role = "pad" // the patient's: payment codes only
+	RoleGun Role = "gun" // the cashier's: payment codes and cards
+)
+
+// Device is what the counter knows of a scanner.
+type Device struct {
+	Role  Role
+	NoPay bool // its codes never pay
 }
 
 // Platform is what the counter knows of a platform.

@@ -36,10 +36,11 @@ type Code struct {
 	Hash      string
 }
 
-// Scan is a text read by a till's scanner.
+// Scan is a text read by one of a till's scanners.
 type Scan struct {
-	Till string
-	Code Code
+	Till   string
+	Device string // name of the scanner
+	Code   Code
 }
 
 // Act is one of the small requests about an order.

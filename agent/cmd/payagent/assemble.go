@@ -18,7 +18,6 @@ import (
 	"payagent/agent/door"
 	"payagent/agent/door/pages"
 	"payagent/agent/seal"
-	"payagent/devices"
 	"payagent/platforms"
 	"payagent/queue"
 	"payagent/queue/bolt"
@@ -91,7 +90,7 @@ func assemble(c config.Config, log *slog.Logger, parts how) (_ *assembly, err er
 	b.close = append(b.close, store)
 	tellReport(log, report)
 	p := agent.Parts{Config: c, Log: store, Lost: report.Slots, Box: box, Clock: agent.NewSystemClock(), Logger: log,
-		Platforms: map[string]platforms.Platform{}, Scanners: map[string][]devices.Scanner{}, Displays: map[string][]devices.Display{},
+		Platforms: map[string]platforms.Platform{}, Scanners: map[string][]agent.Scanner{}, Displays: map[string][]agent.Display{},
 		TokenMark: tokenMark(c)}
 	if parts == whole {
 		p.DiskLow = diskGuard(c, log)
@@ -137,7 +136,7 @@ func (b *assembly) openDevices(c config.Config, parts *agent.Parts) error {
 				return err
 			}
 			b.close = append(b.close, scanner)
-			parts.Scanners[t.Name] = append(parts.Scanners[t.Name], scanner)
+			parts.Scanners[t.Name] = append(parts.Scanners[t.Name], agent.Scanner{Name: s.Name, Role: s.Role, Scanner: scanner})
 		}
 		for _, d := range t.Displays {
 			display, err := openDisplay(d)
@@ -145,7 +144,7 @@ func (b *assembly) openDevices(c config.Config, parts *agent.Parts) error {
 				return err
 			}
 			b.close = append(b.close, display)
-			parts.Displays[t.Name] = append(parts.Displays[t.Name], display)
+			parts.Displays[t.Name] = append(parts.Displays[t.Name], agent.Display{Name: d.Name, Display: display})
 		}
 	}
 	return nil

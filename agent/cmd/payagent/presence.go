@@ -17,8 +17,8 @@ type scanners struct {
 }
 
 type presence struct {
-	till, device string
-	present      bool
+	till string
+	devices.Presence
 }
 
 // notify gives the function that one scanner of a till reports to.
@@ -28,10 +28,10 @@ func (s *scanners) notify(till string, log *slog.Logger) func(devices.Presence) 
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.agent == nil {
-			s.early = append(s.early, presence{till, p.Device, p.Present})
+			s.early = append(s.early, presence{till, p})
 			return
 		}
-		s.agent.Presence(till, p.Device, p.Present)
+		s.agent.Presence(till, p)
 	}
 }
 
@@ -41,7 +41,7 @@ func (s *scanners) tell(a *agent.Agent) {
 	defer s.mu.Unlock()
 	s.agent = a
 	for _, p := range s.early {
-		a.Presence(p.till, p.device, p.present)
+		a.Presence(p.till, p.Presence)
 	}
 	s.early = nil
 }
