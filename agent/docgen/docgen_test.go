@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"payagent/devices/models"
 	"payagent/platforms"
 	"payagent/platforms/fwc"
 	"payagent/platforms/smartpay"
@@ -40,6 +41,10 @@ func pages() map[string]func() (string, error) {
 		"docs/interfaces.md": interfaces,
 		"docs/drivers.md":    func() (string, error) { return DriversPage(root) },
 		"docs/metrics.md":    func() (string, error) { return MetricsPage(root) },
+		"docs/models.md": func() (string, error) {
+			set, err := models.Load("")
+			return ModelsPage(set), err
+		},
 	}
 }
 
