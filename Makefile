@@ -7,7 +7,7 @@ PKGS := ./...
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup build vet lint race sim bench compare fuzz docs kill soak clean cross
+.PHONY: help demo test setup build vet lint race sim bench compare fuzz docs kill soak clean cross lab
 
 help: ## 显示帮助 print this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -46,6 +46,9 @@ sim: ## 确定性模拟：SEED=n 重放一个 the simulation alone; SEED=n repla
 
 kill: ## kill -9 测试：ROUNDS=n kill the real program ROUNDS times under load
 	$(GO) test ./agent/cmd/payagent -run TestKill -count=1 -v -timeout 60m $(if $(ROUNDS),-rounds=$(ROUNDS))
+
+lab: ## 设备实验室（虚拟机）：RUN=正则只跑一部分 scanners as USB gadgets in a VM, the real agent takes payments from them
+	@./install/lab/run $(if $(RUN),'$(RUN)')
 
 bench: ## 性能 figures as ratios, see docs/benchmarks.md
 	$(GO) test -run '^$$' -bench Scan -benchtime 300x ./agent/bench

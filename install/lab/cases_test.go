@@ -1,0 +1,306 @@
+//go:build lab && linux
+
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// station is one till with its scanner.
+type station struct {
+	name string // of the till, and of the device in the table
+	g    *gadget
+	r    *rig
+}
+
+// gone and back bound what the issue promises of a cable that is pulled.
+const (
+	goneWithin = 500 * time.Millisecond
+	backWithin = 2 * time.Second
+)
+
+// settle lets what a device sent, and what the agent makes of it, be over: far
+// more than the longest pause inside a code, and than the agent's answer.
+const settle = 400 * time.Millisecond
+
+// because says what was wrong, and the error behind it if there is one.
+func because(err error, format string, args ...any) error {
+	return errors.Join(fmt.Errorf(format, args...), err)
+}
+
+// pay is the plain case: an order, a scan, paid.
+func (s *station) pay() (string, error) {
+	from := s.r.stream.mark()
+	no, err := s.r.order(s.name, 1280)
+	if err != nil {
+		return "", err
+	}
+	return s.finish(no, from)
+}
+
+// finish scans a fresh code for an order that waits, and wants it paid.
+func (s *station) finish(no string, from int) (string, error) {
+	began := time.Now()
+	if err := s.g.scan(code()); err != nil {
+		return "", err
+	}
+	if err := s.r.paidOnce(no, 1280, from); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("paid once, 12.80, %v after the scan", time.Since(began).Round(time.Millisecond)), nil
+}
+
+// unarmed scans while nobody is to pay, then makes an order: the scan must
+// reach neither an old order nor the new one.
+func (s *station) unarmed() (string, error) {
+	before, err := s.r.truths()
+	if err != nil {
+		return "", err
+	}
+	from := s.r.stream.mark()
+	if err := s.g.scan(code()); err != nil {
+		return "", err
+	}
+	<-time.After(settle)
+	no, err := s.r.order(s.name, 1280)
+	if err != nil {
+		return "", err
+	}
+	<-time.After(settle)
+	if st, err := s.r.state(no); err != nil || st != "waiting" {
+		return "", because(err, "the scan from before was taken: the order is %s", st)
+	}
+	after, err := s.r.truths()
+	if err != nil || len(after) != len(before) {
+		return "", because(err, "a request reached the platform")
+	}
+	_, err = s.finish(no, from)
+	return "not paid, not kept for the next order", err
+}
+
+// hostile sends what is no payment code while an order waits.
+func (s *station) hostile() (string, error) {
+	from := s.r.stream.mark()
+	no, err := s.r.order(s.name, 1280)
+	if err != nil {
+		return "", err
+	}
+	good := code()
+	list := []string{
+		"6901234567892",                        // EAN of a product
+		good[:9] + "\x03\x16\x02" + good[9:],   // control characters inside
+		strings.Repeat("1", 600),               // longer than any code
+		"\x04\x1a\x15\x0b" + "rm -rf /" + "\t", // what a keyboard would do
+		"https://evil.invalid/?code=" + good,
+		good[:12], // too short for any wallet
+		good + "\x00",
+	}
+	for i, text := range list {
+		if i == len(list)-1 && s.g.kind == keyboard {
+			continue // a keyboard has no key for NUL: it would be the good code
+		}
+		if err := s.g.scan(text); err != nil {
+			return "", fmt.Errorf("hostile text %d: %w", i+1, err)
+		}
+		<-time.After(settle)
+		if st, err := s.r.state(no); err != nil || st != "waiting" {
+			return "", because(err, "after hostile text %d the order is %s", i+1, st)
+		}
+	}
+	if all, err := s.r.truths(); err != nil || all[no].Requests != 0 {
+		return "", because(err, "a request reached the platform")
+	}
+	_, err = s.finish(no, from)
+	return fmt.Sprintf("%d texts, none sent to a platform; the code after them paid", len(list)), err
+}
+
+// replug pulls the cable while an order waits, plugs it in and pays.
+func (s *station) replug() (string, error) {
+	from := s.r.stream.mark()
+	no, err := s.r.order(s.name, 1280)
+	if err != nil {
+		return "", err
+	}
+	gone, err := s.pull(no)
+	if err != nil {
+		return "", err
+	}
+	at := s.r.stream.mark()
+	plugged := time.Now()
+	if err := s.g.plug(); err != nil {
+		return "", err
+	}
+	e, err := s.r.stream.await(at, 10*time.Second, func(e event) bool {
+		return e.Name == "till" && e.Face.Till == s.name && e.Face.note() != "scanner_gone"
+	})
+	if err != nil {
+		return "", fmt.Errorf("plugged in again: %w", err)
+	}
+	seen := e.At.Sub(plugged)
+	if seen > backWithin {
+		return "", fmt.Errorf("it is there again after %v", seen)
+	}
+	// The promise is a scan two seconds after the plug.
+	<-time.After(time.Until(plugged.Add(backWithin)))
+	if _, err := s.finish(no, from); err != nil {
+		return "", fmt.Errorf("scanned 2 s after the re-plug: %w", err)
+	}
+	return fmt.Sprintf("gone said after %v, the order stayed; there again %v after the plug, paid", ms(gone), ms(seen)), nil
+}
+
+func ms(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
+
+// pull pulls the cable and waits until the till says so; the order must stay.
+func (s *station) pull(no string) (time.Duration, error) {
+	from := s.r.stream.mark()
+	began := time.Now()
+	if err := s.g.unplug(); err != nil {
+		return 0, err
+	}
+	e, err := s.r.stream.await(from, 10*time.Second, func(e event) bool {
+		return e.Name == "till" && e.Face.Till == s.name && e.Face.note() == "scanner_gone"
+	})
+	if err != nil {
+		return 0, err
+	}
+	took := e.At.Sub(began)
+	if took > goneWithin {
+		return took, fmt.Errorf("the unplug was said after %v", took)
+	}
+	if st, err := s.r.state(no); err != nil || st != "waiting" {
+		return took, because(err, "without its scanner the order is %s", st)
+	}
+	return took, nil
+}
+
+// halved pulls the cable in the middle of a code; the rest comes after the
+// re-plug. Neither half, nor both together, may pay.
+func (s *station) halved() (string, error) {
+	from := s.r.stream.mark()
+	no, err := s.r.order(s.name, 1280)
+	if err != nil {
+		return "", err
+	}
+	first, rest := s.halves(code())
+	if err := s.g.send(first...); err != nil {
+		return "", err
+	}
+	if _, err := s.pull(no); err != nil {
+		return "", err
+	}
+	plugged := time.Now()
+	if err := s.g.plug(); err != nil {
+		return "", err
+	}
+	<-time.After(time.Until(plugged.Add(backWithin)))
+	if err := s.g.send(rest...); err != nil {
+		return "", err
+	}
+	<-time.After(settle)
+	if all, err := s.r.truths(); err != nil || all[no].Requests != 0 {
+		return "", because(err, "half a code reached the platform")
+	}
+	_, err = s.finish(no, from)
+	return "not paid; the whole code after it paid", err
+}
+
+// halves cuts a code in two as the device would send it.
+func (s *station) halves(text string) (first, rest [][]byte) {
+	switch s.g.kind {
+	case cdc:
+		return [][]byte{[]byte(text[:9])}, [][]byte{[]byte(text[9:] + "\r")}
+	case keyboard:
+		return keys(text[:9]), keys(text[9:] + "\r")
+	}
+	// A report says that more follows, and the cable goes.
+	all := reports(s.g.kind, strings.Repeat("0", 56)+text)
+	return all[:1], all[1:]
+}
+
+// killed kills the agent while an order waits, and starts it again.
+func (s *station) killed() (string, error) {
+	from := s.r.stream.mark()
+	no, err := s.r.order(s.name, 1280)
+	if err != nil {
+		return "", err
+	}
+	if err := s.r.signal(kill); err != nil {
+		return "", err
+	}
+	// What is scanned while nobody listens is worth nothing later. With no
+	// reader a HID device cannot even send it, which is no failure.
+	stale := make(chan error, 1)
+	go func() { stale <- s.g.scan(code()) }()
+	<-time.After(settle)
+	if err := s.r.launch(); err != nil {
+		return "", err
+	}
+	started := time.Now()
+	<-stale
+	<-time.After(time.Until(started.Add(backWithin)))
+	st, err := s.r.state(no)
+	if err != nil || st != "waiting" {
+		return "", because(err, "after kill -9 and a start the order is %s", st)
+	}
+	_, err = s.finish(no, from)
+	return "kill -9 with an order armed; after the start the order waits, a scan 2 s later paid", err
+}
+
+// latency measures from the gadget's write that completes a code to the event
+// at the API's client.
+func (s *station) latency(t *testing.T, n int) (string, error) {
+	var took []time.Duration
+	for i := range n {
+		from := s.r.stream.mark()
+		no, err := s.r.order(s.name, 100)
+		if err != nil {
+			return "", err
+		}
+		all := s.g.packets(code())
+		last := len(all) - 1
+		if s.g.kind == keyboard {
+			last-- // Enter's press completes it, the release follows
+		}
+		if err := s.g.send(all[:last]...); err != nil {
+			return "", err
+		}
+		began := time.Now()
+		if err := s.g.send(all[last:]...); err != nil {
+			return "", err
+		}
+		e, err := s.r.stream.await(from, 20*time.Second, func(e event) bool { return e.Name == "order" && e.Order.No == no && e.Order.State != "waiting" })
+		if err != nil {
+			return "", fmt.Errorf("scan %d: %w", i+1, err)
+		}
+		took = append(took, e.At.Sub(began))
+		if _, err := s.r.stream.await(from, 60*time.Second, func(e event) bool { return e.Order.No == no && e.Order.State == "paid" }); err != nil {
+			return "", fmt.Errorf("scan %d: %w", i+1, err)
+		}
+	}
+	return spread(took), nil
+}
+
+// all runs a case at every station.
+func all(t *testing.T, set, name string, list []*station, run func(t *testing.T, s *station) (string, error)) {
+	for _, s := range list {
+		check(t, set, s.name, name, func(t *testing.T) (string, error) {
+			if s.g.end == nil { // a case before failed half way
+				if err := s.g.plug(); err != nil {
+					return "", err
+				}
+				<-time.After(backWithin)
+			}
+			if s.r.ended() {
+				if err := s.r.launch(); err != nil {
+					return "", errors.Join(errors.New("the agent is dead"), err)
+				}
+				<-time.After(backWithin)
+			}
+			return run(t, s)
+		})
+	}
+}
