@@ -1,0 +1,6 @@
+//go:build !linux
+
+package hid
+
+// built names the backends of this build, the default first.
+func built() []named { return karalabeBuilt() }

@@ -1,0 +1,100 @@
+package hid
+
+import (
+	"fmt"
+	"time"
+
+	"payagent/devices"
+)
+
+// api is what is used of the library's device.
+type api interface {
+	ReadTimeout(p []byte, milliseconds int) (int, error)
+	Write(p []byte) (int, error)
+	SendFeatureReport(p []byte) (int, error)
+	Close() error
+}
+
+// apiHandle fits the library's device to the seam. Through libusb a report that
+// is longer than a packet comes in packets, of which only the first begins with
+// the id; they are joined here.
+type apiHandle struct {
+	dev    api
+	sizes  map[byte]int // whole length of input reports by id
+	packet int          // bytes of one packet, 0 if reports come whole
+	part   []byte       // packets of an unfinished report
+	buf    []byte
+}
+
+func newAPIHandle(dev api, desc []byte, packet int) *apiHandle {
+	h := &apiHandle{dev: dev, packet: packet, sizes: map[byte]int{}, buf: make([]byte, 4096)}
+	if d, err := parseDescriptor(desc); err == nil && packet > 0 {
+		for _, r := range d.reports {
+			if r.kind == input {
+				h.sizes[r.id] = r.bytes()
+			}
+		}
+	}
+	return h
+}
+
+// size is the length of the report that begins with these bytes, 0 if unknown.
+func (h *apiHandle) size(p []byte) int {
+	if n := h.sizes[0]; n > 0 {
+		return n
+	}
+	return h.sizes[p[0]]
+}
+
+// Read implements Handle. The time-out is never negative: that would block for
+// good.
+func (h *apiHandle) Read(p []byte, timeout time.Duration) (int, error) {
+	until := time.Now().Add(timeout)
+	for {
+		wait := max(time.Until(until), 0)
+		n, err := h.dev.ReadTimeout(h.buf, int(wait/time.Millisecond))
+		switch {
+		case err != nil:
+			clear(h.part)
+			h.part = nil
+			return 0, fmt.Errorf("cannot read the HID device: %w: %w", devices.ErrGone, err)
+		case n <= 0:
+			// A time-out, or an empty packet, which ends a report that is a whole
+			// number of packets. What is left unfinished goes up as it is and is
+			// counted there.
+			n = copy(p, h.part)
+			clear(h.part)
+			h.part = h.part[:0]
+			return n, nil
+		}
+		n = min(n, len(h.buf))
+		h.part = append(h.part, h.buf[:n]...)
+		clear(h.buf[:n])
+		if want := h.size(h.part); h.packet > 0 && n == h.packet && len(h.part) < want {
+			continue
+		}
+		n = copy(p, h.part)
+		clear(h.part)
+		h.part = h.part[:0]
+		return n, nil
+	}
+}
+
+// Write implements Handle.
+func (h *apiHandle) Write(p []byte) error {
+	if _, err := h.dev.Write(p); err != nil {
+		return fmt.Errorf("cannot send output report %02x; the device may not have it: %w", p[0], err)
+	}
+	return nil
+}
+
+// Feature implements Handle.
+func (h *apiHandle) Feature(p []byte) error {
+	if _, err := h.dev.SendFeatureReport(p); err != nil {
+		return fmt.Errorf("cannot send feature report %02x; the device may not have it: %w", p[0], err)
+	}
+	return nil
+}
+
+// Close implements Handle.
+func (h *apiHandle) Close() error { return h.dev.Close() }
