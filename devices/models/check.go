@@ -64,7 +64,7 @@ func words(name string) []string {
 	case "symbology":
 		return []string{CodeQR, Code128, CodeCommand}
 	case "hid.layout":
-		return []string{"auto", "usb-if", "newland"}
+		return []string{"usb-if", "newland"}
 	case "hid.backend":
 		return []string{"auto", "hidraw", "karalabe"}
 	case "serial.end", "wedge.end":
@@ -74,7 +74,7 @@ func words(name string) []string {
 	case "serial.dtr", "serial.rts":
 		return []string{"on", "off"}
 	case "serial.charset", "hid.charset":
-		return []string{"auto", "utf-8", "gbk", "latin-1"}
+		return []string{"utf-8", "gbk", "latin-1"}
 	}
 	return nil
 }

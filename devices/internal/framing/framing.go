@@ -42,6 +42,9 @@ type Config struct {
 	AIM    bool   // the scanner sends an AIM identifier ("]Q1") in front
 	Min    int    // shortest code in bytes, default 1
 	Max    int    // longest code in bytes, default and limit 512
+	// Charset is in what text above ASCII is sent, see the Charset constants.
+	// Codes come out as UTF-8.
+	Charset string
 	// Gap is the pause that ends a code with EndNone. 0 means learned between
 	// 30 and 100 ms, beginning at 60 ms.
 	Gap time.Duration
@@ -59,6 +62,9 @@ func (c Config) Check() (Config, error) {
 	case EndLine, EndCR, EndLF, EndCRLF, EndTab, EndNone, EndETX:
 	default:
 		return c, fmt.Errorf("cannot use end %q; write line, cr, lf, crlf, tab, none or stx-etx", c.End)
+	}
+	if err := checkCharset(c.Charset); err != nil {
+		return c, err
 	}
 	if c.Max == 0 {
 		c.Max = 512
@@ -268,7 +274,8 @@ func (f *Framer) finish() (Frame, bool) {
 		f.stats.Long++
 		return Frame{}, false
 	}
-	text := f.trim(raw)
+	text, trimmed, whole := Text(raw, f.cfg.Charset)
+	f.stats.Trimmed += uint64(trimmed)
 	clear(raw[:cap(raw)]) // a code stays nowhere longer than needed
 	if text == "" {
 		return Frame{}, false // the LF behind a CR, an empty line, or only noise
@@ -285,35 +292,13 @@ func (f *Framer) finish() (Frame, bool) {
 	case len(text) > f.cfg.Max:
 		f.stats.Long++
 		return Frame{}, false
-	case !clean(text):
+	case !whole:
 		// To leave such bytes out would make another code of it.
 		f.stats.Noise++
 		return Frame{}, false
 	}
 	f.stats.Frames++
 	return Frame{Text: text, Symbology: symbology, Start: f.start, At: f.prev}, true
-}
-
-// trim takes noise off both ends: control characters and bytes that are no
-// text, as plugs and level shifters make them.
-func (f *Framer) trim(raw []byte) string {
-	whole := len(raw)
-	for len(raw) > 0 {
-		r, n := utf8.DecodeRune(raw)
-		if !noise(r, n) && raw[0] != ' ' {
-			break
-		}
-		raw = raw[n:]
-	}
-	for len(raw) > 0 {
-		r, n := utf8.DecodeLastRune(raw)
-		if !noise(r, n) && raw[len(raw)-1] != ' ' {
-			break
-		}
-		raw = raw[:len(raw)-n]
-	}
-	f.stats.Trimmed += uint64(whole - len(raw))
-	return string(raw)
 }
 
 // noise tells what cannot stand in a code: C0 and C1 control characters, DEL,
