@@ -19,13 +19,18 @@ import (
 
 // Open gives the panel that cfg describes. It fails only for a configuration
 // that cannot be right; a device that is absent or does not answer is tried
-// again for as long as the panel is open, and Err tells about it.
-func Open(cfg Config) (*Panel, error) {
+// again for as long as the panel is open, and Show tells about it.
+func Open(cfg Config) (Panel, error) {
 	cfg, err := cfg.filled()
 	if err != nil {
-		return nil, err
+		return Panel{}, err
 	}
-	open := func(ctx context.Context) (Drawer, error) {
+	return New(opener(cfg), cfg)
+}
+
+// opener finds the device by the names in cfg.
+func opener(cfg Config) Opener {
+	return func(ctx context.Context) (Drawer, error) {
 		// Here and not earlier: a site without a panel touches no bus. The
 		// library does it once, however often it is asked.
 		if _, err := host.Init(); err != nil {
@@ -36,7 +41,6 @@ func Open(cfg Config) (*Panel, error) {
 		}
 		return findST7789(ctx, cfg)
 	}
-	return New(open, cfg)
 }
 
 func findSSD1306(cfg Config) (Drawer, error) {

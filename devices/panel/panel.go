@@ -14,15 +14,14 @@ package panel
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"image"
 	"image/color"
 	"io"
-	"sync"
 	"time"
 
 	"payagent/devices"
+	"payagent/devices/internal/latest"
 )
 
 // The kinds of panels.
@@ -163,121 +162,54 @@ const (
 // closeLimit is how long Close waits for a write that is under way.
 const closeLimit = 2 * time.Second
 
-var errClosed = errors.New("cannot show on the panel: it was closed; open it again")
+// Panel is a display that paints in its own time. Show returns at once; its
+// error is that of the last try to paint, if that failed, and the screen is kept
+// all the same and painted when the device is back. Close blanks the panel and
+// switches it off; it waits no longer than 2 s, since a bus that is stuck in the
+// kernel cannot be interrupted.
+type Panel struct{ *latest.Display }
 
-// Panel is a display that paints in its own time.
-type Panel struct {
-	cfg  Config
-	open Opener
-	kick chan struct{} // a screen waits in want
-	ctx  context.Context
-	stop context.CancelFunc
-	done chan struct{}
-
-	mu     sync.Mutex
-	want   devices.Screen
-	told   uint64 // how many screens came
-	fault  error
-	closed bool
-}
-
-var _ devices.Display = (*Panel)(nil)
+var _ devices.Display = Panel{}
 
 // New paints on what open gives. The configuration must name the kind, which
 // decides between colour and black and white.
-func New(open Opener, cfg Config) (*Panel, error) {
+func New(open Opener, cfg Config) (Panel, error) {
 	cfg, err := cfg.filled()
 	if err != nil {
-		return nil, err
+		return Panel{}, err
 	}
-	p := &Panel{cfg: cfg, open: open, kick: make(chan struct{}, 1), done: make(chan struct{})}
-	p.ctx, p.stop = context.WithCancel(context.Background())
-	go p.run()
-	return p, nil
+	p := painter{cfg: cfg, open: open}
+	return Panel{latest.Start("panel "+cfg.Name, closeLimit, p.run)}, nil
 }
 
-// Show has s painted as soon as the device can take it and returns at once. Its
-// error is that of the last try to paint, if that failed; s is kept all the
-// same and painted when the device is back.
-func (p *Panel) Show(_ context.Context, s devices.Screen) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return errClosed
-	}
-	p.want = s
-	p.told++
-	select {
-	case p.kick <- struct{}{}:
-	default:
-	}
-	return p.fault
+// painter is the goroutine that owns the device.
+type painter struct {
+	cfg  Config
+	open Opener
 }
 
-// Err tells why nothing can be painted at the moment; nil if all is well.
-func (p *Panel) Err() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.fault
-}
-
-// Close blanks the panel, switches it off and lets go of it. It waits for a
-// write under way, but no longer than 2 s: a bus that is stuck in the kernel
-// cannot be interrupted, and lets go when it comes back.
-func (p *Panel) Close() error {
-	p.mu.Lock()
-	p.closed = true
-	p.want = devices.Screen{} // nothing of a patient stays behind
-	p.mu.Unlock()
-	p.stop()
-	limit := time.NewTimer(closeLimit)
-	defer limit.Stop()
-	select {
-	case <-p.done:
-		return nil
-	case <-limit.C:
-		return fmt.Errorf("cannot close panel %s: its bus %s is stuck; switch the panel off and on", p.cfg.Name, p.cfg.Bus)
-	}
-}
-
-func (p *Panel) latest() (devices.Screen, uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.want, p.told
-}
-
-func (p *Panel) say(err error) {
-	if err != nil {
-		err = fmt.Errorf("cannot show on panel %s, which is tried again; check its cable and bus %s: %w", p.cfg.Name, p.cfg.Bus, err)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.fault = err
-}
-
-// run is the goroutine that owns the device.
-func (p *Panel) run() {
-	defer close(p.done)
+func (p painter) run(ctx context.Context, feed *latest.Feed) error {
 	pause := firstPause
-	for p.ctx.Err() == nil {
-		painted, err := p.serve()
+	for ctx.Err() == nil {
+		painted, err := p.serve(ctx, feed)
 		if err == nil {
-			return // closed
+			break // closed
 		}
-		p.say(err)
+		feed.Report(fmt.Errorf("tried again for as long as it takes; check its cable and bus %q: %w", p.cfg.Bus, err))
 		if painted {
 			pause = firstPause
 		}
-		if wait(p.ctx, pause) != nil {
-			return
+		if wait(ctx, pause) != nil {
+			break
 		}
 		pause = min(2*pause, mostPause)
 	}
+	return nil
 }
 
 // serve opens the device and paints until it fails (err) or the panel is closed
 // (nil). painted tells whether any picture went out.
-func (p *Panel) serve() (painted bool, err error) {
+func (p painter) serve(ctx context.Context, feed *latest.Feed) (painted bool, err error) {
 	defer func() {
 		// A driver that panics must cost the display, not the payment. The
 		// value may hold what was to be shown, so only its type is told.
@@ -285,9 +217,9 @@ func (p *Panel) serve() (painted bool, err error) {
 			err = fmt.Errorf("the driver panicked (%T)", v)
 		}
 	}()
-	d, err := p.open(p.ctx)
+	d, err := p.open(ctx)
 	if err != nil {
-		if p.ctx.Err() != nil {
+		if ctx.Err() != nil {
 			return false, nil
 		}
 		return false, err
@@ -302,22 +234,21 @@ func (p *Panel) serve() (painted bool, err error) {
 		defer t.Stop()
 		tick = t.C
 	}
-	p.say(nil)
-	for seen := uint64(0); ; {
-		if s, told := p.latest(); told != seen {
+	for {
+		if s, ok := feed.Screen(); ok {
 			if err := p.paint(d, s); err != nil {
 				return painted, err
 			}
-			seen, painted = told, true
+			painted = true
 		}
+		feed.Report(nil)
 		select {
-		case <-p.kick:
+		case <-feed.News():
 		case <-tick:
 			if err := again.Refresh(); err != nil {
 				return painted, err
 			}
-			seen = 0
-		case <-p.ctx.Done():
+		case <-ctx.Done():
 			_ = d.Draw(d.Bounds(), image.NewUniform(color.Black), image.Point{})
 			_ = d.Halt()
 			return painted, nil
@@ -325,7 +256,7 @@ func (p *Panel) serve() (painted bool, err error) {
 	}
 }
 
-func (p *Panel) paint(d Drawer, s devices.Screen) error {
+func (p painter) paint(d Drawer, s devices.Screen) error {
 	b := d.Bounds()
 	return d.Draw(b, Render(s, b.Size(), p.cfg.Kind == KindST7789, p.cfg.Language), image.Point{})
 }

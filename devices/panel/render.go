@@ -4,6 +4,8 @@ import (
 	"image"
 	"image/color"
 	"image/draw"
+	"math"
+	"unicode/utf8"
 
 	qrcode "github.com/skip2/go-qrcode"
 	"periph.io/x/devices/v3/ssd1306/image1bit"
@@ -19,6 +21,7 @@ const mostSide = 1024
 // fails to read a small one costs more than the words that say where to look.
 const (
 	leastModule = 3
+	goodModule  = 4
 	quietZone   = 4
 	mostQR      = 1200 // bytes; more never fits
 )
@@ -36,6 +39,9 @@ func Render(s devices.Screen, size image.Point, colour bool, lang string) image.
 	c := canvas{lang: lang}
 	l := lookOf(s.State)
 	c.back, c.fore, c.mark, c.onMark = l.back, l.fore, rgb(0xFFEB3B), rgb(0x000000)
+	if l.fore == rgb(0x000000) { // on a bright screen a dark bar is seen better
+		c.mark, c.onMark = c.onMark, c.mark
+	}
 	r := image.Rect(0, 0, min(max(size.X, 0), mostSide), min(max(size.Y, 0), mostSide))
 	if colour {
 		c.img = image.NewRGBA(r)
@@ -48,9 +54,11 @@ func Render(s devices.Screen, size image.Point, colour bool, lang string) image.
 	if s.Test {
 		r = c.watermark(r)
 	}
-	if r.Dy() >= 100 {
-		r = r.Inset(4)
+	margin := 4
+	if r.Dy() < 100 {
+		margin = 0
 	}
+	r = image.Rect(r.Min.X+max(1, margin), r.Min.Y+margin, r.Max.X-max(1, margin), r.Max.Y-margin)
 	wanted := s.QR != "" && l.qr
 	if wanted && c.phone(r, s.QR, sayOf(s, l, lang, true)) {
 		return c.img
@@ -78,37 +86,48 @@ func (c canvas) fill(r image.Rectangle, ink color.Color) {
 	draw.Draw(c.img, r, image.NewUniform(ink), image.Point{}, draw.Src)
 }
 
-// watermark writes 测试 down the right side, again and again, and gives what is
-// left of r.
+// watermark writes 测试 along the right side, or along the foot of an upright
+// panel, again and again, and gives what is left of r.
 func (c canvas) watermark(r image.Rectangle) image.Rectangle {
 	scale := 1
 	if r.Dy() >= 100 {
 		scale = 2
 	}
-	bar := r
-	bar.Min.X = r.Max.X - (fullWidth+2)*scale
-	word := heightOf(2, scale)
-	if bar.Min.X < r.Min.X || word+2*scale > r.Dy() {
+	thick := (fullWidth + 2) * scale
+	lines, bar := []string{testZH[:3], testZH[3:]}, image.Rect(r.Max.X-thick, r.Min.Y, r.Max.X, r.Max.Y)
+	long, word := r.Dy(), heightOf(2, scale)
+	if upright := r.Dy() > r.Dx(); upright {
+		lines, bar = []string{testZH}, image.Rect(r.Min.X, r.Max.Y-thick, r.Max.X, r.Max.Y)
+		long, word = r.Dx(), 2*fullWidth*scale
+	}
+	if !bar.In(r) || word > long {
 		return r
 	}
 	c.fill(bar, c.mark)
-	n := (r.Dy() - scale) / (word + 6*scale)
-	if n = max(n, 1); n > 3 {
-		n = 3
-	}
+	n := min(max(long/(word+6*scale), 1), 3)
 	for i := range n {
-		at := bar
-		at.Min.Y = r.Min.Y + (r.Dy()*(2*i+1)/n-word)/2
-		write(c.img, at, []string{testZH[:3], testZH[3:]}, scale, c.onMark)
+		at, middle := bar, long*(2*i+1)/(2*n)
+		if len(lines) == 2 {
+			at.Min.Y += middle - word/2
+		} else {
+			at.Min.X, at.Max.X = bar.Min.X+middle-word/2, bar.Min.X+middle+word/2
+			at.Min.Y += (thick - heightOf(1, scale)) / 2
+		}
+		write(c.img, at, lines, scale, c.onMark)
 	}
-	r.Max.X = bar.Min.X
+	if len(lines) == 2 {
+		r.Max.X = bar.Min.X
+	} else {
+		r.Max.Y = bar.Min.Y
+	}
 	return r
 }
 
 // block is a text at a scale.
 type block struct {
-	lines []string
-	scale int
+	lines  []string
+	scale  int
+	splits int // lines that end within running text
 }
 
 func (b block) height() int { return heightOf(len(b.lines), b.scale) }
@@ -135,48 +154,54 @@ func (c canvas) phone(r image.Rectangle, text string, words said) bool {
 	if bitmap == nil {
 		return false
 	}
-	var amount []block
-	if words.amount != "" {
-		b, ok := oneLine(words.amount, r.Dx(), 2)
-		if !ok {
-			return false
-		}
-		amount = []block{b}
-	}
-	var heads [][]block
-	if b, ok := oneLine(words.title, r.Dx(), 2); ok {
-		heads = append(heads, append([]block{b}, amount...))
-	}
-	heads = append(heads, amount)
+	total := len(bitmap) + 2*quietZone
 	const gap = 4
-	for _, head := range heads {
+	var head []block
+	side := 0 // pixels of a module
+	// The title goes where that makes the modules large enough to read in
+	// comfort; the amount stays, and is small only as the last resort.
+	for _, way := range []struct {
+		title bool
+		most  int
+	}{{true, 3}, {true, 2}, {false, 3}, {false, 2}, {true, 1}, {false, 1}} {
+		var try []block
 		top := 0
-		for _, b := range head {
+		for i, text := range []string{words.title, words.amount} {
+			if text == "" || i == 0 && !way.title {
+				continue
+			}
+			b, ok := oneLine(text, r.Dx(), min(way.most, 2+i))
+			if !ok {
+				top = r.Dy()
+				break
+			}
+			try = append(try, b)
 			top += b.height() + gap
 		}
-		m := min(r.Dx(), r.Dy()-top) / (len(bitmap) + 2*quietZone)
-		if m < leastModule {
-			continue
+		m := min(r.Dx(), r.Dy()-top) / total
+		if m > side && side < goodModule && m >= leastModule {
+			head, side = try, m
 		}
-		side := m * (len(bitmap) + 2*quietZone)
-		area := r
-		area.Min.Y = r.Max.Y - side
-		if len(head) > 0 {
-			c.stack(image.Rect(r.Min.X, r.Min.Y, r.Max.X, area.Min.Y), head)
-		}
-		area.Min.X += (r.Dx() - side) / 2
-		area.Max.X = area.Min.X + side
-		c.code(area, bitmap, m)
-		return true
 	}
-	return false
+	if side == 0 {
+		return false
+	}
+	area := r
+	area.Min.Y = r.Max.Y - side*total
+	if len(head) > 0 {
+		c.stack(image.Rect(r.Min.X, r.Min.Y, r.Max.X, area.Min.Y), head)
+	}
+	area.Min.X += (r.Dx() - side*total) / 2
+	area.Max.X = area.Min.X + side*total
+	c.code(area, bitmap, side)
+	return true
 }
 
 // oneLine sets a text in one line at the largest scale up to most.
 func oneLine(text string, width, most int) (block, bool) {
 	for scale := most; scale > 0; scale-- {
 		if widthOf([]rune(text))*scale <= width {
-			return block{[]string{text}, scale}, true
+			return block{lines: []string{text}, scale: scale}, true
 		}
 	}
 	return block{}, false
@@ -238,7 +263,7 @@ func (c canvas) text(r image.Rectangle, w said) {
 		blocks, rows = []block{b}, rows-1
 	}
 	if lines := shorten(w.title, r.Dx(), rows); lines != nil {
-		blocks = append([]block{{lines, 1}}, blocks...)
+		blocks = append([]block{{lines: lines, scale: 1}}, blocks...)
 	}
 	c.stack(r, blocks)
 }
@@ -255,12 +280,12 @@ func (c canvas) noAmount() string {
 func largest(r image.Rectangle, w said) []block {
 	gap := max(2, r.Dy()/32)
 	var best []block
-	most := -1
-	for _, title := range settings(w.title, r, 4, 3) {
+	most := math.MinInt
+	for _, title := range settings(w.title, r, 3, 5) {
 		for _, amount := range settings(w.amount, r, 5, 1) {
 			for _, line := range settings(w.line, r, min(2, max(title.scale, 1)), 3) {
 				var blocks []block
-				height, score := -gap, 10*min(title.scale, amount.scale)+4*amount.scale+3*title.scale+2*line.scale-3*len(title.lines)
+				height, score := -gap, 10*min(title.scale, amount.scale)+4*amount.scale+3*title.scale+2*line.scale-3*len(title.lines)-6*title.splits
 				for _, b := range []block{title, amount, line} {
 					if len(b.lines) > 0 {
 						blocks = append(blocks, b)
@@ -285,8 +310,21 @@ func settings(text string, r image.Rectangle, most, lines int) []block {
 	var out []block
 	for scale := most; scale > 0; scale-- {
 		if l := wrap(text, r.Dx()/scale); l != nil && len(l) <= lines {
-			out = append(out, block{l, scale})
+			out = append(out, block{l, scale, splits(l)})
 		}
 	}
 	return out
+}
+
+// splits counts the lines that end within running Chinese text.
+func splits(lines []string) int {
+	n := 0
+	for i := 1; i < len(lines); i++ {
+		last, _ := utf8.DecodeLastRuneInString(lines[i-1])
+		first, _ := utf8.DecodeRuneInString(lines[i])
+		if cost, _ := breakCost(last, first); cost == costPlain {
+			n++
+		}
+	}
+	return n
 }
