@@ -23,6 +23,7 @@ const (
 	KindMerchantQR CodeKind = "merchant_qr" // a URL: 收款码 instead of 付款码
 	KindEMV        CodeKind = "emv"         // EMV consumer QR, no platform of ours takes it
 	KindProduct    CodeKind = "product"     // EAN and the like
+	KindCard       CodeKind = "card"        // 就诊卡 and other cards, where a site's own rule knows them
 	KindDigits     CodeKind = "digits"      // all digits, no rule matches
 	KindJunk       CodeKind = "junk"
 )

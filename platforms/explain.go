@@ -24,6 +24,8 @@ func Explain(kind CodeKind) (zh, en string) {
 		return "暂不支持这种付款码，请用微信或支付宝付款码。", "This kind of payment code is not accepted here. Please use WeChat or Alipay."
 	case KindProduct:
 		return "这是商品条码，不是付款码。请出示付款码。", "This is the barcode of a product. Please show your payment code."
+	case KindCard:
+		return "这是就诊卡，不是付款码。请打开微信或支付宝，出示付款码。", "This is a hospital card. Please open WeChat or Alipay and show your payment code."
 	case KindDigits:
 		return "无法识别这个号码，它不像付款码。请打开微信或支付宝，出示付款码。", "This number is not a payment code we know. Please open WeChat or Alipay and show your payment code."
 	}

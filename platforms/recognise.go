@@ -311,7 +311,7 @@ func isWallet(k CodeKind) bool {
 
 func known(k CodeKind) bool {
 	switch k {
-	case KindInsurance, KindIDCard, KindMerchantQR, KindEMV, KindProduct, KindDigits, KindJunk:
+	case KindInsurance, KindIDCard, KindMerchantQR, KindEMV, KindProduct, KindCard, KindDigits, KindJunk:
 		return true
 	}
 	return isWallet(k)

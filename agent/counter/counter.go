@@ -106,7 +106,11 @@ func New(cfg Config) *Counter {
 		down:  map[string]bool{}, noToken: map[string]bool{}, pending: map[uint64]pending{}}
 	c.names = slices.Sorted(maps.Keys(cfg.Tills))
 	for _, name := range c.names {
-		c.tills[name] = &till{cfg: cfg.Tills[name]}
+		t := &till{cfg: cfg.Tills[name]}
+		for _, device := range slices.Sorted(maps.Keys(t.cfg.Devices)) {
+			t.gun = t.gun || t.cfg.Devices[device].Role == RoleGun
+		}
+		c.tills[name] = t
 	}
 	return c
 }
@@ -120,6 +124,12 @@ func (c *Counter) Step(now order.Now, ev Event) []Effect {
 		c.create(e)
 	case Scan:
 		c.scan(e)
+	case Claim:
+		c.claim(e)
+	case Retain:
+		c.retain(e)
+	case Release:
+		c.release(e)
 	case Act:
 		c.act(e)
 	case AskRefund:
@@ -172,8 +182,12 @@ func (c *Counter) Deadline() time.Duration {
 		at = c.wakes[0].at
 	}
 	for _, name := range c.names {
-		if t := c.tills[name]; t.held != nil && t.held.order != "" {
+		t := c.tills[name]
+		if t.held != nil && t.held.order != "" {
 			at = min(at, t.held.at+t.cfg.TwoCodes)
+		}
+		if due, ok := t.claims.due(); ok {
+			at = min(at, due)
 		}
 	}
 	return at
@@ -413,6 +427,7 @@ func (c *Counter) wakeDue() {
 	}
 	for _, name := range c.names {
 		c.releaseHeld(c.tills[name])
+		c.tills[name].settleClaims(c.now.Mono)
 	}
 }
 

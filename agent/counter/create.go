@@ -195,7 +195,7 @@ func (c *Counter) accept(e Create, at time.Duration, got *platforms.Scanned, que
 	}
 	switch {
 	case got != nil:
-		c.charge(x, *got, *e.Handed, at)
+		c.charge(x, *got, *e.Handed, at, "")
 	case s.Mode == platforms.ModePresent && !queued:
 		c.present(x)
 	}
@@ -214,10 +214,11 @@ func (c *Counter) begin(f order.Fact, keys []string) *entry {
 	return x
 }
 
-// charge sends the payer's code: the intent is written first.
-func (c *Counter) charge(x *entry, got platforms.Scanned, code Code, readAt time.Duration) {
+// charge sends the payer's code: the intent is written first, with the name of
+// the scanner that read it, empty for a code that HIS handed over.
+func (c *Counter) charge(x *entry, got platforms.Scanned, code Code, readAt time.Duration, device string) {
 	f := c.fact(x, order.KindSent)
-	f.Sent = &order.Sent{Verb: order.VerbCharge, CodeKind: got.Code.Kind, Channel: got.Channel, CodeHash: code.Hash}
+	f.Sent = &order.Sent{Verb: order.VerbCharge, CodeKind: got.Code.Kind, Channel: got.Channel, Device: device, CodeHash: code.Hash}
 	if !c.write(x, f, Write{Keys: []string{codeKey(code.Hash)}, Slot: slotOf(x.o, order.VerbCharge)}) {
 		return
 	}

@@ -43,6 +43,29 @@ type Scan struct {
 	Code   Code
 }
 
+// Claim asks that what a till's cashier scanner reads outside payments goes to
+// one client. A claim by the holder renews its lease.
+type Claim struct {
+	Reply   uint64
+	Till    string
+	Session string        // the client's own name for itself
+	Lease   time.Duration // 0 for DefaultLease; more than MaxLease counts as that
+}
+
+// Retain says that the holder keeps the scanner that another client asked for.
+type Retain struct {
+	Reply   uint64
+	Till    string
+	Session string
+}
+
+// Release gives a claimed scanner up.
+type Release struct {
+	Reply   uint64
+	Till    string
+	Session string
+}
+
 // Act is one of the small requests about an order.
 type Act struct {
 	Reply    uint64
@@ -136,6 +159,9 @@ type Recover struct {
 func (Tick) event()          {}
 func (Create) event()        {}
 func (Scan) event()          {}
+func (Claim) event()         {}
+func (Retain) event()        {}
+func (Release) event()       {}
 func (Act) event()           {}
 func (AskRefund) event()     {}
 func (Found) event()         {}
@@ -214,6 +240,15 @@ type Reply struct {
 	Refund   string // request number, for refunds
 	Platform string // when the platform is the reason
 	Kind     platforms.CodeKind
+	Claim    ClaimState // of claims
+}
+
+// ClaimState says who holds a till's scanner, and who asked for it.
+type ClaimState struct {
+	Holder   string        // empty for nobody
+	Left     time.Duration // of the holder's lease
+	AskedBy  string
+	PassesIn time.Duration // until it passes to AskedBy
 }
 
 // Changed says that an order's facts grew; the order is a copy.
@@ -224,12 +259,52 @@ type Screen struct{ View View }
 
 // View is a till's face.
 type View struct {
+	Till    string
+	Order   *order.Order // in front, or the last one; nil when idle
+	Armed   bool         // the scanner takes one payment code
+	Scanner ScannerState
+	Holder  string // the client that claimed the scanner
+	AskedBy string // the client that asks for it
+	Note    string // stable code: why the last scan was refused
+	Online  bool
+	Queued  int // orders waiting offline for this till
+}
+
+// Identity is a card that the cashier's scanner read while no order waited for
+// a code. It lives no longer than it takes to hand it to the client that holds
+// the scanner; it is never written, logged or counted by its text.
+type Identity struct {
+	Till      string
+	Session   string
+	Device    string
+	Kind      platforms.CodeKind
+	Text      platforms.Hidden
+	Symbology string // AIM identifier without the bracket, or empty
+}
+
+// Scanned says what became of one scan, for counting.
+type Scanned struct {
 	Till   string
-	Order  *order.Order // in front, or the last one; nil when idle
-	Armed  bool         // the scanner takes one payment code
-	Note   string       // stable code: why the last scan was refused
-	Online bool
-	Queued int // orders waiting offline for this till
+	Device string
+	Result ScanResult
+}
+
+// ScanResult is what became of a scan: a closed set.
+type ScanResult string
+
+// The results of scans. A scan that is held is counted when it is decided.
+const (
+	ScanTaken    ScanResult = "taken"     // it became a payment
+	ScanRefused  ScanResult = "refused"   // an order waited, and this code cannot pay it
+	ScanTwoCodes ScanResult = "two_codes" // another code was in view
+	ScanDouble   ScanResult = "double"    // read before, a moment ago
+	ScanIdentity ScanResult = "identity"  // handed to the client that claimed the scanner
+	ScanDropped  ScanResult = "dropped"   // nothing waited for it
+)
+
+// ScanResults lists the results.
+func ScanResults() []ScanResult {
+	return []ScanResult{ScanTaken, ScanRefused, ScanTwoCodes, ScanDouble, ScanIdentity, ScanDropped}
 }
 
 // Alarm is for people.
@@ -247,14 +322,16 @@ type Health struct {
 	Stopped   bool
 }
 
-func (Write) effect()   {}
-func (Call) effect()    {}
-func (Lookup) effect()  {}
-func (Reply) effect()   {}
-func (Changed) effect() {}
-func (Screen) effect()  {}
-func (Alarm) effect()   {}
-func (Health) effect()  {}
+func (Write) effect()    {}
+func (Call) effect()     {}
+func (Lookup) effect()   {}
+func (Reply) effect()    {}
+func (Changed) effect()  {}
+func (Screen) effect()   {}
+func (Identity) effect() {}
+func (Scanned) effect()  {}
+func (Alarm) effect()    {}
+func (Health) effect()   {}
 
 // The codes of replies. They are stable and part of the API.
 const (
@@ -287,7 +364,16 @@ const (
 	CodeRefundOver    = "refund_over"
 	CodeRefundUsed    = "refund_number_used"
 	CodeUnsupported   = "mode_not_supported"
+	CodeClaimed       = "claimed"
+	CodeAsked         = "asked"    // the holder has RetainWithin to keep the scanner
+	CodeRetained      = "retained" // the holder keeps it
+	CodeReleased      = "released"
+	CodeNotHolder     = "not_holder"
+	CodeScannerArmed  = "scanner_armed" // an order waits for a scan: it is not handed over now
+	CodeScannerAsked  = "scanner_asked" // a third client asks already
+	CodeNoScanner     = "no_scanner"    // the till has no cashier's scanner
 	NoteTwoCodes      = "two_codes"
+	NoteNotForPayment = "scanner_not_for_payment"
 	NoteCodeOld       = "code_old"
 	NoteNotWaiting    = "not_waiting"
 	NoteDouble        = "double_read"

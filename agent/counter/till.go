@@ -17,17 +17,23 @@ type till struct {
 	armed bool
 	held  *heldScan
 	note  string
-	// The last code read, to suppress double reads.
-	lastHash  string
-	lastRead  time.Duration
-	noScanner bool // it was unplugged
-	dirty     bool
-	shown     bool
+	// The last code read, to suppress double reads; lastFor is the order that
+	// waited for a scan then, lastBarred that its scanner takes no payments.
+	lastHash   string
+	lastRead   time.Duration
+	lastFor    string
+	lastBarred bool
+	noScanner  bool // it was unplugged
+	gun        bool // it has a cashier's scanner
+	claims     claims
+	dirty      bool
+	shown      bool
 }
 
 // heldScan is a scan on its way to a charge.
 type heldScan struct {
 	code  Code
+	from  string // the device that read it
 	got   platforms.Scanned
 	order string
 	at    time.Duration // when it was read
@@ -56,11 +62,13 @@ func (c *Counter) settleTill(t *till) {
 	if armed != t.armed || !t.shown {
 		t.armed, t.dirty = armed, true
 	}
+	t.settleClaims(c.now.Mono)
 	if !t.dirty || !c.ready {
 		return
 	}
 	t.dirty, t.shown = false, true
-	v := View{Till: t.cfg.Name, Armed: t.armed, Note: t.note, Online: true}
+	v := View{Till: t.cfg.Name, Armed: t.armed, Note: t.note, Online: true, Scanner: t.scannerState(),
+		Holder: t.claims.holder, AskedBy: t.claims.asker}
 	if t.armed && t.noScanner && v.Note == "" {
 		v.Note = NoteScannerGone // the order stays; the scanner is opened again when it is back
 	}
@@ -87,48 +95,69 @@ func (t *till) say(note string) {
 	t.note, t.dirty = note, true
 }
 
-// scan takes a text from a till's scanner. Only an armed till turns it into a
-// payment; everything else is answered on the spot and dropped (DEV-01).
+// scan takes a text from one of a till's scanners. Only an armed till turns it
+// into a payment; everything else is answered on the spot and dropped, or is a
+// card for the client that claimed the scanner (DEV-01).
 func (c *Counter) scan(e Scan) {
 	t := c.tills[e.Till]
 	if t == nil {
 		return
 	}
-	// The same code again within the window is the same read, always while an
-	// attempt is open.
-	if e.Code.Hash == t.lastHash && (c.now.Mono-t.lastRead <= c.cfg.DoubleRead || t.front != "" && !t.armed) {
+	// The same code again within the window is the same read. A code that was
+	// shown to a scanner that takes no payments is shown anew to one that does.
+	barred := t.cfg.Devices[e.Device].NoPay
+	if e.Code.Hash == t.lastHash && c.now.Mono-t.lastRead <= c.cfg.DoubleRead && (barred || !t.lastBarred) {
 		t.lastRead = c.now.Mono
-		return
-	}
-	t.lastHash, t.lastRead = e.Code.Hash, c.now.Mono
-	x := c.orders[t.front]
-	if !t.armed || x == nil {
-		if t.front == "" {
-			t.say(NoteNotWaiting)
-		}
-		return
-	}
-	if t.held != nil {
-		if t.held.code.Hash != e.Code.Hash {
-			t.held = nil
-			t.say(NoteTwoCodes)
-		}
+		c.scanned(t, e.Device, ScanDouble)
 		return
 	}
 	got := c.cfg.Recognise(e.Code.Text.Reveal(), e.Code.Symbology)
+	x := c.orders[t.front]
+	if !t.armed || x == nil {
+		t.remember(e.Code.Hash, c.now.Mono, "", barred)
+		c.unarmed(t, e, got)
+		return
+	}
+	if t.held != nil && t.held.order == "" {
+		c.scanned(t, e.Device, ScanDropped) // a payment is on its way already
+		return
+	}
+	// Two phones in view, of whichever scanner of this till: neither is meant.
+	if t.lastFor == x.o.No && t.lastHash != e.Code.Hash && c.now.Mono-t.lastRead < t.cfg.TwoCodes {
+		if t.held != nil {
+			c.scanned(t, t.held.from, ScanTwoCodes)
+		}
+		t.held = nil
+		t.remember(e.Code.Hash, c.now.Mono, x.o.No, false)
+		t.say(NoteTwoCodes)
+		c.scanned(t, e.Device, ScanTwoCodes)
+		return
+	}
+	t.remember(e.Code.Hash, c.now.Mono, x.o.No, barred)
+	if got.Payable && barred {
+		t.say(NoteNotForPayment)
+		c.scanned(t, e.Device, ScanRefused)
+		return
+	}
 	if bad := c.codeRefused(got, x.o.Created, e.Code.Hash, nil); bad != "" {
 		if bad == CodeNotPayable {
 			bad = "code_" + string(got.Code.Kind)
 		}
 		t.say(bad)
+		c.scanned(t, e.Device, ScanRefused)
 		return
 	}
 	if c.down[x.o.Platform] {
 		t.say(NoteOffline) // dropped, never kept: the patient shows a fresh one later
+		c.scanned(t, e.Device, ScanRefused)
 		return
 	}
-	t.held = &heldScan{code: e.Code, got: got, order: x.o.No, at: c.now.Mono}
+	t.held = &heldScan{code: e.Code, from: e.Device, got: got, order: x.o.No, at: c.now.Mono}
 	c.releaseHeld(t)
+}
+
+func (t *till) remember(hash string, at time.Duration, order string, barred bool) {
+	t.lastHash, t.lastRead, t.lastFor, t.lastBarred = hash, at, order, barred
 }
 
 // releaseHeld lets a held scan go on once no second code can spoil it.
@@ -138,7 +167,7 @@ func (c *Counter) releaseHeld(t *till) {
 		return
 	}
 	sent := *h
-	h.order = "" // on its way; a second code still spoils nothing, it is dropped
+	h.order = "" // on its way; a second code spoils nothing any more, it is dropped
 	c.lookup(pending{scan: &sent, till: t.cfg.Name}, []string{codeKey(sent.code.Hash)}, nil)
 }
 
@@ -146,6 +175,8 @@ func (c *Counter) scanFound(name string, h heldScan, f Found) {
 	t := c.tills[name]
 	t.held = nil
 	x := c.orders[h.order]
+	result := ScanRefused
+	defer func() { c.scanned(t, h.from, result) }()
 	if x == nil || t.front != h.order || x.o.State() != order.Waiting || x.o.CancelAsked != nil || c.stopped {
 		return
 	}
@@ -161,8 +192,8 @@ func (c *Counter) scanFound(name string, h heldScan, f Found) {
 	case c.down[x.o.Platform]:
 		t.say(NoteOffline)
 	default:
-		t.note = ""
-		c.charge(x, h.got, h.code, h.at)
+		t.note, result = "", ScanTaken
+		c.charge(x, h.got, h.code, h.at, h.from)
 		c.advance(x)
 	}
 }

@@ -98,7 +98,7 @@ func (o *Order) applySent(f Fact) error {
 			return forbid(o, f)
 		}
 		at := f.At
-		o.SentAt, o.CodeKind, o.CodeChannel, o.CodeHash = &at, s.CodeKind, s.Channel, s.CodeHash
+		o.SentAt, o.CodeKind, o.CodeChannel, o.CodeHash, o.CodeDevice = &at, s.CodeKind, s.Channel, s.CodeHash, s.Device
 	case VerbCancel:
 		if o.SentAt == nil && o.Doubt == "" {
 			return forbid(o, f)

@@ -90,6 +90,7 @@ type Sent struct {
 	Request  string             `json:"request,omitempty"`   // refund: request number
 	CodeKind platforms.CodeKind `json:"code_kind,omitempty"` // charge
 	Channel  platforms.Channel  `json:"channel,omitempty"`   // charge: wallet told by the code
+	Device   string             `json:"device,omitempty"`    // charge: the scanner that read the code, by its configured name
 	CodeHash string             `json:"code_hash,omitempty"` // charge: keyed hash, so that a code serves once
 }
 

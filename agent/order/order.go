@@ -58,12 +58,13 @@ type Private struct {
 type Order struct {
 	No string
 	Created
-	CreatedAt Instant
-	Rev       int // number of facts: grows with every change
-	Confirmed bool
-	SentAt    *Instant // the pay or present request
-	CodeKind  platforms.CodeKind
-	CodeHash  string
+	CreatedAt  Instant
+	Rev        int // number of facts: grows with every change
+	Confirmed  bool
+	SentAt     *Instant // the pay or present request
+	CodeKind   platforms.CodeKind
+	CodeHash   string
+	CodeDevice string // scanner that read the code; empty for one that HIS handed over
 	// CodeChannel is the wallet that the scanned code told.
 	CodeChannel platforms.Channel
 	QR          string

@@ -175,7 +175,35 @@ func Flows() []Flow {
 		{"one code at two windows", func() Plan {
 			code := payCode(platforms.Alipay, 1)
 			return story(Bill{NoScan: true}, Bill{NoScan: true, Till: "w2"}).with(func(p *Plan) {
-				p.Stray = []Stray{{t0 + 10*time.Second, "w2", code}, {t0 + 10*time.Second + 299900*time.Microsecond, "w1", code}}
+				p.Stray = []Stray{{At: t0 + 10*time.Second, Till: "w2", Text: code}, {At: t0 + 10*time.Second + 299900*time.Microsecond, Till: "w1", Text: code}}
+			})
+		}},
+		{"claimed, asked for, armed, cards", func() Plan {
+			return story(Bill{At: t0 + 5*time.Second, React: 8 * time.Second, PayAfter: 20 * time.Second}).with(func(p *Plan) {
+				p.Grips = []Grip{{At: t0 + time.Second, Till: "w1", Session: "s1", Lease: 8 * time.Second},
+					{At: t0 + 2*time.Second, Till: "w1", Session: "s1", Lease: time.Minute}, {At: t0 + 3*time.Second, Till: "w1", Session: "s2"},
+					{At: t0 + 7*time.Second, Till: "w1", Session: "s3"}, {At: t0 + 50*time.Second, Till: "w1", Session: "s2"},
+					{At: t0 + 52*time.Second, Till: "w1", Session: "s1", What: "retain"}, {At: t0 + 53*time.Second, Till: "w1", Session: "s2", Lease: time.Minute},
+					{At: t0 + 60*time.Second, Till: "w1", Session: "s2", What: "release"}, {At: t0 + 61*time.Second, Till: "w1", Session: "s3", Lease: 20 * time.Second}}
+				for i, at := range []time.Duration{2, 9, 20, 30, 59, 70, 100} {
+					p.Stray = append(p.Stray, Stray{At: t0 + at*time.Second, Till: "w1", Text: card(i), Device: gun})
+				}
+				p.Stray = append(p.Stray, Stray{At: t0 + 4*time.Second, Till: "w1", Text: payCode(platforms.WeChat, 7), Device: gun},
+					Stray{At: t0 + 4500*time.Millisecond, Till: "w1", Text: card(8)})
+			})
+		}},
+		{"two phones at two scanners", func() Plan {
+			return story(Bill{NoScan: true, Till: "w2"}, Bill{NoScan: true, Till: "w2", At: t0 + 3*time.Minute}).with(func(p *Plan) {
+				for i, from := range []string{pad, gun, gun, pad} {
+					p.Stray = append(p.Stray, Stray{At: t0 + time.Duration(5+170*(i/2))*time.Second + time.Duration(i%2)*150*time.Millisecond,
+						Till: "w2", Text: payCode(platforms.Alipay, 60+i), Device: from})
+				}
+			})
+		}},
+		{"the scanner that takes no payments, then the other", func() Plan {
+			return story(Bill{NoScan: true, Till: "w2"}).with(func(p *Plan) {
+				code := payCode(platforms.Alipay, 70)
+				p.Stray = []Stray{{At: t0 + 5*time.Second, Till: "w2", Text: code, Device: gun}, {At: t0 + 6*time.Second, Till: "w2", Text: code, Device: pad}}
 			})
 		}},
 		{"handed code behind a slow disk", func() Plan {

@@ -63,9 +63,11 @@ type checker struct {
 	forgot   map[string]bool // orders and bills from before the log was lost
 	refunds  map[string]map[string]platforms.Fen
 	current  counter.Event
-	spy      func(counter.Call) // sees every call that leaves, for one test
-	keyOrder map[string]string  // idempotency key → order it was answered with
-	lastBack map[string]string  // order → refund that left last
+	spy      func(counter.Call)    // sees every call that leaves, for one test
+	keyOrder map[string]string     // idempotency key → order it was answered with
+	scans    map[string][]seenScan // by till
+	grips    map[string]*gripTold  // by till
+	lastBack map[string]string     // order → refund that left last
 	backAt   map[string]time.Duration
 }
 
@@ -74,7 +76,7 @@ func newChecker(w *World) *checker {
 		accepted: map[string]bool{}, codes: map[string]*codeSeen{}, sent: map[string]time.Duration{}, lag: map[string]time.Duration{}, charges: map[string]int{},
 		queried: map[string]time.Duration{}, alarms: map[string]map[string]bool{}, liars: map[string]bool{}, paidTold: map[string]bool{},
 		endTold: map[string]bool{}, finalAt: map[string]time.Duration{}, bornAt: map[string]time.Duration{}, forgot: map[string]bool{}, refunds: map[string]map[string]platforms.Fen{},
-		keyOrder: map[string]string{}, lastBack: map[string]string{}, backAt: map[string]time.Duration{}}
+		scans: map[string][]seenScan{}, grips: map[string]*gripTold{}, keyOrder: map[string]string{}, lastBack: map[string]string{}, backAt: map[string]time.Duration{}}
 }
 
 func (c *checker) fail(name, no, format string, args ...any) {
@@ -114,6 +116,7 @@ func (c *checker) codeShown(text, till string) {
 func (c *checker) restarted(r counter.Recover) {
 	c.belief, c.fronts = map[string]*order.Order{}, map[string]map[string]bool{}
 	clear(c.queried)
+	clear(c.grips)
 	for _, o := range r.Orders {
 		c.belief[o.No] = o.Clone()
 		c.front(o)
@@ -167,6 +170,7 @@ func (c *checker) front(o *order.Order) {
 func (c *checker) onStep(p *process, ev counter.Event, out []counter.Effect) {
 	w := c.w
 	c.foreign(ev, out)
+	defer c.gripRules(ev, out) // after what the step said of orders is believed
 	for _, e := range out {
 		switch e := e.(type) {
 		case counter.Changed:
@@ -377,6 +381,7 @@ func (c *checker) onCharge(p *process, e counter.Call, d *order.Order) {
 	if seen != nil {
 		seen.order = e.Order
 	}
+	c.scanRule(d, text)
 	if got := w.cfg.Recognise(text, ""); !got.Payable || d.Channel != "" && got.Channel != d.Channel {
 		c.fail("PAY-16", e.Order, "a %s code is sent for %s", got.Code.Kind, d.Channel)
 	}

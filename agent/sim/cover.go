@@ -47,7 +47,7 @@ func needs(f Fault) []int {
 		return []int{paying}
 	case Queueing:
 		return []int{queued}
-	case Stall, DoubleClick, TwoTills, SameKey, OtherAmount, Noise, SlowLookup, Again:
+	case Stall, DoubleClick, TwoTills, SameKey, OtherAmount, Noise, SlowLookup, Again, Claims, Cards:
 		return []int{-1}
 	}
 	return nil

@@ -65,6 +65,8 @@ const (
 	Again // a bill is tried anew after it failed
 	Hurry
 	SlowLookup
+	Claims // clients of HIS claim scanners, ask for them, keep them
+	Cards  // a card reached the client that holds the scanner
 	faultCount
 )
 
@@ -73,7 +75,7 @@ var faultNames = [faultCount]string{"lost_before", "lost_after", "late_exec", "s
 	"refund_later", "partition", "long_cut", "token_bad", "unresolved", "stale_reads", "tombstones", "auto_close", "lie_failed",
 	"late_payer", "no_money", "bad_code", "crash", "reboot", "storage_error", "stall", "disk_low", "wall_jump", "log_loss",
 	"noise", "wrong_wallet", "double_read", "two_codes", "old_code", "double_click", "two_tills", "same_key", "other_amount",
-	"cancel_mid", "check_mid", "detach_mid", "refunds", "refund_twice", "queueing", "handed", "own_number", "again", "hurry", "slow_lookup"}
+	"cancel_mid", "check_mid", "detach_mid", "refunds", "refund_twice", "queueing", "handed", "own_number", "again", "hurry", "slow_lookup", "claims", "cards"}
 
 // String gives the name used on the command line.
 func (f Fault) String() string {

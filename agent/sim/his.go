@@ -377,11 +377,11 @@ func (t *window) present(no string, b *Bill) {
 			}
 			text = payCode(other, id)
 		case DoubleRead:
-			w.after(200*time.Millisecond, func() { t.scan(good) })
-			w.after(2*time.Second, func() { t.scan(good) })
+			w.after(200*time.Millisecond, func() { t.scan(good, pad) })
+			w.after(2*time.Second, func() { t.scan(good, gun) })
 		case TwoCodes:
 			second := payCode(b.Wallet, id+7)
-			w.after(100*time.Millisecond, func() { t.scan(second) })
+			w.after(100*time.Millisecond, func() { t.scan(second, []string{pad, gun}[id%2]) })
 		case OldCode:
 			for _, name := range []string{"w1", "w2", "k1"} {
 				if last := w.tills[name].last; last != "" {
@@ -390,22 +390,36 @@ func (t *window) present(no string, b *Bill) {
 			}
 		}
 	}
+	// Whoever holds the gun may read the phone, too.
+	from := pad
+	if w.rng("gun", no, strconv.Itoa(n)).IntN(3) == 0 {
+		from = gun
+	}
 	gen := t.gen
 	w.after(9*time.Second, func() {
 		if t.gen == gen && t.on && t.view.Armed && t.shown[no] < 8 {
 			t.present(no, b) // nothing happened: once more
 		}
 	})
-	t.scan(text)
+	t.scan(text, from)
 }
 
-func (t *window) stray(text string) {
+func (t *window) stray(s Stray) {
 	t.w.hit(Noise, "")
-	t.scan(text)
+	from := s.Device
+	if from == "" {
+		from = pad
+	}
+	t.scan(s.Text, from)
 }
 
-func (t *window) scan(text string) {
+// scan reads a text with the till's pad or gun; a till without a gun has its pad.
+func (t *window) scan(text, from string) {
 	w := t.w
+	device := t.name + from
+	if _, ok := w.cfg.Tills[t.name].Devices[device]; !ok {
+		device = t.name + pad
+	}
 	if w.proc == nil {
 		return
 	}
@@ -413,5 +427,6 @@ func (t *window) scan(text string) {
 		t.last = text
 	}
 	w.check.codeShown(text, t.name)
-	w.proc.step(counter.Scan{Till: t.name, Code: counter.Code{Text: platforms.Hide(text), Hash: hashOf(text)}})
+	w.check.scanSeen(t.name, device, text)
+	w.proc.step(counter.Scan{Till: t.name, Device: device, Code: counter.Code{Text: platforms.Hide(text), Hash: hashOf(text)}})
 }

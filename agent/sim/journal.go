@@ -60,7 +60,7 @@ func (j *journal) commit(batch []counter.Write) {
 			j.broken = w.Order + ": " + err.Error()
 			continue
 		}
-		if bytes.Contains(raw, []byte(canary)) {
+		if bytes.Contains(raw, []byte(canary)) || bytes.Contains(raw, []byte(cardCanary)) {
 			j.leaked = w.Order
 		}
 		s.raw = append(s.raw, raw)

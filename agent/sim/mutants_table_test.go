@@ -11,6 +11,7 @@ const (
 	fCounter = "agent/counter/counter.go"
 	fCreate  = "agent/counter/create.go"
 	fTill    = "agent/counter/till.go"
+	fClaim   = "agent/counter/claim.go"
 )
 
 func w(names ...string) []string { return names }
@@ -100,7 +101,7 @@ func mutants() []mutant {
 		{"M45", "unknown number, canceled in vain once: not paid", w("I6", "I1"), []edit{{fLoop,
 			"	return l.NotFound >= p.QuickCancels && now.Age(o.began()) >= p.NotFoundFinal", "	return l.NotFound >= 1"}}},
 	}
-	return append(list, moreMutants()...)
+	return append(append(list, moreMutants()...), scannerMutants()...)
 }
 
 func moreMutants() []mutant {
@@ -167,7 +168,7 @@ func moreMutants() []mutant {
 			{fAct, "	if c.stopped { // nothing it could write would last\n", "	if false {\n"},
 			{fAct, "	x := c.orders[o.No]\n	if c.stopped {", "	x := c.orders[o.No]\n	if false {"}}},
 		{"B09", "a handed code is as young as its lookup was slow", w("I11"), []edit{{fCreate,
-			"c.charge(x, *got, *e.Handed, at)", "c.charge(x, *got, *e.Handed, c.now.Mono)"}}},
+			"c.charge(x, *got, *e.Handed, at, \"\")", "c.charge(x, *got, *e.Handed, c.now.Mono, \"\")"}}},
 		{"B10", "money behind a failed end with a cancel is no late money", w("I10"), []edit{{fJudge,
 			"t.PaidIsSticky && o.EndReason == canceledByProof {", "t.PaidIsSticky && o.CancelSent != nil {"}}},
 		{"B11", "no more cancels of a number that was unknown", w("I5"), []edit{{fJudge,
@@ -182,5 +183,35 @@ func moreMutants() []mutant {
 			"		if s.Verb == order.VerbPresent || s.Present {", "		if s.Verb == order.VerbPresent {"}}},
 		{"B13", "the pause lies between the query and the cancel of late money", w("I10"), []edit{{fLoop,
 			"	if !l.Heard || now.Age(l.LastHeard) > freshFor {\n		at := now.Mono", "	if l.LateTries > 0 && now.Mono < now.due(l.LastTry, p.wait(l.LateTries-1)) {\n		return later(now.due(l.LastTry, p.wait(l.LateTries-1)))\n	}\n	if !l.Heard || now.Age(l.LastHeard) > freshFor {\n		at := now.Mono"}}},
+	}
+}
+
+// scannerMutants are the broken rules of scanners.
+func scannerMutants() []mutant {
+	return []mutant{
+		{"S01", "a payment code is handed to a client as a card", w("DEV-14"), []edit{{fClaim,
+			"	if got.Payable {\n		return false\n	}\n", "	if got.Payable {\n		return true\n	}\n"}}},
+		{"S02", "two codes at two scanners of a till are not two", w("DEV-05"), []edit{{fTill,
+			"	if t.lastFor == x.o.No && t.lastHash != e.Code.Hash && ", "	if (t.held == nil || t.held.from == e.Device) && t.lastFor == x.o.No && t.lastHash != e.Code.Hash && "}}},
+		{"S03", "a scanner is handed over while an order waits", w("DEV-18"), []edit{
+			{fClaim, "	case t.armed:\n		code = CodeScannerArmed\n", ""},
+			{fClaim, "	if t.armed && q.asker != \"\" {", "	if false {"}}},
+		{"S04", "a scanner that takes no payments takes one", w("DEV-20"), []edit{{fTill,
+			"	if got.Payable && barred {", "	if false {"}}},
+		{"S05", "a code read too early is kept for the next order", w("DEV-01"), []edit{
+			{fClaim, "	c.scanned(t, e.Device, ScanDropped)\n", "	if t.front == \"\" && got.Payable {\n		t.held = &heldScan{code: e.Code, from: e.Device, got: got, at: c.now.Mono}\n	}\n	c.scanned(t, e.Device, ScanDropped)\n"},
+			{fTill, "		t.front, t.last, t.note, t.held, t.dirty = x.o.No, x.o.No, \"\", nil, true\n",
+				"		t.front, t.last, t.note, t.dirty = x.o.No, x.o.No, \"\", true\n		if t.held != nil {\n			t.held.order = x.o.No\n		}\n"}}},
+		{"S06", "a claim does not end", w("DEV-18"), []edit{{fClaim,
+			"q.holder != \"\" && (now >= q.ends || ", "q.holder != \"\" && ("}}},
+		{"S07", "a card read by the patient's scanner is handed on", w("DEV-14"), []edit{{fClaim,
+			"t.cfg.Devices[e.Device].Role == RoleGun && identity(got)", "identity(got)"}}},
+		{"S08", "a card's number goes into the log", w("I11"), []edit{{fClaim,
+			"		c.scanned(t, e.Device, ScanIdentity)\n", "		c.scanned(t, e.Device, ScanIdentity)\n		if x := c.orders[t.front]; x != nil {\n			f := c.fact(x, \"key\")\n			f.Key = &order.IdemKey{Key: e.Code.Text.Reveal()}\n			c.write(x, f, Write{})\n		}\n"},
+			{fClaim, "	\"payagent/platforms\"\n", "	\"payagent/agent/order\"\n	\"payagent/platforms\"\n"}}},
+		{"S09", "the wrong scanner stands in the log", w("DEV-20"), []edit{{fTill,
+			"c.charge(x, h.got, h.code, h.at, h.from)", "c.charge(x, h.got, h.code, h.at, \"scanner\")"}}},
+		{"S10", "it passes at once to whoever asks", w("DEV-18"), []edit{{fClaim,
+			"lease, c.now.Mono+RetainWithin\n", "lease, c.now.Mono\n"}}},
 	}
 }

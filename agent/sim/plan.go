@@ -22,6 +22,7 @@ type Plan struct {
 	FWCCuts, SPCuts, FWCToken, SPToken []Span
 	Hurries []time.Duration
 	Stray   []Stray
+	Grips   []Grip
 	// Script says what happens to the nth call (from 0) of a verb for an
 	// order, where a flow wants it exactly: "N0001/charge/0".
 	Script map[string]Fault
@@ -68,6 +69,8 @@ type Stray struct {
 	At   time.Duration
 	Till string
 	Text string
+	// Device is the ending of the scanner's name; empty for the pad.
+	Device string
 }
 
 // PointKind is a place around a commit at which the process can die.
@@ -256,11 +259,12 @@ func (p *Plan) draw(w *World, t0 time.Duration) {
 	for i := range n {
 		p.Bills = append(p.Bills, p.bill(w, i, t0))
 	}
+	p.drawGrips(w, t0)
 	r = w.rng("stray")
 	for i := 0; has(Noise) && i < 6; i++ {
 		texts := []string{payCode(platforms.WeChat, 90000+i), "110101199003070118", "https://qr.alipay.com/x", "garbage", "6901234567892",
 			payCode(platforms.Alipay, 95000+i)}
-		p.Stray = append(p.Stray, Stray{At: t0 + span(r, 0, 10*time.Minute), Till: []string{"w1", "w2", "k1"}[r.IntN(3)], Text: texts[r.IntN(len(texts))]})
+		p.Stray = append(p.Stray, Stray{At: t0 + span(r, 0, 10*time.Minute), Till: []string{"w1", "w2", "k1"}[r.IntN(3)], Text: texts[r.IntN(len(texts))], Device: []string{pad, gun}[r.IntN(2)]})
 	}
 }
 

@@ -310,9 +310,13 @@ func (w *World) traceStep(ev counter.Event, out []counter.Effect) {
 			if e.View.Order != nil {
 				no = e.View.Order.No
 			}
-			w.note("screen", e.View.Till, no, e.View.Note, strconv.FormatBool(e.View.Armed))
+			w.note("screen", e.View.Till, no, e.View.Note, string(e.View.Scanner), e.View.Holder, e.View.AskedBy)
 		case counter.Alarm:
 			w.note("alarm", e.Code, e.Order)
+		case counter.Identity:
+			w.note("identity", e.Till, e.Session)
+		case counter.Scanned:
+			w.note("scanned", e.Device, string(e.Result))
 		case counter.Lookup:
 			w.note("lookup", strconv.FormatUint(e.Token, 10))
 		}
@@ -368,7 +372,13 @@ func show(ev counter.Event) string {
 	case counter.AskRefund:
 		return fmt.Sprintf("%s %s %d", e.Order, e.Refund.Request, e.Refund.Sum)
 	case counter.Scan:
-		return e.Till + " " + e.Code.Hash
+		return e.Till + " " + e.Device + " " + e.Code.Hash
+	case counter.Claim:
+		return "claim " + e.Till + " " + e.Session
+	case counter.Retain:
+		return "retain " + e.Till + " " + e.Session
+	case counter.Release:
+		return "release " + e.Till + " " + e.Session
 	case counter.Reach:
 		return fmt.Sprintf("reach %s %v", e.Platform, e.Up)
 	}

@@ -208,8 +208,8 @@ func newWorld(p Plan) *World {
 			Present: name == "fwc", Refund: name == "fwc"}
 	}
 	for _, name := range []string{"k1", "w1", "w2"} {
-		t := counter.Till{Name: name}
-		if name == "w2" {
+		t := counter.Till{Name: name, Devices: scannersOf(name)}
+		if name != "w1" {
 			t.TwoCodes = 300 * time.Millisecond
 		}
 		w.cfg.Tills[name] = t
@@ -275,7 +275,10 @@ func (w *World) schedule() {
 		}
 	}
 	for _, s := range p.Stray {
-		w.at(s.At, func() { w.tills[s.Till].stray(s.Text) })
+		w.at(s.At, func() { w.tills[s.Till].stray(s) })
+	}
+	for _, g := range p.Grips {
+		w.at(g.At, func() { w.grip(g) })
 	}
 }
 

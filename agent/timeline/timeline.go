@@ -98,7 +98,11 @@ func sent(s *order.Sent) (zh, en string) {
 	switch s.Verb {
 	case order.VerbCharge:
 		zhKind, enKind := platforms.Explain(s.CodeKind)
-		return "读到" + zhKind + "，发送扣款请求", "Read a " + enKind + ", charge sent"
+		zh, en = "读到"+zhKind, "Read a "+enKind
+		if s.Device != "" {
+			zh, en = "扫码设备 "+s.Device+" "+zh, en+" at scanner "+s.Device
+		}
+		return zh + "，发送扣款请求", en + ", charge sent"
 	case order.VerbPresent:
 		return "向平台申请二维码", "Asked the platform for a QR code"
 	case order.VerbCancel:
