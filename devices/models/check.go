@@ -67,8 +67,10 @@ func words(name string) []string {
 		return []string{"usb-if", "newland"}
 	case "hid.backend":
 		return []string{"auto", "hidraw", "karalabe"}
-	case "serial.end", "wedge.end":
-		return []string{"line", "cr", "lf", "crlf", "tab", "none", "stx-etx", "enter"}
+	case "serial.end":
+		return []string{"line", "cr", "lf", "crlf", "tab", "none", "stx-etx"}
+	case "wedge.end":
+		return []string{"enter", "tab", "none"}
 	case "serial.protocol":
 		return []string{"ssi", "newland"}
 	case "serial.dtr", "serial.rts":

@@ -274,31 +274,36 @@ func (f *Framer) finish() (Frame, bool) {
 		f.stats.Long++
 		return Frame{}, false
 	}
-	text, trimmed, whole := Text(raw, f.cfg.Charset)
-	f.stats.Trimmed += uint64(trimmed)
+	text, symbology, ok := f.cfg.Judge(raw, &f.stats)
 	clear(raw[:cap(raw)]) // a code stays nowhere longer than needed
+	return Frame{Text: text, Symbology: symbology, Start: f.start, At: f.prev}, ok
+}
+
+// Judge tells what the bytes of one code say and whether they are one, and
+// counts it. The configuration must have passed Check.
+func (c Config) Judge(raw []byte, s *Stats) (text, symbology string, ok bool) {
+	text, trimmed, whole := Text(raw, c.Charset)
+	s.Trimmed += uint64(trimmed)
 	if text == "" {
-		return Frame{}, false // the LF behind a CR, an empty line, or only noise
+		return "", "", false // the LF behind a CR, an empty line, or only noise
 	}
-	text = strings.TrimSuffix(strings.TrimPrefix(text, f.cfg.Prefix), f.cfg.Suffix)
-	symbology := ""
-	if f.cfg.AIM {
+	text = strings.TrimSuffix(strings.TrimPrefix(text, c.Prefix), c.Suffix)
+	if c.AIM {
 		symbology, text = aim(text)
 	}
 	switch {
-	case len(text) < f.cfg.Min:
-		f.stats.Short++
-		return Frame{}, false
-	case len(text) > f.cfg.Max:
-		f.stats.Long++
-		return Frame{}, false
+	case len(text) < c.Min:
+		s.Short++
+	case len(text) > c.Max:
+		s.Long++
 	case !whole:
 		// To leave such bytes out would make another code of it.
-		f.stats.Noise++
-		return Frame{}, false
+		s.Noise++
+	default:
+		s.Frames++
+		return text, symbology, true
 	}
-	f.stats.Frames++
-	return Frame{Text: text, Symbology: symbology, Start: f.start, At: f.prev}, true
+	return "", "", false
 }
 
 // noise tells what cannot stand in a code: C0 and C1 control characters, DEL,
