@@ -78,8 +78,11 @@ func (m Match) String() string {
 		}
 	}
 	add("port", m.Port)
-	if m.Vendor != 0 || m.Product != 0 {
+	switch {
+	case m.Product != 0:
 		add("id", fmt.Sprintf("%04x:%04x", m.Vendor, m.Product))
+	case m.Vendor != 0:
+		add("id", fmt.Sprintf("%04x", m.Vendor))
 	}
 	add("serial", m.Serial)
 	add("node", m.Node)
@@ -94,6 +97,10 @@ var ErrAbsent = errors.New("no such device is plugged in; check its cable, and s
 
 // ErrSeveral is wrapped when more than one fits.
 var ErrSeveral = errors.New("several devices fit; name the port of the right one, see payagent devices list")
+
+// ErrSwapped is wrapped in a Presence of a device that is there, but at the
+// place of another one, and the other at its.
+var ErrSwapped = errors.New("the scanner has changed places; check that each stands at its till")
 
 // Pick gives the one device that fits, or says why there is none.
 func (m Match) Pick(list []Found) (Found, error) {

@@ -28,7 +28,7 @@ type Option struct {
 type Driver struct {
 	Name    string // as it stands in the configuration
 	Under   string // the key that holds the settings
-	options string // struct in drivers.go
+	options string // struct in the command
 	config  string // file and struct that the settings are handed on to
 	ZH, EN  string
 }
@@ -38,33 +38,59 @@ func Drivers() []Driver {
 	return []Driver{
 		{"smartpay", "platforms[].options", "smartpayOptions", "platforms/smartpay/config.go Config", "智付 SmartPay", "SmartPay (WSGW)"},
 		{"fwc", "platforms[].options", "fwcOptions", "platforms/fwc/config.go Config", "联空集成平台 FWC", "LinkingCloud FWC_IF"},
+		{"hid", "tills[].scanners[].options", "hidOptions", "devices/hid/hid.go Config; devices/hid/layout.go; devices/hid/text.go", "HID-POS 扫码设备（`driver: karalabe` 即 backend: karalabe）", "HID POS scanners (`driver: karalabe` is backend: karalabe)"},
+		{"wedge", "tills[].scanners[].options", "wedgeOptions", "devices/wedge/wedge.go Config", "键盘口扫码设备（Linux）", "scanners that type like a keyboard (Linux)"},
 		{"serial", "tills[].scanners[].options", "serialOptions", "devices/serial/serial.go Config; devices/internal/framing/framing.go Config", "串口扫码设备", "scanners on serial lines"},
+		{"pole", "tills[].displays[].options", "poleOptions", "devices/pole/config.go Config; devices/pole/commands.go", "顾客显示屏（客显）", "customer displays on a pole"},
+		{"panel", "tills[].displays[].options", "panelOptions", "devices/panel/panel.go Config", "小型图形屏", "small graphic displays"},
 	}
 }
 
-// structs reads the structs of a Go file: names of fields in order, with type,
-// tag and comment.
-func structs(file string) (map[string][]*ast.Field, error) {
-	tree, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+// structs reads the structs of the Go files of a folder: names of fields in
+// order, with type, tag and comment.
+func structs(dir string) (map[string][]*ast.Field, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
 		return nil, err
 	}
 	out := map[string][]*ast.Field{}
-	ast.Inspect(tree, func(n ast.Node) bool {
-		if t, ok := n.(*ast.TypeSpec); ok {
-			if s, ok := t.Type.(*ast.StructType); ok {
-				out[t.Name.Name] = s.Fields.List
-			}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
 		}
-		return true
-	})
+		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		if err != nil {
+			return nil, err
+		}
+		ast.Inspect(tree, func(n ast.Node) bool {
+			if t, ok := n.(*ast.TypeSpec); ok {
+				if s, ok := t.Type.(*ast.StructType); ok {
+					out[t.Name.Name] = s.Fields.List
+				}
+			}
+			return true
+		})
+	}
 	return out, nil
+}
+
+// spread puts the fields of embedded structs in their place.
+func spread(fields []*ast.Field, all map[string][]*ast.Field) []*ast.Field {
+	var out []*ast.Field
+	for _, f := range fields {
+		if t, ok := f.Type.(*ast.Ident); ok && len(f.Names) == 0 {
+			out = append(out, spread(all[t.Name], all)...)
+			continue
+		}
+		out = append(out, f)
+	}
+	return out
 }
 
 // Options reads a driver's settings from the struct that the command decodes
 // them into, with the comments of the package they are handed on to.
 func (d Driver) Options(root string) ([]Option, error) {
-	all, err := structs(filepath.Join(root, "agent/cmd/payagent/drivers.go"))
+	all, err := structs(filepath.Join(root, "agent/cmd/payagent"))
 	if err != nil {
 		return nil, err
 	}
@@ -72,12 +98,17 @@ func (d Driver) Options(root string) ([]Option, error) {
 	if !ok {
 		return nil, fmt.Errorf("cannot list the settings of driver %s: there is no struct %s", d.Name, d.options)
 	}
+	fields = spread(fields, all)
 	told, err := readComments(root, d.config)
 	if err != nil {
 		return nil, err
 	}
 	var list []Option
 	add := func(prefix, note string, f *ast.Field, n *ast.Ident) {
+		// What only the command knows stands at the command's own field.
+		if own := strings.Join(strings.Fields(f.Doc.Text()), " "); own != "" {
+			note = own
+		}
 		list = append(list, Option{Key: prefix + keyOf(f, n.Name), Type: typeOf(f.Type), Note: note})
 	}
 	for _, f := range fields {

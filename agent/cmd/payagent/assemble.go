@@ -129,23 +129,28 @@ func (b *assembly) openPlatforms(c config.Config, parts *agent.Parts) error {
 }
 
 func (b *assembly) openDevices(c config.Config, parts *agent.Parts) error {
-	for _, t := range c.Tills {
-		for _, s := range t.Scanners {
-			scanner, err := openScanner(s, c.Codes, b.scanners.notify(t.Name, b.log))
-			if err != nil {
-				return err
-			}
-			b.close = append(b.close, scanner)
-			parts.Scanners[t.Name] = append(parts.Scanners[t.Name], agent.Scanner{Name: s.Name, Role: s.Role, Scanner: scanner})
+	p, err := planDevices(c)
+	if err != nil {
+		return err
+	}
+	b.scanners.remember(c, b.log)
+	b.close = append(b.close, &b.scanners)
+	for _, s := range p.scanners {
+		scanner, err := s.start(b.scanners.notify(s.till, b.log))
+		if err != nil {
+			return err
 		}
-		for _, d := range t.Displays {
-			display, err := openDisplay(d)
-			if err != nil {
-				return err
-			}
-			b.close = append(b.close, display)
-			parts.Displays[t.Name] = append(parts.Displays[t.Name], agent.Display{Name: d.Name, Display: display})
+		b.close = append(b.close, scanner)
+		parts.Scanners[s.till] = append(parts.Scanners[s.till],
+			agent.Scanner{Name: s.conf.Name, Role: s.conf.Role, NoPay: !s.conf.Pays, Scanner: scanner})
+	}
+	for _, d := range p.displays {
+		display, err := d.open()
+		if err != nil {
+			return err
 		}
+		b.close = append(b.close, display)
+		parts.Displays[d.till] = append(parts.Displays[d.till], agent.Display{Name: d.conf.Name, Display: display})
 	}
 	return nil
 }

@@ -134,20 +134,8 @@ func checkConfig(c config.Config, out io.Writer) error {
 		_, err = openPlatform(c, p, way)
 		errs = append(errs, err, way.Close())
 	}
-	for _, t := range c.Tills {
-		for _, s := range t.Scanners {
-			if s.Driver == "serial" {
-				_, err := serialConfig(s, c.Codes)
-				errs = append(errs, err)
-			} else if s.Driver != "stdin" {
-				errs = append(errs, c.Fail("tills", fmt.Sprintf("scanner %s: there is no driver %q; write serial or stdin", s.Name, s.Driver)))
-			}
-		}
-		for _, d := range t.Displays {
-			_, err := openDisplay(d)
-			errs = append(errs, err)
-		}
-	}
+	_, err := planDevices(c)
+	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}

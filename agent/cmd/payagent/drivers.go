@@ -4,23 +4,20 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"strings"
-	"time"
 
 	"payagent/agent/config"
-	"payagent/agent/seal"
 	"payagent/devices"
+	"payagent/devices/hid"
 	"payagent/devices/lines"
+	"payagent/devices/panel"
+	"payagent/devices/pole"
 	"payagent/devices/serial"
+	"payagent/devices/wedge"
 	"payagent/platforms"
-	"payagent/platforms/fwc"
-	"payagent/platforms/smartpay"
-	"payagent/uplink"
-	"payagent/uplink/https"
 )
 
-// This file is the list of members: the only place that names them. Adding
-// one is adding a case.
+// This file is the list of members: the only place that says which words of
+// the configuration stand for which. Adding one is adding a case.
 
 // openPlatform opens one configured payment platform over a way out.
 func openPlatform(c config.Config, p config.Platform, rt http.RoundTripper) (platforms.Platform, error) {
@@ -34,196 +31,45 @@ func openPlatform(c config.Config, p config.Platform, rt http.RoundTripper) (pla
 	return nil, fmt.Errorf("cannot open platform %s: there is no driver %q; write smartpay or fwc", p.Name, p.Driver)
 }
 
-// openScanner opens one configured scanner. A scanner that is absent now is
-// opened when it comes.
-func openScanner(s config.Scanner, codes config.Codes, notify func(devices.Presence)) (devices.Scanner, error) {
-	switch s.Driver {
+// planScanner fills in how one scanner is opened. Nothing is opened yet.
+func planScanner(p *scannerPlan, codes config.Codes) error {
+	switch p.driver {
+	case "hid", "karalabe":
+		cfg, err := hidConfig(p.conf, p.driver, codes)
+		p.shelf, p.match = "hid", cfg.Match
+		p.open = func() (devices.Scanner, error) { return hid.Open(cfg) }
+		return err
+	case "wedge":
+		cfg, err := wedgeConfig(p.conf, codes)
+		p.shelf, p.match = "wedge", cfg.Match
+		p.open = func() (devices.Scanner, error) { return wedge.Open(cfg) }
+		return err
 	case "serial":
-		cfg, err := serialConfig(s, codes)
-		if err != nil {
-			return nil, err
-		}
-		return devices.Reopen(devices.ReopenConfig{Device: s.Name, Notify: notify,
-			Open: func() (devices.Scanner, error) { return serial.Open(cfg) }}), nil
+		cfg, err := serialConfig(p.conf, codes)
+		p.shelf, p.path, p.refresh = "serial", cfg.Path, serialRefresh
+		p.open = func() (devices.Scanner, error) { return serial.Open(cfg) }
+		return err
 	case "stdin":
-		return lines.New(s.Name, os.Stdin)
+		p.shelf, p.path, p.once = "stdin", "standard input", true
+		p.open = func() (devices.Scanner, error) { return lines.New(p.conf.Name, os.Stdin) }
+		return p.conf.Options.Decode(&struct{}{})
 	}
-	return nil, fmt.Errorf("cannot open scanner %s: there is no driver %q; write serial or stdin", s.Name, s.Driver)
+	return fmt.Errorf("there is no driver %q; write hid, karalabe, wedge, serial or stdin", p.driver)
 }
 
-// openDisplay opens one configured display. The pages are served by the door
-// and need no entry.
-func openDisplay(d config.Display) (devices.Display, error) {
-	return nil, fmt.Errorf("cannot open display %s: there is no driver %q in this version; the kiosk and cashier pages need no entry", d.Name, d.Driver)
-}
-
-// openWay opens the way out to one platform.
-func openWay(p config.Platform) (uplink.Route, error) {
-	cfg := https.Config{BaseURL: p.URL, AllowPlainHTTP: p.AllowPlainHTTP, CAFile: p.CAFile, PinsSPKI: p.Pins,
-		ClientCertFile: p.ClientCert, ClientKeyFile: p.ClientKey, ServerName: p.ServerName,
-		AllowRSAKeyExchange: p.AllowRSAKeyExchange, Relay: p.Relay, DialTimeout: p.DialTimeout,
-		ResponseTimeout: p.Policy.PayTimeout + 10*time.Second}
-	if p.Proxy != nil {
-		cfg.Proxy = https.Proxy{Kind: p.Proxy.Kind, Address: p.Proxy.Address, User: p.Proxy.User}
-		if p.Proxy.PasswordFile != "" {
-			secret, _, err := seal.ReadSecret(p.Proxy.PasswordFile)
-			if err != nil {
-				return nil, err
-			}
-			cfg.Proxy.Password = https.NewPassword(secret.Reveal())
-		}
+// planDisplay fills in how one display is opened. The pages are served by the
+// door and need no entry.
+func planDisplay(p *displayPlan) error {
+	switch p.conf.Driver {
+	case "pole":
+		cfg, err := poleConfig(p.conf)
+		p.shelf, p.path, p.match = "serial", cfg.Path, cfg.Match
+		p.open = func() (devices.Display, error) { return pole.Open(cfg) }
+		return err
+	case "panel":
+		cfg, err := panelConfig(p.conf)
+		p.open = func() (devices.Display, error) { return panel.Open(cfg) }
+		return err
 	}
-	return https.New(cfg)
-}
-
-func merchantsOf(c config.Config, platform string) []config.Merchant {
-	var list []config.Merchant
-	for _, m := range c.Merchants {
-		if m.Platform == platform {
-			list = append(list, m)
-		}
-	}
-	return list
-}
-
-// tokenOf reads a profile's token anew for every request, so that a renewed
-// one counts at once.
-func tokenOf(c config.Config) func(profile string) (platforms.Hidden, error) {
-	return func(profile string) (platforms.Hidden, error) {
-		m, ok := c.MerchantNamed(profile)
-		if !ok {
-			return platforms.Hidden{}, fmt.Errorf("cannot find merchant profile %s; an order still runs under it, so put it back into merchants", profile)
-		}
-		if m.TokenFile == "" {
-			return platforms.Hidden{}, nil
-		}
-		secret, _, err := seal.ReadSecret(m.TokenFile)
-		return secret, err
-	}
-}
-
-type smartpayOptions struct {
-	Transport        string
-	ClientID         string
-	ClientVersion    string
-	TransactionCodes struct {
-		SweepCodePay    string
-		QueryOrderState string
-		Revoke          string
-	}
-	QueryKey     string
-	CardTypes    map[string]string
-	EqptTypes    map[string]string
-	FailureCodes []int
-	Charset      string
-}
-
-func openSmartPay(c config.Config, p config.Platform, rt http.RoundTripper, merchants []config.Merchant) (platforms.Platform, error) {
-	var o smartpayOptions
-	if err := p.Options.Decode(&o); err != nil {
-		return nil, err
-	}
-	services := map[string]string{}
-	for name, t := range c.OrderTypes {
-		if t.ServiceID != "" {
-			services[name] = t.ServiceID
-		}
-	}
-	cfg := smartpay.Config{Endpoint: p.URL, Transport: smartpay.Transport(o.Transport), ClientID: o.ClientID, ClientVersion: o.ClientVersion,
-		TransactionCodes: smartpay.TransactionCodes(o.TransactionCodes), QueryKey: smartpay.QueryKey(o.QueryKey),
-		CardTypes: o.CardTypes, ServiceIDs: services, EqptTypes: o.EqptTypes, FailureCodes: o.FailureCodes, Charset: o.Charset,
-		Token: tokenOf(c)}
-	if len(merchants) > 0 {
-		cfg.Probe = platforms.Merchant{Profile: merchants[0].Profile, Code: merchants[0].MerchCode}
-	}
-	m, err := smartpay.New(rt, cfg)
-	if err != nil {
-		return nil, p.Options.Fail("", err.Error())
-	}
-	return m, nil
-}
-
-type fwcOptions struct {
-	Transport          string
-	Namespace          string
-	ActionPrefix       string
-	ParamName          string
-	OmitEmpty          bool
-	BarcodePayTypes    map[string]string
-	QRPayTypes         map[string]string `yaml:"qr_pay_types"`
-	AmountUnit         string
-	CancelOp           string
-	Cnt                string
-	InhospitalFallback string
-	RefundRefusals     []string
-}
-
-func openFWC(c config.Config, p config.Platform, rt http.RoundTripper, merchants []config.Merchant) (platforms.Platform, error) {
-	var o fwcOptions
-	if err := p.Options.Decode(&o); err != nil {
-		return nil, err
-	}
-	types := map[string]string{}
-	for name, t := range c.OrderTypes {
-		types[name] = t.OrderType
-		if t.OrderType == "" {
-			types[name] = name
-		}
-	}
-	cfg := fwc.Config{Endpoint: p.URL, Transport: fwc.Transport(o.Transport), Namespace: o.Namespace, ActionPrefix: o.ActionPrefix,
-		ParamName: o.ParamName, OmitEmpty: o.OmitEmpty, BarcodePayTypes: channelWords(o.BarcodePayTypes), QRPayTypes: channelWords(o.QRPayTypes),
-		AmountUnit: fwc.Unit(o.AmountUnit), OrderTypes: types, CancelOp: o.CancelOp, Cnt: o.Cnt, HospitalID: c.Site.HospitalID,
-		InhospitalFallback: o.InhospitalFallback, RefundRefusals: o.RefundRefusals, Token: tokenOf(c)}
-	if len(merchants) > 0 {
-		cfg.ProbeProfile = merchants[0].Profile
-	}
-	m, err := fwc.New(rt, cfg)
-	if err != nil {
-		return nil, p.Options.Fail("", err.Error())
-	}
-	return m, nil
-}
-
-func channelWords(in map[string]string) map[platforms.Channel]string {
-	if in == nil {
-		return nil
-	}
-	out := map[platforms.Channel]string{}
-	for k, v := range in {
-		out[platforms.Channel(k)] = v
-	}
-	return out
-}
-
-type serialOptions struct {
-	Path   string
-	Baud   int
-	Line   string
-	DTR    string `yaml:"dtr"`
-	RTS    string `yaml:"rts"`
-	Settle time.Duration
-	End    string
-	Prefix string
-	Suffix string
-	AIM    bool `yaml:"aim"`
-	Min    int
-	Max    int
-	Gap    time.Duration
-}
-
-func serialConfig(s config.Scanner, codes config.Codes) (serial.Config, error) {
-	var o serialOptions
-	if err := s.Options.Decode(&o); err != nil {
-		return serial.Config{}, err
-	}
-	cfg := serial.Config{Name: s.Name, Path: o.Path, Baud: o.Baud, Line: o.Line, DTR: o.DTR, RTS: o.RTS, Settle: o.Settle,
-		DoubleRead: codes.DoubleRead,
-		Framing:    serial.Framing{End: strings.ToLower(o.End), Prefix: o.Prefix, Suffix: o.Suffix, AIM: o.AIM, Min: o.Min, Max: o.Max, Gap: o.Gap}}
-	if o.Path == "" {
-		return cfg, s.Options.Fail("path", "name the port, e.g. /dev/serial/by-id/… or COM3")
-	}
-	if _, err := cfg.Framing.Check(); err != nil {
-		return cfg, s.Options.Fail("end", err.Error())
-	}
-	return cfg, nil
+	return fmt.Errorf("there is no driver %q; write pole, panel, lamp or voice; the kiosk and cashier pages need no entry", p.conf.Driver)
 }

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"encoding/hex"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+
+	"payagent/agent/config"
+	"payagent/devices"
+	"payagent/devices/hid"
+	"payagent/devices/serial"
+	"payagent/devices/wedge"
+)
+
+// hexBytes are bytes written in hexadecimal, with or without blanks.
+type hexBytes []byte
+
+// UnmarshalText reads "16 54 0d".
+func (h *hexBytes) UnmarshalText(text []byte) error {
+	b, err := hex.DecodeString(strings.Join(strings.Fields(string(text)), ""))
+	if err != nil || len(b) == 0 || len(b) > 1024 {
+		return fmt.Errorf(`write bytes in hexadecimal, e.g. "16 54 0d"`)
+	}
+	*h = b
+	return nil
+}
+
+func plainList(list []hexBytes) [][]byte {
+	var out [][]byte
+	for _, b := range list {
+		out = append(out, b)
+	}
+	return out
+}
+
+func plainMap(list map[string]hexBytes) map[string][]byte {
+	out := map[string][]byte{}
+	for name, b := range list {
+		out[name] = b
+	}
+	return out
+}
+
+// auto is what templates write for a choice that is left to the driver.
+func auto(word string) string {
+	if word == "auto" {
+		return ""
+	}
+	return word
+}
+
+// usbPlace is how a setting names one USB device among others.
+type usbPlace struct {
+	// The place it is plugged in, which re-plugging there and restarts keep, as payagent devices list shows it, e.g. "1-1.2". Two equal devices differ in nothing else.
+	Port string
+	// USB vendor and product as payagent devices list shows them, e.g. "0c2e:1001", or the vendor alone.
+	ID string
+	// USB serial number, for a device that has one of its own.
+	SerialNumber string
+	// What the system opens, e.g. /dev/hidraw0. It may be another device after a re-plug: prefer port.
+	Node string
+}
+
+func (u usbPlace) match(o config.Options) (devices.Match, error) {
+	m := devices.Match{Port: u.Port, Serial: u.SerialNumber, Node: u.Node}
+	if u.ID != "" {
+		var err error
+		if m.Vendor, m.Product, err = usbID(u.ID); err != nil {
+			return m, o.Fail("id", err.Error())
+		}
+	}
+	return m, nil
+}
+
+type hidOptions struct {
+	usbPlace
+	Backend      string
+	Layout       string
+	StartFeature hexBytes
+	Start        []hexBytes
+	Actions      map[string]hexBytes
+	Settle       time.Duration
+	Charset      string
+	Min          int
+	Max          int
+	Pause        time.Duration
+}
+
+func hidConfig(s config.Scanner, driver string, codes config.Codes) (hid.Config, error) {
+	var o hidOptions
+	if err := s.Options.Decode(&o); err != nil {
+		return hid.Config{}, err
+	}
+	match, err := o.match(s.Options)
+	if err != nil {
+		return hid.Config{}, err
+	}
+	backend := auto(o.Backend)
+	if driver == "karalabe" {
+		if backend != "" && backend != hid.BackendKaralabe {
+			return hid.Config{}, s.Options.Fail("backend", "driver: karalabe has the backend karalabe alone; write driver: hid for another one")
+		}
+		backend = hid.BackendKaralabe
+	}
+	cfg := hid.Config{Name: s.Name, Match: match, Backend: backend, Layout: auto(o.Layout), StartFeature: o.StartFeature,
+		Start: plainList(o.Start), Actions: plainMap(o.Actions), Settle: o.Settle, DoubleRead: codes.DoubleRead, Charset: auto(o.Charset), Min: o.Min, Max: o.Max, Pause: o.Pause}
+	if _, err := cfg.Check(); err != nil {
+		return cfg, s.Options.Fail("", err.Error())
+	}
+	if _, err := hid.NewBackend(backend); err != nil {
+		return cfg, s.Options.Fail("", err.Error())
+	}
+	return cfg, nil
+}
+
+type wedgeOptions struct {
+	usbPlace
+	Layout string
+	End    string
+	Prefix string
+	Suffix string
+	AIM    bool `yaml:"aim"`
+	Min    int
+	Max    int
+	Gap    time.Duration
+	Settle time.Duration
+}
+
+func wedgeConfig(s config.Scanner, codes config.Codes) (wedge.Config, error) {
+	var o wedgeOptions
+	if err := s.Options.Decode(&o); err != nil {
+		return wedge.Config{}, err
+	}
+	match, err := o.match(s.Options)
+	if err != nil {
+		return wedge.Config{}, err
+	}
+	cfg := wedge.Config{Name: s.Name, Match: match, Layout: o.Layout, End: o.End, Gap: o.Gap, Settle: o.Settle, DoubleRead: codes.DoubleRead,
+		Min: o.Min, Max: o.Max, Prefix: o.Prefix, Suffix: o.Suffix, AIM: o.AIM}
+	if err := cfg.Check(); err != nil {
+		return cfg, s.Options.Fail("", err.Error())
+	}
+	if runtime.GOOS != "linux" {
+		return cfg, s.Options.Fail("", "on this system a service gets no keys; switch the scanner to HID POS or serial with its maker's set-up code (payagent devices list names it) and write driver: hid or serial")
+	}
+	return cfg, nil
+}
+
+type serialOptions struct {
+	Path   string
+	Baud   int
+	Line   string
+	DTR    string `yaml:"dtr"`
+	RTS    string `yaml:"rts"`
+	Settle time.Duration
+	End    string
+	Prefix string
+	Suffix string
+	AIM    bool `yaml:"aim"`
+	Min    int
+	Max    int
+	Gap    time.Duration
+}
+
+func serialConfig(s config.Scanner, codes config.Codes) (serial.Config, error) {
+	var o serialOptions
+	if err := s.Options.Decode(&o); err != nil {
+		return serial.Config{}, err
+	}
+	cfg := serial.Config{Name: s.Name, Path: o.Path, Baud: o.Baud, Line: o.Line, DTR: o.DTR, RTS: o.RTS, Settle: o.Settle,
+		DoubleRead: codes.DoubleRead,
+		Framing:    serial.Framing{End: strings.ToLower(o.End), Prefix: o.Prefix, Suffix: o.Suffix, AIM: o.AIM, Min: o.Min, Max: o.Max, Gap: o.Gap}}
+	if o.Path == "" {
+		return cfg, s.Options.Fail("path", "name the port, e.g. /dev/serial/by-id/… or COM3")
+	}
+	if _, err := cfg.Framing.Check(); err != nil {
+		return cfg, s.Options.Fail("end", err.Error())
+	}
+	return cfg, nil
+}
