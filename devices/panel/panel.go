@@ -235,6 +235,10 @@ func (p painter) serve(ctx context.Context, feed *latest.Feed) (painted bool, er
 		tick = t.C
 	}
 	for {
+		select {
+		case <-feed.News(): // of the screen that is painted now
+		default:
+		}
 		if s, ok := feed.Screen(); ok {
 			if err := p.paint(d, s); err != nil {
 				return painted, err

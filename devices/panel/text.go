@@ -11,10 +11,12 @@ import (
 	"golang.org/x/image/math/fixed"
 )
 
-// The font's cells are 12 pixels wide (6 for Latin letters) and 16 high; ink is
-// only in the rows from inkTop, inkRows of them.
+// The font's cells are 12 pixels wide (6 for Latin letters) and 16 high. Letters
+// and hanzi have their ink in the rows from inkTop, inkRows of them, which is
+// what lines are spaced by; a few brackets reach a row or two beyond.
 const (
 	fullWidth = 12
+	cellRows  = 16
 	inkTop    = 2
 	inkRows   = 12
 )
@@ -33,9 +35,9 @@ func glyph(r rune) (cell image.Image, at image.Point, width int, ok bool) {
 	if !ok {
 		return nil, image.Point{}, 0, false
 	}
-	for y := range inkRows {
+	for y := range cellRows {
 		for x := range box.Dx() {
-			if inked(mask, p.Add(image.Pt(x, inkTop+y))) {
+			if inked(mask, p.Add(image.Pt(x, y))) {
 				return mask, p, box.Dx(), true
 			}
 		}
@@ -223,11 +225,11 @@ func stamp(img draw.Image, p image.Point, c rune, scale int, ink color.Color) in
 		return runeWidth(c) * scale
 	}
 	src := image.NewUniform(ink)
-	for y := range inkRows {
+	for y := range cellRows {
 		for x := range width {
-			if inked(mask, at.Add(image.Pt(x, inkTop+y))) {
-				min := p.Add(image.Pt(x*scale, y*scale))
-				draw.Draw(img, image.Rectangle{Min: min, Max: min.Add(image.Pt(scale, scale))}, src, image.Point{}, draw.Src)
+			if inked(mask, at.Add(image.Pt(x, y))) {
+				dot := p.Add(image.Pt(x*scale, (y-inkTop)*scale))
+				draw.Draw(img, image.Rectangle{Min: dot, Max: dot.Add(image.Pt(scale, scale))}, src, image.Point{}, draw.Src)
 			}
 		}
 	}
