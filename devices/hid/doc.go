@@ -28,8 +28,11 @@
 // actions ask for between two reads, and closes. That is a rule of the library
 // (a Close beside a Read uses freed memory) and kept for both backends.
 //
-// Licences: karalabe/hid is BSD-3-Clause and contains hidapi (BSD-3-Clause as
-// taken here); on Linux it links libusb 1.0 statically, which is LGPL-2.1: who
+// On Windows a second program may open the same scanner and gets a copy of each
+// code; nothing here keeps it away.
+//
+// Licences: karalabe/hid is BSD-3-Clause and contains hidapi, taken under its
+// BSD-3-Clause; on Linux it links libusb 1.0 statically, which is LGPL-2.1: who
 // passes such a binary on must offer relinking. A build with CGO_ENABLED=0 or the
 // tag hidraw_only contains none of it.
 //

@@ -2,6 +2,7 @@ package hid
 
 import (
 	"fmt"
+	"runtime"
 	"time"
 
 	"payagent/devices"
@@ -24,10 +25,15 @@ type apiHandle struct {
 	packet int          // bytes of one packet, 0 if reports come whole
 	part   []byte       // packets of an unfinished report
 	buf    []byte
+	// pin keeps the goroutine on its thread. On Windows a read that is under way
+	// belongs to the thread that began it, and only that thread can cancel it
+	// when the device is closed; otherwise the system would write into memory
+	// that was given back.
+	pin, pinned bool
 }
 
 func newAPIHandle(dev api, desc []byte, packet int) *apiHandle {
-	h := &apiHandle{dev: dev, packet: packet, sizes: map[byte]int{}, buf: make([]byte, 4096)}
+	h := &apiHandle{dev: dev, packet: packet, sizes: map[byte]int{}, buf: make([]byte, 4096), pin: runtime.GOOS == "windows"}
 	if d, err := parseDescriptor(desc); err == nil && packet > 0 {
 		for _, r := range d.reports {
 			if r.kind == input {
@@ -49,6 +55,10 @@ func (h *apiHandle) size(p []byte) int {
 // Read implements Handle. The time-out is never negative: that would block for
 // good.
 func (h *apiHandle) Read(p []byte, timeout time.Duration) (int, error) {
+	if h.pin && !h.pinned {
+		runtime.LockOSThread()
+		h.pinned = true
+	}
 	until := time.Now().Add(timeout)
 	for {
 		wait := max(time.Until(until), 0)
@@ -97,4 +107,11 @@ func (h *apiHandle) Feature(p []byte) error {
 }
 
 // Close implements Handle.
-func (h *apiHandle) Close() error { return h.dev.Close() }
+func (h *apiHandle) Close() error {
+	err := h.dev.Close()
+	if h.pinned {
+		h.pinned = false
+		runtime.UnlockOSThread()
+	}
+	return err
+}

@@ -196,6 +196,9 @@ func Open(cfg Config) (*Scanner, error) {
 
 // OpenWith is Open on a backend that the caller made.
 func OpenWith(b Backend, cfg Config) (*Scanner, error) {
+	if a, ok := b.(adopter); ok {
+		a.adopt(cfg.Match)
+	}
 	d, err := pick(b, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open scanner %s: %w", cfg.Name, err)
@@ -206,6 +209,9 @@ func OpenWith(b Backend, cfg Config) (*Scanner, error) {
 	}
 	return New(h, d.Descriptor, d.Found, cfg)
 }
+
+// adopter is a backend that can repair what a killed holder left behind.
+type adopter interface{ adopt(m devices.Match) }
 
 // pick finds the device.
 func pick(b Backend, cfg Config) (Device, error) {

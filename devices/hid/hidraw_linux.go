@@ -28,7 +28,6 @@ func newHidraw() Backend {
 // List implements Backend. Interfaces without a driver, which have no node,
 // come behind the nodes.
 func (b hidraw) List() ([]Device, error) {
-	b.adopt()
 	list, err := b.hidraws()
 	if err != nil {
 		return nil, err

@@ -21,10 +21,7 @@ func newKaralabe() Backend { return libusb{realSystem()} }
 
 // List implements Backend. The descriptors can be read only while the kernel's
 // driver has the interface, hence before opening.
-func (b libusb) List() ([]Device, error) {
-	b.adopt()
-	return b.interfaces()
-}
+func (b libusb) List() ([]Device, error) { return b.interfaces() }
 
 // Open implements Backend.
 func (b libusb) Open(d Device) (Handle, error) {

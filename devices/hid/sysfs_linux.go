@@ -1,6 +1,7 @@
 package hid
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -87,8 +88,7 @@ func (s system) bus(f devices.Found, hid string) devices.Found {
 
 // access says what is missing to open a node.
 func (s system) access(node, rule string) devices.Said {
-	err := unix.Access(node, unix.R_OK|unix.W_OK)
-	if err == nil || node == "" {
+	if err := unix.Access(node, unix.R_OK|unix.W_OK); !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EPERM) {
 		return devices.Said{}
 	}
 	return devices.Said{
@@ -158,18 +158,23 @@ func (s system) usbNode(dir string) string {
 	return filepath.Join(s.dev, fmt.Sprintf("bus/usb/%03d/%03d", bus, dev))
 }
 
-// adopt gives scanners' interfaces that lost their driver back to the kernel:
-// a holder through libusb that is killed leaves them without, until a re-plug.
-// It needs root, so it may fail; what stays is said by the hint. Only the
-// interfaces of known scanner makers are touched: others may have been set free
-// on purpose.
-func (s system) adopt() {
+// adopt gives interfaces that lost their driver back to the kernel: a holder
+// through libusb that is killed leaves them without, until a re-plug. It needs
+// root, so it may fail; what stays is said by the hint. Only what is asked for is
+// touched, or scanners of known makers if nothing is: others may have been set
+// free on purpose.
+func (s system) adopt(m devices.Match) {
 	list, err := s.interfaces()
 	if err != nil {
 		return
 	}
 	for _, d := range list {
-		if scannerMaker(d.Vendor) && s.driver(filepath.Join(s.sys, "bus/usb/devices", d.Port)) == "" {
+		ours := scannerMaker(d.Vendor)
+		if m != (devices.Match{Node: m.Node}) {
+			m.Node = "" // it has none now
+			ours = m.Fits(d.Found)
+		}
+		if ours && s.driver(filepath.Join(s.sys, "bus/usb/devices", d.Port)) == "" {
 			_ = os.WriteFile(filepath.Join(s.sys, "bus/usb/drivers/usbhid/bind"), []byte(d.Port), 0)
 		}
 	}
