@@ -3,6 +3,8 @@
 package lab
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -20,7 +22,7 @@ func specs() map[string]spec {
 }
 
 // bench plugs gadgets in and starts the agent with a till for each.
-func bench(t *testing.T, binary string, names []string, scanner func(t *testing.T, name string, g *gadget) string) []*station {
+func bench(t *testing.T, binary, hidDriver, more string, names ...string) []*station {
 	t.Helper()
 	var list []*station
 	var tills []till
@@ -35,10 +37,12 @@ func bench(t *testing.T, binary string, names []string, scanner func(t *testing.
 			t.Fatal(err)
 		}
 		hostNode(t, g)
+		driver := map[kind]string{honeywell: hidDriver, newland: hidDriver, keyboard: "wedge", cdc: "serial"}[g.kind]
 		list = append(list, &station{name: name, g: g})
-		tills = append(tills, till{name, scanner(t, name, g)})
+		// By its port, as where two equal scanners stand side by side.
+		tills = append(tills, till{name, fmt.Sprintf("{driver: %s, options: {port: %q}}", driver, g.port(t))})
 	}
-	r := newRig(t, binary, tills)
+	r := newRig(t, binary, tills, more)
 	for _, s := range list {
 		s.r = r
 	}
@@ -46,19 +50,106 @@ func bench(t *testing.T, binary string, names []string, scanner func(t *testing.
 	return list
 }
 
+// plain makes a case of a method.
+func plain(run func(*station) (string, error)) func(*testing.T, *station) (string, error) {
+	return func(_ *testing.T, s *station) (string, error) { return run(s) }
+}
+
+// of picks stations by kind.
+func of(list []*station, kinds ...kind) []*station {
+	var out []*station
+	for _, s := range list {
+		if slices.Contains(kinds, s.g.kind) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// TestAgent is the whole set: the agent built with cgo, each scanner by the
+// driver that is the default for it.
 func TestAgent(t *testing.T) {
 	const set = "payagent with cgo: hidraw, evdev, serial"
-	list := bench(t, "payagent", []string{"cdc"}, func(t *testing.T, name string, g *gadget) string {
-		return "{driver: serial, options: {path: " + hostNode(t, g) + "}}"
+	g := newGadget(t, "control", specs()["keyboard"])
+	check(t, set, "keyboard", "control: nobody grabs", func(t *testing.T) (string, error) {
+		if err := g.plug(); err != nil {
+			return "", err
+		}
+		return control(g, hostNode(t, g))
 	})
-	plain := func(run func(*station) (string, error)) func(*testing.T, *station) (string, error) {
-		return func(_ *testing.T, s *station) (string, error) { return run(s) }
+	if err := g.remove(); err != nil {
+		t.Fatal(err)
 	}
+	list := bench(t, "payagent", "hid", "", "honeywell", "newland", "keyboard", "cdc", "twin")
+	check(t, set, "all", "payagent devices list", func(t *testing.T) (string, error) { return list[0].r.listed(t, list) })
 	all(t, set, "scan and pay", list, plain((*station).pay))
 	all(t, set, "scan with no order", list, plain((*station).unarmed))
 	all(t, set, "hostile barcodes", list, plain((*station).hostile))
+	check(t, set, "all", "all at the same moment", func(*testing.T) (string, error) { return together(list) })
 	all(t, set, "unplugged with an order armed", list, plain((*station).replug))
 	all(t, set, "unplugged in the middle of a code", list, plain((*station).halved))
+	check(t, set, "honeywell, twin", "equal scanners re-plugged in the other order", func(t *testing.T) (string, error) {
+		return swapped(t, list[0], list[4], true)
+	})
 	all(t, set, "kill -9 and start", list, plain((*station).killed))
-	all(t, set, "latency", list, func(t *testing.T, s *station) (string, error) { return s.latency(t, 50) })
+	wedges := of(list, keyboard)
+	all(t, set, "stuck key", wedges, plain((*station).stuck))
+	all(t, set, "overflow (SYN_DROPPED)", wedges, plain((*station).dropped))
+	all(t, set, "1,000 scans beside other readers", wedges, func(t *testing.T, s *station) (string, error) { return s.grab(t, 1000) })
+	check(t, set, "all", "200 re-plugs", func(*testing.T) (string, error) { return cycles(list, 200) })
+}
+
+// TestLatency measures without the 300 ms in which the agent looks whether
+// a second code is in view.
+func TestLatency(t *testing.T) {
+	for _, x := range []struct {
+		set, driver string
+		names       []string
+	}{
+		{"latency from the gadget's write to the event at the API's client (codes.two_codes: 0)", "hid", []string{"honeywell", "newland", "keyboard", "cdc"}},
+		{"the same through karalabe/hid", "karalabe", []string{"honeywell", "newland"}},
+	} {
+		t.Run(x.driver, func(t *testing.T) {
+			list := bench(t, "payagent", x.driver, "codes: {two_codes: 0s}\n", x.names...)
+			all(t, x.set, "latency", list, func(t *testing.T, s *station) (string, error) { return s.latency(t, 200) })
+		})
+	}
+}
+
+// TestKaralabe is the set of HID rows through karalabe/hid.
+func TestKaralabe(t *testing.T) {
+	const set = "payagent with cgo: karalabe/hid"
+	list := bench(t, "payagent", "karalabe", "", "honeywell", "newland", "twin")
+	check(t, set, "all", "payagent devices list", func(t *testing.T) (string, error) { return list[0].r.listed(t, list) })
+	all(t, set, "scan and pay", list, plain((*station).pay))
+	all(t, set, "scan with no order", list, plain((*station).unarmed))
+	all(t, set, "hostile barcodes", list, plain((*station).hostile))
+	check(t, set, "all", "all at the same moment", func(*testing.T) (string, error) { return together(list) })
+	all(t, set, "unplugged with an order armed", list, plain((*station).replug))
+	all(t, set, "unplugged in the middle of a code", list, plain((*station).halved))
+	check(t, set, "honeywell, twin", "equal scanners re-plugged in the other order", func(t *testing.T) (string, error) {
+		return swapped(t, list[0], list[2], false)
+	})
+	all(t, set, "kill -9 and start", list, plain((*station).killed))
+	check(t, set, "all", "50 re-plugs", func(*testing.T) (string, error) { return cycles(list, 50) })
+	check(t, set, "all", "the kernel has its driver back", func(t *testing.T) (string, error) {
+		list[0].r.stop()
+		for _, s := range list {
+			port := s.g.port(t)
+			if !within(2*time.Second, func() bool { return bound(port) == "usbhid" }) {
+				return "", fmt.Errorf("at %s the driver is %q", port, bound(port))
+			}
+		}
+		return "usbhid holds every scanner after the agent's end", nil
+	})
+}
+
+// TestWithoutCgo takes a payment from each with the static agent.
+func TestWithoutCgo(t *testing.T) {
+	const set = "payagent without cgo (static): hidraw, evdev, serial"
+	list := bench(t, "payagent-nocgo", "hid", "", "honeywell", "newland", "keyboard", "cdc")
+	check(t, set, "all", "payagent devices list", func(t *testing.T) (string, error) { return list[0].r.listed(t, list) })
+	all(t, set, "scan and pay", list, plain((*station).pay))
+	all(t, set, "unplugged with an order armed", list, plain((*station).replug))
+	all(t, set, "kill -9 and start", list, plain((*station).killed))
 }

@@ -15,6 +15,7 @@ type station struct {
 	name string // of the till, and of the device in the table
 	g    *gadget
 	r    *rig
+	open string // the order that cycles keep waiting here
 }
 
 // gone and back bound what the issue promises of a cable that is pulled.
@@ -100,9 +101,6 @@ func (s *station) hostile() (string, error) {
 		good + "\x00",
 	}
 	for i, text := range list {
-		if i == len(list)-1 && s.g.kind == keyboard {
-			continue // a keyboard has no key for NUL: it would be the good code
-		}
 		if err := s.g.scan(text); err != nil {
 			return "", fmt.Errorf("hostile text %d: %w", i+1, err)
 		}

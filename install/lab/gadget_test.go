@@ -159,6 +159,18 @@ func (g *gadget) plug() error {
 	if g.end != nil {
 		return errors.New("it is plugged in")
 	}
+	// The host has to have forgotten it first, as it does while a person moves
+	// a plug.
+	b, err := g.bus()
+	if err != nil {
+		return err
+	}
+	if !within(10*time.Second, func() bool {
+		_, err := os.Stat("/sys/bus/usb/devices/" + b + "-1")
+		return errors.Is(err, os.ErrNotExist)
+	}) {
+		return errors.New("the host does not see the unplug")
+	}
 	if err := os.WriteFile(g.dir+"/UDC", fmt.Appendf(nil, "dummy_udc.%d", g.udc), 0o644); err != nil {
 		return err
 	}
@@ -234,14 +246,31 @@ func (g *gadget) unplug() error {
 // for good.
 const patience = 10 * time.Second
 
-// send writes packets, each of which the host has fetched before the next.
+// keyPause is what a scanner waits between two keys. The kernel keeps 64 events
+// for a reader, which is a dozen keys: at full speed an emulated machine on a
+// busy host is too late now and then, and the code is lost, as it must be.
+const keyPause = 5 * time.Millisecond
+
+// send writes packets, each of which the host has fetched before the next, at
+// the pace of a scanner.
 func (g *gadget) send(packets ...[]byte) error {
+	pause := time.Duration(0)
+	if g.kind == keyboard {
+		pause = keyPause
+	}
+	return g.paced(pause, packets...)
+}
+
+func (g *gadget) paced(pause time.Duration, packets ...[]byte) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.end == nil {
 		return errors.New("it is not plugged in")
 	}
-	for _, p := range packets {
+	for i, p := range packets {
+		if i > 0 && pause > 0 {
+			<-time.After(pause)
+		}
 		if err := g.end.SetWriteDeadline(time.Now().Add(patience)); err != nil {
 			return err
 		}

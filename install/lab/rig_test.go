@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -75,7 +74,7 @@ type till struct{ name, scanner string }
 
 // yaml is a configuration as a hospital would write it, with the timing of a
 // real one.
-func yaml(tills []till) (string, error) {
+func yaml(tills []till, more string) (string, error) {
 	text, err := os.ReadFile(worldDir + "/paysim.json")
 	if err != nil {
 		return "", err
@@ -110,20 +109,21 @@ tills:
 		if i%2 == 0 {
 			dept = "even"
 		}
-		fmt.Fprintf(&b, "  - {name: %s, kind: counter, device_no: \"W%d\", department: %s, operator: {id: \"1001\", name: 王收费}, scan_wait: 5m,\n     scanners: [%s]}\n",
+		fmt.Fprintf(&b, "  - {name: %s, kind: counter, device_no: \"W%d\", department: %s, operator: {id: \"1001\", name: 王收费}, scan_wait: 20m,\n     scanners: [%s]}\n",
 			x.name, i, dept, x.scanner)
 	}
+	b.WriteString(more)
 	return b.String(), nil
 }
 
 // newRig writes the configuration, starts the agent and follows its events.
-func newRig(t *testing.T, binary string, tills []till) *rig {
+func newRig(t *testing.T, binary string, tills []till, more string) *rig {
 	t.Helper()
 	if err := startWorld(); err != nil {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, binary: "/bin/" + binary, conf: confFile}
-	text, err := yaml(tills)
+	text, err := yaml(tills, more)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,6 +279,22 @@ func (r *rig) call(method, path, key string, body, into any) (int, error) {
 	return resp.StatusCode, err
 }
 
+// metrics is the agent's Prometheus page.
+func (r *rig) metrics() (string, error) {
+	req, err := http.NewRequest(http.MethodGet, door+"/metrics", nil)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Authorization", "Bearer "+r.token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return string(text), err
+}
+
 // order makes an order that waits for a scan, and gives its number.
 func (r *rig) order(till string, fen int) (string, error) {
 	bill := fmt.Sprintf("LAB-%s-%016x", till, rand.Uint64())
@@ -368,13 +384,4 @@ func code() string { return fmt.Sprintf("28%016d", rand.Uint64N(1e16)) }
 func (r *rig) devicesList() (string, error) {
 	out, err := exec.Command(r.binary, "devices", "list", "--config", r.conf).CombinedOutput()
 	return string(out), err
-}
-
-// folder is where a test may leave things.
-func folder(t testing.TB, name string) string {
-	dir := filepath.Join("/work", name)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }

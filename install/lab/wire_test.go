@@ -37,12 +37,16 @@ const (
 )
 
 // key gives the code and the modifier that type a character on a US layout;
-// control characters are typed as Ctrl and a letter.
+// control characters are typed as Ctrl and a letter, what no key types as F1.
 func key(c byte) (code, modifier byte) {
 	const plain, shifted = "-=[]\\\x00;'`,./", "_+{}|\x00:\"~<>?"
 	switch {
-	case c == '\r':
+	case c == '\r' || c == '\n':
 		return enter, 0
+	case c == '\t':
+		return 0x2b, 0
+	case c == 0x1b:
+		return 0x29, 0
 	case c >= '1' && c <= '9':
 		return 0x1e + c - '1', 0
 	case c == '0':
@@ -56,13 +60,13 @@ func key(c byte) (code, modifier byte) {
 	case c > 0 && c < 0x1b:
 		return 0x04 + c - 1, ctrl
 	}
-	if i := strings.IndexByte(plain, c); i >= 0 {
+	if i := strings.IndexByte(plain, c); i >= 0 && c != 0 {
 		return 0x2d + byte(i), 0
 	}
-	if i := strings.IndexByte(shifted, c); i >= 0 {
+	if i := strings.IndexByte(shifted, c); i >= 0 && c != 0 {
 		return 0x2d + byte(i), shift
 	}
-	return absent, 0
+	return 0x3a, 0
 }
 
 // keys are the reports of a keyboard that types a text. A key goes down in the
@@ -73,9 +77,6 @@ func keys(text string) [][]byte {
 	last := byte(absent)
 	for i := range len(text) {
 		code, modifier := key(text[i])
-		if code == absent {
-			continue
-		}
 		if code == last {
 			report(0, absent)
 		}
