@@ -1,51 +1,40 @@
 package wedge
 
 import (
-	"encoding/binary"
 	"strconv"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 
 	"payagent/devices/internal/framing"
 )
 
-// The kernel's struct input_event: seconds and microseconds in the machine's
-// words, then type, code and value. So it has 24 bytes on 64-bit machines and
-// 16 on 32-bit ones.
-const (
-	word      = strconv.IntSize / 8
-	eventSize = 2*word + 8
-)
-
-// event is one input event.
+// event is the kernel's struct input_event: a time by its monotonic clock, in
+// words of the machine, then what happened.
 type event struct {
-	at    time.Duration // by the kernel's monotonic clock
-	kind  uint16
-	code  uint16
-	value int32
+	sec, usec  uint
+	kind, code uint16
+	value      int32
 }
 
-// parse reads one event; p has eventSize bytes.
-func parse(p []byte) event {
-	var sec, usec int64
-	if word == 8 {
-		sec, usec = int64(binary.NativeEndian.Uint64(p)), int64(binary.NativeEndian.Uint64(p[word:]))
-	} else {
-		// The seconds are unsigned since 2038 was thought of.
-		sec, usec = int64(binary.NativeEndian.Uint32(p)), int64(binary.NativeEndian.Uint32(p[word:]))
-	}
-	p = p[2*word:]
-	return event{
-		at:   time.Duration(sec)*time.Second + time.Duration(usec)*time.Microsecond,
-		kind: binary.NativeEndian.Uint16(p), code: binary.NativeEndian.Uint16(p[2:]), value: int32(binary.NativeEndian.Uint32(p[4:])),
-	}
+// eventSize is 24 bytes on 64-bit machines and 16 on 32-bit ones.
+const eventSize = int(unsafe.Sizeof(event{}))
+
+// parse reads one event; p has eventSize bytes. It copies: p need not be
+// aligned.
+func parse(p []byte) (e event) {
+	copy((*[eventSize]byte)(unsafe.Pointer(&e))[:], p)
+	return e
 }
 
-// putEvent writes type, code and value; p begins behind the time.
-func putEvent(p []byte, kind, code uint16, value int32) {
-	binary.NativeEndian.PutUint16(p, kind)
-	binary.NativeEndian.PutUint16(p[2:], code)
-	binary.NativeEndian.PutUint32(p[4:], uint32(value))
+// bytes is the event as the kernel writes it.
+func (e event) bytes() []byte {
+	b := *(*[eventSize]byte)(unsafe.Pointer(&e))
+	return b[:]
+}
+
+func (e event) at() time.Duration {
+	return time.Duration(e.sec)*time.Second + time.Duration(e.usec)*time.Microsecond
 }
 
 const (
@@ -146,18 +135,19 @@ func (d *decoder) Feed(p []byte, at time.Time) []framing.Frame {
 	d.due = false
 	whole := len(p) / eventSize * eventSize
 	if whole > 0 {
-		d.align(parse(p[whole-eventSize:]).at, at)
+		d.align(parse(p[whole-eventSize:]).at(), at)
 	}
 	var out []framing.Frame
 	for i := 0; i < whole; i += eventSize {
 		switch e := parse(p[i:]); {
 		case e.kind == evSyn && e.code == synDropped:
-			out = append(out, d.pause(d.time(e.at, at))...)
-			d.lose(d.time(e.at, at))
+			t := d.time(e.at(), at)
+			out = append(out, d.pause(t)...)
+			d.lose(t)
 		case e.kind == evSyn && e.code == synReport:
 			d.fresh = true
 		case e.kind == evKey && (e.value == pressed || e.value == released):
-			t := d.time(e.at, at)
+			t := d.time(e.at(), at)
 			out = append(out, d.pause(t)...)
 			d.last = t
 			d.framer.Touch(t)

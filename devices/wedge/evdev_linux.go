@@ -15,8 +15,8 @@ import (
 
 // The size of struct input_event is what the decoder takes it for.
 var (
-	_ [unsafe.Sizeof(unix.Timeval{}) + 8 - eventSize]struct{}
-	_ [eventSize - unsafe.Sizeof(unix.Timeval{}) - 8]struct{}
+	_ [int(unsafe.Sizeof(unix.Timeval{})) + 8 - eventSize]struct{}
+	_ [eventSize - int(unsafe.Sizeof(unix.Timeval{})) - 8]struct{}
 )
 
 // Calls of evdev (include/uapi/linux/input.h), as all architectures but mips,
@@ -191,12 +191,10 @@ func (n *node) darken() {
 	n.relight = n.light(0)
 }
 
-func (n *node) light(on byte) bool {
-	var p [2 * eventSize]byte // time, then type, code, value; then SYN_REPORT
-	e := p[2*word:]
-	putEvent(e, evLED, ledCaps, int32(on))
+func (n *node) light(on int32) bool {
+	p := append(event{kind: evLED, code: ledCaps, value: on}.bytes(), event{kind: evSyn, code: synReport}.bytes()...)
 	err := n.control(func(fd int) error {
-		_, err := unix.Write(fd, p[:])
+		_, err := unix.Write(fd, p)
 		return err
 	})
 	return err == nil

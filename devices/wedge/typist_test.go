@@ -1,11 +1,11 @@
 package wedge
 
 import (
-	"encoding/binary"
 	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // A keyboard as it is printed on its caps: rows from the digits down, one
@@ -111,29 +111,29 @@ func (p picture) strokes(want rune) (out []stroke) {
 // each.
 type typist struct {
 	picture picture
-	out     []byte
+	out     []event
 	now     time.Duration // the kernel's clock
 	step    time.Duration // between two reports
 	nth     int           // which of several ways to type a character
 	scans   bool          // with the scan codes that kernels send along
 }
 
-func appendEvent(out []byte, at time.Duration, kind, code uint16, value int32) []byte {
-	sec, usec := int64(at/time.Second), int64(at%time.Second/time.Microsecond)
-	if word == 8 {
-		out = binary.NativeEndian.AppendUint64(out, uint64(sec))
-		out = binary.NativeEndian.AppendUint64(out, uint64(usec))
-	} else {
-		out = binary.NativeEndian.AppendUint32(out, uint32(sec))
-		out = binary.NativeEndian.AppendUint32(out, uint32(usec))
-	}
-	out = binary.NativeEndian.AppendUint16(out, kind)
-	out = binary.NativeEndian.AppendUint16(out, code)
-	return binary.NativeEndian.AppendUint32(out, uint32(value))
+func (y *typist) event(kind, code uint16, value int32) {
+	e := stamped(y.now)
+	e.kind, e.code, e.value = kind, code, value
+	y.out = append(y.out, e)
 }
 
-func (y *typist) event(kind, code uint16, value int32) {
-	y.out = appendEvent(y.out, y.now, kind, code, value)
+func stamped(at time.Duration) event {
+	return event{sec: uint(at / time.Second), usec: uint(at % time.Second / time.Microsecond)}
+}
+
+// raw is what the kernel would give.
+func raw(events []event) []byte {
+	if len(events) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&events[0])), len(events)*eventSize)
 }
 
 // report sends one key and the end of the report.
