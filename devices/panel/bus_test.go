@@ -362,3 +362,24 @@ func TestFailuresLetGoOfTheBus(t *testing.T) {
 		t.Errorf("%v, closed %d times", err, glass.closed)
 	}
 }
+
+// BenchmarkST7789Draw is the conversion of a picture, without the bus.
+func BenchmarkST7789Draw(b *testing.B) {
+	glass := newSPIGlass()
+	d, err := newST7789(b.Context(), &deaf{glass}, wires{dc: pin{gpio.INVALID, func(gpio.Level) error { return nil }}}, filled(b, spiConfig()), noWait)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m := Render(screens()["present"], large, true, "zh")
+	for b.Loop() {
+		if err := d.Draw(d.Bounds(), m, image.Point{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// deaf takes bytes and does nothing with them.
+type deaf struct{ *spiGlass }
+
+func (d *deaf) Connect(physic.Frequency, spi.Mode, int) (spi.Conn, error) { return d, nil }
+func (d *deaf) Tx([]byte, []byte) error                                   { return nil }

@@ -213,10 +213,21 @@ func (d *st7789) Draw(r image.Rectangle, src image.Image, sp image.Point) error 
 	); err != nil {
 		return err
 	}
+	// Our own pictures are RGBA; asking those by At costs an allocation a pixel.
+	colour := func(x, y int) (red, green, blue uint32) {
+		red, green, blue, _ = src.At(x, y).RGBA()
+		return red, green, blue
+	}
+	if m, ok := src.(*image.RGBA); ok {
+		colour = func(x, y int) (red, green, blue uint32) {
+			c := m.RGBAAt(x, y)
+			return uint32(c.R) << 8, uint32(c.G) << 8, uint32(c.B) << 8
+		}
+	}
 	n := 0
 	for y := r.Min.Y; y < r.Max.Y; y++ {
 		for x := r.Min.X; x < r.Max.X; x++ {
-			red, green, blue, _ := src.At(x+shift.X, y+shift.Y).RGBA()
+			red, green, blue := colour(x+shift.X, y+shift.Y)
 			v := red&0xF800 | green&0xFC00>>5 | blue>>11
 			d.buf[n], d.buf[n+1] = byte(v>>8), byte(v)
 			if n += 2; n == len(d.buf) {
