@@ -351,7 +351,7 @@ func TestFailuresLetGoOfTheBus(t *testing.T) {
 		t.Errorf("%v, %v, closed %d times", d, err, oled.closed)
 	}
 	glass := newSPIGlass()
-	glass.break_(broken)
+	glass.breakWith(broken)
 	if _, err := newST7789(t.Context(), glass, glass.wires(), filled(t, spiConfig()), noWait); !errors.Is(err, broken) || glass.closed != 1 {
 		t.Errorf("%v, closed %d times", err, glass.closed)
 	}

@@ -48,7 +48,7 @@ func (g *gate) Resume() {
 	}
 }
 
-func (g *gate) break_(err error) {
+func (g *gate) breakWith(err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.fail = err
