@@ -88,7 +88,11 @@ func (s system) bus(f devices.Found, hid string) devices.Found {
 
 // access says what is missing to open a node.
 func (s system) access(node, rule string) devices.Said {
-	if err := unix.Access(node, unix.R_OK|unix.W_OK); !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EPERM) {
+	return denied(unix.Access(node, unix.R_OK|unix.W_OK), node, rule)
+}
+
+func denied(err error, node, rule string) devices.Said {
+	if !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EPERM) {
 		return devices.Said{}
 	}
 	return devices.Said{
