@@ -23,6 +23,7 @@ require (
 	github.com/boombuler/barcode v1.1.0 // indirect
 	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
 	github.com/hajimehoshi/bitmapfont/v4 v4.1.0 // indirect
+	github.com/jonboulle/clockwork v0.5.0 // indirect
 	github.com/karalabe/hid v1.0.1-0.20240919124526-821c38d2678e // indirect
 	github.com/pierrec/lz4/v4 v4.1.22 // indirect
 	golang.org/x/image v0.29.0 // indirect
