@@ -130,6 +130,9 @@ func start(c Config) string {
 		return s + "\x1b_\x00"
 	case DMD:
 		s := "\x1b@\x1b=\x02\x1f\x01\x1fC\x00"
+		if c.Shared {
+			s = "\x1b=\x02" + s // Or the printer would be reset.
+		}
 		if c.Brightness != 0 {
 			s += "\x1fX" + string(rune(c.Brightness))
 		}

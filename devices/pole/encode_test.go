@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"payagent/devices"
@@ -63,6 +64,10 @@ func TestGolden(t *testing.T) {
 			fmt.Fprintf(&b, "# The bytes for a display of the family %s, character set %s, and what it then shows.\n", family, charset)
 			term := newTerminal(family)
 			put := func(what string, p []byte) {
+				// A byte takes 10 bits. The state is seen within 150 ms (DSP-01).
+				if took := time.Duration(len(p)) * 10 * time.Second / 9600; took > 100*time.Millisecond {
+					t.Errorf("%s: %s takes %v at 9600 baud", family, what, took)
+				}
 				if err := term.feed(p); err != nil {
 					t.Error(err)
 				}
@@ -165,7 +170,7 @@ func TestForeign(t *testing.T) {
 func TestStart(t *testing.T) {
 	for _, cfg := range []pole.Config{
 		{Family: pole.LED8}, {Family: pole.CD5220}, {Family: pole.CD5220, Brightness: 1}, {Family: pole.CD5220, Brightness: 4},
-		{Family: pole.DMD}, {Family: pole.DMD, Brightness: 3}, {Family: pole.UTC}, {Family: pole.UTCEnhanced},
+		{Family: pole.DMD}, {Family: pole.DMD, Brightness: 3}, {Family: pole.DMD, Shared: true}, {Family: pole.UTC}, {Family: pole.UTCEnhanced},
 	} {
 		term := newTerminal(cfg.Family)
 		for range 2 { // A second agent may find the display as the first left it.
@@ -174,6 +179,9 @@ func TestStart(t *testing.T) {
 			if err := term.feed(append(e.Start(), p...)); err != nil {
 				t.Error(err)
 			}
+		}
+		if term.printer != cfg.Shared {
+			t.Errorf("%+v: the printer has the line %v", cfg, term.printer)
 		}
 		if term.resets < 2 || int(term.dim) != cfg.Brightness {
 			t.Errorf("%+v: %d starts, brightness %d", cfg, term.resets, term.dim)

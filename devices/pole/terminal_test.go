@@ -238,14 +238,13 @@ func (t *terminal) dmd(b []byte) (int, error) {
 	if len(b) == 1 && (b[0] == 0x1b || b[0] == 0x1f) {
 		return 0, nil
 	}
+	if t.printer {
+		return 0, fmt.Errorf("meant for the display, done by the printer")
+	}
 	if prefix(b, "\x1b@") == 1 {
 		t.resets++
-		t.printer = false
 		t.clear()
 		return 2, nil
-	}
-	if t.printer {
-		return 0, fmt.Errorf("printed on paper")
 	}
 	switch {
 	case b[0] == 0x0c:
