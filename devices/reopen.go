@@ -26,6 +26,14 @@ type ReopenConfig struct {
 	// First and Most bound the pause between two tries, which doubles. The
 	// defaults, 100 ms and 1 s, make a scanner usable within 2 s of a re-plug.
 	First, Most time.Duration
+	// Refresh closes and opens the scanner again when no code came for that
+	// long, as a cure for those that hang without an error and cannot be asked
+	// (DEV-08). 0 means never; a few hours suit. It is no absence and is not
+	// told as one, unless the scanner does not open again. At least a minute.
+	Refresh time.Duration
+	// Busy puts a refresh off, looked at again every minute, for instance while
+	// somebody is asked to scan. May be nil.
+	Busy func() bool
 	// Notify is told each change, the first state included, by the goroutine
 	// that reads: it must not block. May be nil.
 	Notify func(Presence)
@@ -33,6 +41,12 @@ type ReopenConfig struct {
 
 // errReopenClosed is what Scan gives after Close.
 var errReopenClosed = errors.New("cannot scan any more: the scanner was closed; open it again")
+
+// errRefresh is why a scanner is closed that only waited for long.
+var errRefresh = errors.New("it is opened again after a long silence")
+
+// busyPause is how long a refresh waits for a till that is busy.
+const busyPause = time.Minute
 
 // Reopened is a scanner that outlives its device.
 type Reopened struct {
@@ -69,6 +83,9 @@ func Reopen(cfg ReopenConfig) *Reopened {
 		cfg.Most = time.Second
 	}
 	cfg.Most = max(cfg.Most, cfg.First)
+	if cfg.Refresh > 0 {
+		cfg.Refresh = max(cfg.Refresh, busyPause)
+	}
 	r := &Reopened{cfg: cfg, out: make(chan Scan, unread), done: make(chan struct{})}
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	go r.loop()
@@ -101,6 +118,9 @@ func (r *Reopened) loop() {
 			r.hold(nil)
 			if r.ctx.Err() != nil {
 				return
+			}
+			if errors.Is(err, errRefresh) {
+				continue
 			}
 			// A device that dies as soon as it is opened must not be opened
 			// without pause.
@@ -175,7 +195,7 @@ func (r *Reopened) Do(ctx context.Context, action string) error {
 // read hands out codes until the device is gone or Close is called.
 func (r *Reopened) read(s Scanner) error {
 	for {
-		scan, err := s.Scan(r.ctx)
+		scan, err := r.scan(s)
 		if err != nil {
 			return err
 		}
@@ -189,6 +209,25 @@ func (r *Reopened) read(s Scanner) error {
 				default:
 				}
 			}
+		}
+	}
+}
+
+// scan waits for the next code, at most until a refresh is due.
+func (r *Reopened) scan(s Scanner) (Scan, error) {
+	if r.cfg.Refresh <= 0 {
+		return s.Scan(r.ctx)
+	}
+	for wait := r.cfg.Refresh; ; wait = busyPause {
+		ctx, cancel := context.WithTimeout(r.ctx, wait)
+		scan, err := s.Scan(ctx)
+		due := err != nil && ctx.Err() != nil && r.ctx.Err() == nil && errors.Is(err, ctx.Err())
+		cancel()
+		switch {
+		case !due:
+			return scan, err
+		case r.cfg.Busy == nil || !r.cfg.Busy():
+			return Scan{}, errRefresh
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -221,6 +222,78 @@ func TestReopenManyTimes(t *testing.T) {
 		_ = r.Close()
 		if k.open != 0 || k.most != 1 {
 			t.Errorf("%d still open, %d at once", k.open, k.most)
+		}
+	})
+}
+
+// TestRefresh: a scanner without a code for long is closed and opened again
+// while nobody is busy; that is no absence unless it stays away.
+func TestRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &socket{}
+		first := newToy()
+		k.plug(first)
+		var busy atomic.Bool
+		r := devices.Reopen(devices.ReopenConfig{Open: k.opener, Notify: k.notify, Refresh: 2 * time.Hour, Busy: busy.Load})
+		pass(time.Hour)
+		first.codes <- "one"
+		if got, err := r.Scan(t.Context()); err != nil || got.Text.Reveal() != "one" {
+			t.Fatal(err)
+		}
+		busy.Store(true)
+		second := newToy()
+		k.plug(second)
+		pass(3 * time.Hour)
+		if len(k.tries) != 1 {
+			t.Fatalf("opened %d times while it was busy", len(k.tries))
+		}
+		busy.Store(false)
+		pass(time.Minute)
+		<-first.closed
+		second.codes <- "two"
+		if got, err := r.Scan(t.Context()); err != nil || got.Text.Reveal() != "two" {
+			t.Fatal(err)
+		}
+		if len(k.tries) != 2 || !same(k.states(), []bool{true}) {
+			t.Errorf("opened %d times, told %v", len(k.tries), k.states())
+		}
+		pass(2*time.Hour - time.Second)
+		if len(k.tries) != 2 {
+			t.Error("refreshed too early")
+		}
+		// It does not come back: now it is absent.
+		k.plug(nil)
+		pass(time.Minute)
+		if !same(k.states(), []bool{true, false}) {
+			t.Errorf("told %v", k.states())
+		}
+		// An unplug in between is an absence as ever.
+		third := newToy()
+		k.plug(third)
+		pass(time.Minute)
+		k.plug(nil)
+		close(third.pulled)
+		synctest.Wait()
+		if !same(k.states(), []bool{true, false, true, false}) || !errors.Is(k.news[3].Err, devices.ErrGone) {
+			t.Errorf("told %+v", k.news)
+		}
+		_ = r.Close()
+		if k.open != 0 || k.most != 1 {
+			t.Errorf("%d still open, %d at once", k.open, k.most)
+		}
+	})
+}
+
+// TestNoRefresh: without the setting nothing is opened again.
+func TestNoRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &socket{}
+		k.plug(newToy())
+		r := devices.Reopen(devices.ReopenConfig{Open: k.opener, Notify: k.notify})
+		pass(1000 * time.Hour)
+		_ = r.Close()
+		if len(k.tries) != 1 {
+			t.Errorf("opened %d times", len(k.tries))
 		}
 	})
 }

@@ -4,10 +4,17 @@ package serial
 
 import "io"
 
-type free struct{}
+// node is nothing here: Windows opens a port for one program only.
+type node struct{}
 
 // Close does nothing.
-func (free) Close() error { return nil }
+func (node) Close() error { return nil }
 
-// lockNode has nothing to do here: Windows opens a port for one program only.
-func lockNode(string) (io.Closer, error) { return free{}, nil }
+func (node) keepLines() {}
+
+func (node) flush() {}
+
+// writer is the port itself, whose writes have a time-out of their own.
+func (node) writer(port io.Writer) io.Writer { return port }
+
+func lockNode(string) (node, error) { return node{}, nil }

@@ -3,6 +3,7 @@
 package serial_test
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"sync"
@@ -42,8 +43,22 @@ func openPTY(dir string, cfg serial.Config) (serial.Scanner, *master, error) {
 			return serial.Scanner{}, nil, err
 		}
 	}
+	if m, err = pollable(m); err != nil {
+		return serial.Scanner{}, nil, err
+	}
 	s, err := serial.Open(cfg)
 	return s, &master{File: m}, err
+}
+
+// pollable gives the same file in a form whose Read ends when it is closed.
+func pollable(f *os.File) (*os.File, error) {
+	fd, err := unix.Dup(int(f.Fd()))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	unix.CloseOnExec(fd)
+	err = unix.SetNonblock(fd, true)
+	return os.NewFile(uintptr(fd), f.Name()), err
 }
 
 func TestSuiteOnPTY(t *testing.T) {

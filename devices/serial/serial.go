@@ -4,16 +4,21 @@
 package serial
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"go.bug.st/serial"
 
 	"payagent/devices"
+	"payagent/devices/internal/answers"
 	"payagent/devices/internal/framing"
 	"payagent/devices/internal/reading"
+	"payagent/devices/internal/ssi"
 )
 
 // Framing says how the scanner marks its codes; see the fields for the
@@ -30,8 +35,11 @@ type Config struct {
 	// /dev/serial/by-path/… or a udev symlink; /dev/ttyACM0 may be another
 	// device after a re-plug. On Windows COM3 and the like.
 	Path string
-	Baud int    // default 9600
-	Line string // data bits, parity, stop bits: "8N1" (default), "7E1", "8O2" …
+	// Match finds the port by its USB place, ids or serial number instead,
+	// anew at every Open. Give Path or Match.
+	Match devices.Match
+	Baud  int    // default 9600
+	Line  string // data bits, parity, stop bits: "8N1" (default), "7E1", "8O2" …
 	// DTR and RTS are set at opening where they are "on" or "off". Empty
 	// leaves them as the operating system does, which suits most scanners.
 	DTR, RTS string
@@ -42,12 +50,38 @@ type Config struct {
 	// 3 s, negative means never.
 	DoubleRead time.Duration
 	Framing    Framing
+
+	// Protocol is what the scanner speaks beside plain text: empty, "ssi"
+	// (Zebra's packets; Framing then gives lengths and charset only) or
+	// "newland" (text with answers to commands in it).
+	Protocol string
+	// Start is sent after opening, in order. Nothing waits for answers.
+	Start [][]byte
+	// Actions are the commands that may be sent later, by name.
+	Actions map[string][]byte
+	// Pause is the least time between two commands; 0 means 50 ms, negative
+	// means none.
+	Pause time.Duration
+	Alive Alive
+
+	// List replaces List in tests.
+	List func() ([]devices.Found, error)
 }
 
-// Scanner is an open scanner.
-type Scanner struct{ *reading.Reader }
+// Scanner is an open scanner. Without actions and the like it only reads.
+type Scanner struct {
+	*reading.Reader
+	name    string
+	talker  *talker // nil if nothing is ever sent
+	actions map[string][]byte
+}
 
-var _ devices.Scanner = Scanner{}
+var (
+	_ devices.Scanner  = Scanner{}
+	_ devices.Counting = Scanner{}
+	_ devices.Placed   = Scanner{}
+	_ devices.Acting   = Scanner{}
+)
 
 // readTimeout is the longest wait in one read, so that Close takes no longer.
 const readTimeout = 100 * time.Millisecond
@@ -58,50 +92,155 @@ func Open(cfg Config) (Scanner, error) {
 	if err != nil {
 		return Scanner{}, err
 	}
-	if _, err := cfg.Framing.Check(); err != nil {
-		return Scanner{}, fmt.Errorf("cannot use scanner %s: %w", cfg.Name, err)
+	// Nothing is opened that cannot be used.
+	if _, _, err := cfg.decoder(); err != nil {
+		return Scanner{}, err
 	}
-	// The lock comes first: the port itself forbids further openings.
-	lock, err := lockNode(cfg.Path)
+	place, err := cfg.find()
 	if err != nil {
 		return Scanner{}, err
 	}
-	port, err := serial.Open(cfg.Path, mode)
+	path := place.Node
+	// The lock comes first: the port itself forbids further openings.
+	lock, err := lockNode(path)
+	if err != nil {
+		return Scanner{}, err
+	}
+	port, err := serial.Open(path, mode)
 	if err != nil {
 		_ = lock.Close()
-		return Scanner{}, openError(cfg.Path, err)
+		return Scanner{}, openError(path, err)
 	}
 	if err := port.SetReadTimeout(readTimeout); err != nil {
-		return Scanner{}, errors.Join(fmt.Errorf("cannot set the read time-out of %s: %w", cfg.Path, err), port.Close(), lock.Close())
+		return Scanner{}, errors.Join(fmt.Errorf("cannot set the read time-out of %s: %w", path, err), port.Close(), lock.Close())
 	}
-	return New(&held{port, lock}, cfg)
+	lock.keepLines()
+	return start(&held{port, lock}, place, cfg)
+}
+
+// find gives the port to open, and the device behind it where that is known.
+func (c Config) find() (devices.Found, error) {
+	ports := c.List
+	if ports == nil {
+		ports = List
+	}
+	all, err := ports()
+	if c.Path == "" {
+		if err != nil {
+			return devices.Found{}, err
+		}
+		return c.Match.Pick(all)
+	}
+	for _, f := range all {
+		if same(f.Node, c.Path) {
+			f.Node = c.Path
+			return f, nil
+		}
+	}
+	// A port that is not listed may work all the same.
+	return devices.Found{Driver: "serial", Class: devices.ClassSerial, Node: c.Path}, nil
 }
 
 // New reads from a port that is open already. A Read that returns (0, nil)
-// means that its time-out passed; the time-out should be 100 ms. New owns the
-// port, also when it fails.
+// means that its time-out passed; the time-out should be 100 ms. The port must
+// be an io.Writer where something is to be sent. New owns the port, also when
+// it fails.
 func New(port io.ReadCloser, cfg Config) (Scanner, error) {
-	settle := cfg.Settle
-	if settle == 0 {
-		settle = 300 * time.Millisecond
-	}
-	r, err := reading.Start(port, reading.Config{
-		Name: cfg.Name, Framing: cfg.Framing, Window: cfg.DoubleRead, Settle: max(settle, 0),
-	})
+	return start(port, devices.Found{Node: cfg.Path}, cfg)
+}
+
+func start(port io.ReadCloser, place devices.Found, cfg Config) (Scanner, error) {
+	d, h, err := cfg.decoder()
 	if err != nil {
-		return Scanner{}, err
+		return Scanner{}, errors.Join(err, port.Close())
 	}
-	return Scanner{r}, nil
+	s := Scanner{name: cfg.Name, actions: cfg.Actions}
+	handle := port
+	if cfg.sends() {
+		out, ok := port.(io.Writer)
+		if !ok {
+			return Scanner{}, errors.Join(fmt.Errorf("cannot use scanner %s: its port cannot send", cfg.Name), port.Close())
+		}
+		s.talker = &talker{ReadCloser: port, out: out, hearer: h, pause: max(orDefault(cfg.Pause, 50*time.Millisecond), 0),
+			alive: cfg.Alive, patience: readTimeout}
+		s.talker.replier, _ = d.(replier)
+		s.talker.alive.Every = orDefault(cfg.Alive.Every, 20*time.Second)
+		s.talker.alive.Within = orDefault(cfg.Alive.Within, 5*time.Second)
+		for _, p := range cfg.Start {
+			s.talker.jobs = append(s.talker.jobs, job{context.Background(), p, make(chan error, 1)})
+		}
+		handle = s.talker
+	}
+	s.Reader, err = reading.Start(handle, reading.Config{
+		Name: cfg.Name, Decoder: d, Place: place, Window: cfg.DoubleRead, Settle: max(orDefault(cfg.Settle, 300*time.Millisecond), 0),
+	})
+	return s, err
+}
+
+func orDefault(d, otherwise time.Duration) time.Duration {
+	if d == 0 {
+		return otherwise
+	}
+	return d
+}
+
+// sends tells whether anything is ever sent to the scanner.
+func (c Config) sends() bool {
+	return c.Protocol == "ssi" || len(c.Start)+len(c.Actions)+len(c.Alive.Ask) > 0
+}
+
+// decoder makes what reads the protocol, or says what cannot be.
+func (c Config) decoder() (reading.Decoder, hearer, error) {
+	fail := func(err error) (reading.Decoder, hearer, error) {
+		return nil, nil, fmt.Errorf("cannot use scanner %s: %w", c.Name, err)
+	}
+	a := c.Alive
+	switch {
+	case len(a.Ask) > 0 && len(a.Answer) == 0:
+		return fail(errors.New("its question for signs of life has no answer; give how the answer begins"))
+	case a.Every != 0 && a.Every < time.Second, a.Within != 0 && a.Within < readTimeout:
+		return fail(errors.New("it would be asked too often for signs of life; write every 1s or more, within 100ms or more"))
+	}
+	for _, p := range append(slices.Collect(maps.Values(c.Actions)), c.Start...) {
+		if len(p) == 0 || len(p) > 1024 {
+			return fail(errors.New("one of its commands is empty or longer than 1024 bytes; correct start and actions"))
+		}
+	}
+	switch c.Protocol {
+	case "ssi":
+		d, err := ssi.New(c.Framing, a.Answer)
+		if err != nil {
+			return fail(err)
+		}
+		return d, d, nil
+	case "", "newland":
+		f, err := framing.New(c.Framing)
+		if err != nil {
+			return fail(err)
+		}
+		if c.Protocol == "" && len(a.Ask) == 0 {
+			return f, nil, nil
+		}
+		d := answers.New(answers.Config{Newland: c.Protocol == "newland", Prefix: a.Answer}, f)
+		return d, d, nil
+	}
+	return fail(fmt.Errorf("there is no protocol %q; write ssi, newland or nothing", c.Protocol))
 }
 
 // held is a port with the lock on its node. Both go together: a handle that
 // stays open makes the next plug another node.
 type held struct {
 	serial.Port
-	lock io.Closer
+	lock node
 }
 
-func (h *held) Close() error { return errors.Join(h.Port.Close(), h.lock.Close()) }
+// Write sends without waiting for a device that takes nothing.
+func (h *held) Write(p []byte) (int, error) { return h.lock.writer(h.Port).Write(p) }
+
+func (h *held) Close() error {
+	h.lock.flush()
+	return errors.Join(h.Port.Close(), h.lock.Close())
+}
 
 func openError(path string, err error) error {
 	var p *serial.PortError
@@ -120,8 +259,8 @@ func openError(path string, err error) error {
 
 // mode turns the line settings into the library's.
 func (c Config) mode() (*serial.Mode, error) {
-	if c.Path == "" {
-		return nil, fmt.Errorf("cannot open scanner %s: its path is missing", c.Name)
+	if (c.Path == "") == c.Match.Empty() {
+		return nil, fmt.Errorf("cannot open scanner %s: give either the path of its port, or its USB place, ids or serial number", c.Name)
 	}
 	m := &serial.Mode{BaudRate: c.Baud}
 	if c.Baud == 0 {
