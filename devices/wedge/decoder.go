@@ -168,14 +168,17 @@ func (d *decoder) align(stamp time.Duration, at time.Time) {
 	}
 }
 
-// time turns a time of the kernel's clock into ours.
+// time turns a time of the kernel's clock into ours, which never goes back.
 func (d *decoder) time(stamp time.Duration, at time.Time) time.Time {
 	t := d.clock.Add(stamp - d.stamp)
 	switch {
 	case t.After(at):
-		return at
+		t = at
 	case at.Sub(t) > furthest:
-		return at.Add(-furthest)
+		t = at.Add(-furthest)
+	}
+	if t.Before(d.last) {
+		return d.last
 	}
 	return t
 }

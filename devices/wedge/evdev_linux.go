@@ -50,11 +50,13 @@ var system = places{class: "/sys/class/input", dev: "/dev/input"}
 
 // Open finds the keyboard, takes it away from everybody else and starts
 // reading. It waits up to 1 s for a key that is held down.
-func Open(cfg Config) (Scanner, error) {
+func Open(cfg Config) (Scanner, error) { return system.open(cfg) }
+
+func (p places) open(cfg Config) (Scanner, error) {
 	if err := cfg.Check(); err != nil {
 		return Scanner{}, err
 	}
-	list, err := system.list()
+	list, err := p.list()
 	if err != nil {
 		return Scanner{}, err
 	}
@@ -68,7 +70,7 @@ func Open(cfg Config) (Scanner, error) {
 	}
 	// The node may have become another device's between looking and opening.
 	// While it is open it cannot.
-	if now, ok := system.found(found.Node); !ok || now != found {
+	if now, ok := p.found(found.Node); !ok || now != found {
 		return Scanner{}, errors.Join(fmt.Errorf("cannot open scanner %s: it was plugged again just now: %w", cfg.Name, devices.ErrGone), n.Close())
 	}
 	if err := n.prepare(); err != nil {
@@ -218,6 +220,7 @@ func (n *node) now(p []byte) (k int, err error) {
 // Read reads whole events; (0, nil) means that the time-out passed with
 // nothing there. What waits is read even if the time-out passed meanwhile.
 func (n *node) Read(p []byte) (int, error) {
+	p = p[:len(p)/eventSize*eventSize]
 	k, err := n.now(p)
 	switch {
 	case err == nil && k > 0:
