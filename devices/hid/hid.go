@@ -114,8 +114,9 @@ type Backend interface {
 // Handle is an open device. One goroutine makes all calls.
 type Handle interface {
 	// Read waits for one whole input report at most timeout; (0, nil) means
-	// that it passed. An error means that the device is gone. Input reports
-	// begin with their id where the device numbers them.
+	// that it passed. Any error means that the device is gone, which the reading
+	// loop adds to it. Input reports begin with their id where the device
+	// numbers them.
 	Read(p []byte, timeout time.Duration) (int, error)
 	// Write sends an output report, Feature a feature report. The first byte is
 	// the id, or 0 where the device does not number its reports.
@@ -210,6 +211,14 @@ func OpenWith(b Backend, cfg Config) (*Scanner, error) {
 	return New(h, d.Descriptor, d.Found, cfg)
 }
 
+// unfit says why a device that is there is none to use; for callers that is as
+// if it were absent.
+type unfit string
+
+func (u unfit) Error() string { return string(u) }
+
+func (u unfit) Unwrap() error { return devices.ErrAbsent }
+
 // adopter is a backend that can repair what a killed holder left behind.
 type adopter interface{ adopt(m devices.Match) }
 
@@ -223,7 +232,7 @@ func pick(b Backend, cfg Config) (Device, error) {
 	for _, d := range list {
 		if d.Class == devices.ClassHIDPOS {
 			scanners = append(scanners, d.Found)
-		} else if !cfg.Match.Empty() && cfg.Match.Fits(d.Found) {
+		} else if cfg.Match.Fits(d.Found) && (!cfg.Match.Empty() || scannerMaker(d.Vendor) && d.Class != devices.ClassKeyboard) {
 			others = append(others, d.Found)
 		}
 	}
@@ -233,11 +242,11 @@ func pick(b Backend, cfg Config) (Device, error) {
 		if o := others[0]; len(others) == 1 && o.Class == devices.ClassOther && cfg.Layout != "" && cfg.Match.Vendor != 0 {
 			found, err = o, nil
 		} else {
-			text := "it is there, but not as a HID POS scanner (" + o.Class + "); scan its maker's code for HID POS mode"
+			text := "It is there, but not as a HID POS scanner (" + o.Class + "). Scan its maker's set-up code for HID POS."
 			if o.Hint.EN != "" {
 				text = o.Hint.EN
 			}
-			return Device{}, fmt.Errorf("%w: %s", err, text)
+			return Device{}, unfit(fmt.Sprintf("the device at %s cannot be used: %s", o.Port, text))
 		}
 	}
 	if err != nil {

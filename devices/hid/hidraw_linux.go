@@ -43,6 +43,12 @@ func (b hidraw) List() ([]Device, error) {
 	for _, d := range all {
 		if !seen[d.Port] {
 			d.Node, d.Driver = "", ""
+			if d.Hint.EN == "" && d.Class == devices.ClassHIDPOS {
+				d.Hint = devices.Said{
+					ZH: "这个扫码器还没有 hidraw 节点；刚插上时请等一秒，一直没有则内核缺少 hidraw。",
+					EN: "This scanner has no hidraw node. Right after plugging it in wait a second; if none comes, the kernel lacks hidraw.",
+				}
+			}
 			list = append(list, d)
 		}
 	}
@@ -52,7 +58,7 @@ func (b hidraw) List() ([]Device, error) {
 // Open implements Backend.
 func (b hidraw) Open(d Device) (Handle, error) {
 	if d.Node == "" {
-		return nil, fmt.Errorf("cannot open the device at %s: it has no hidraw node; plug it in again: %w", d.Port, devices.ErrGone)
+		return nil, fmt.Errorf("cannot open the device at %s: it has no hidraw node (yet); plug it in again if none comes: %w", d.Port, devices.ErrGone)
 	}
 	fd, err := b.open(d.Node)
 	switch {
@@ -99,7 +105,7 @@ func (h *rawHandle) Read(p []byte, timeout time.Duration) (int, error) {
 // gone names what failed. EIO and ENODEV are what an unplug gives; nothing else
 // is known to happen, and opening again is right for all.
 func gone(what string, err error) error {
-	return fmt.Errorf("cannot %s the hidraw node: %w: %w", what, devices.ErrGone, err)
+	return fmt.Errorf("cannot %s the hidraw node: %w", what, err)
 }
 
 // hung tells whether the device behind the node is gone.

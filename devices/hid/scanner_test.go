@@ -299,6 +299,7 @@ func TestPick(t *testing.T) {
 		"by port":              {two, Config{Match: devices.Match{Port: "1-2"}}, "/dev/hidraw2", nil, ""},
 		"its keyboard is none": {two[:2], Config{Match: devices.Match{Vendor: vendorHoneywell}}, "/dev/hidraw0", nil, ""},
 		"two equal ones":       {two, Config{Match: devices.Match{Vendor: vendorHoneywell}}, "", devices.ErrSeveral, "1-2:1.0"},
+		"held by another":      {[]Device{other}, Config{}, "", devices.ErrAbsent, "set-up code"},
 		"none":                 {nil, Config{}, "", devices.ErrAbsent, ""},
 		"a keyboard":           {two, Config{Match: devices.Match{Port: "1-1:1.1"}}, "", devices.ErrAbsent, "HID POS"},
 		"another mode":         {two, Config{Match: devices.Match{Vendor: vendorZebra}}, "", devices.ErrAbsent, "set-up code"},
