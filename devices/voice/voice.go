@@ -57,34 +57,53 @@ func Open(cfg Config) (Voice, error) {
 	return Voice{latest.Start(cfg.Name, patience, s.work)}, nil
 }
 
-func newSpeaker(cfg Config) (speaker, error) {
-	fail := func(err error) (speaker, error) {
-		return speaker{}, fmt.Errorf("cannot use voice %s: %w", cfg.Name, err)
+// Check says what cannot be in a configuration, without looking for the
+// program.
+func (c Config) Check() error {
+	_, _, err := c.filled()
+	return err
+}
+
+// filled gives the configuration with its defaults, and the quiet hours.
+func (c Config) filled() (Config, quiet.Hours, error) {
+	fail := func(err error) (Config, quiet.Hours, error) {
+		return c, quiet.Hours{}, fmt.Errorf("cannot use voice %s: %w", c.Name, err)
 	}
-	hours, err := quiet.Parse(cfg.Quiet)
+	hours, err := quiet.Parse(c.Quiet)
 	if err != nil {
 		return fail(err)
 	}
-	if cfg.Command == "" {
-		cfg.Command = "espeak-ng"
+	if c.Command == "" {
+		c.Command = "espeak-ng"
 	}
-	if cfg.Voice == "" {
-		cfg.Voice = "cmn"
+	if c.Voice == "" {
+		c.Voice = "cmn"
 	}
-	if cfg.Speed == 0 {
-		cfg.Speed = 160
+	if c.Speed == 0 {
+		c.Speed = 160
 	}
-	if cfg.Volume == 0 {
-		cfg.Volume = 50
+	if c.Volume == 0 {
+		c.Volume = 50
 	}
-	if cfg.Speed < 80 || cfg.Speed > 450 {
-		return fail(fmt.Errorf("speed %d; write 80 to 450 words per minute", cfg.Speed))
+	if c.Speed < 80 || c.Speed > 450 {
+		return fail(fmt.Errorf("speed %d; write 80 to 450 words per minute", c.Speed))
 	}
-	if cfg.Volume < 1 || cfg.Volume > 100 {
-		return fail(fmt.Errorf("volume %d; write 1 to 100, or take the voice out of the configuration", cfg.Volume))
+	if c.Volume < 1 || c.Volume > 100 {
+		return fail(fmt.Errorf("volume %d; write 1 to 100, or take the voice out of the configuration", c.Volume))
 	}
-	if strings.HasPrefix(cfg.Voice, "-") {
-		return fail(fmt.Errorf("there is no voice %q; write cmn", cfg.Voice))
+	if strings.HasPrefix(c.Voice, "-") {
+		return fail(fmt.Errorf("there is no voice %q; write cmn", c.Voice))
+	}
+	return c, hours, nil
+}
+
+func newSpeaker(cfg Config) (speaker, error) {
+	cfg, hours, err := cfg.filled()
+	if err != nil {
+		return speaker{}, err
+	}
+	fail := func(err error) (speaker, error) {
+		return speaker{}, fmt.Errorf("cannot use voice %s: %w", cfg.Name, err)
 	}
 	program, err := exec.LookPath(cfg.Command)
 	if err != nil {
