@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -230,7 +231,11 @@ func say(t *testing.T, v voice.Voice, s devices.Screen) {
 // the screen changes.
 func TestOnce(t *testing.T) {
 	a := newAudience(t)
-	v := open(t, voice.Config{Voice: "yue", Speed: 120, Volume: 90, Args: []string{"-d", "hw:1"}})
+	var begun atomic.Int32
+	v := open(t, voice.Config{Voice: "yue", Speed: 120, Volume: 90, Args: []string{"-d", "hw:1"}, Now: func() time.Time {
+		begun.Add(1) // The hours are looked at once for each text.
+		return time.Now()
+	}})
 	const first, second = "请出示付款码，收您一百二十八元五角", "--支付成功; $(date)"
 	say(t, v, devices.Screen{State: "waiting", Speech: first})
 	a.wait("the first text", func() bool { return slices.Equal(a.ended, []string{first}) })
@@ -241,8 +246,8 @@ func TestOnce(t *testing.T) {
 	say(t, v, devices.Screen{State: "paying", Speech: first})
 	say(t, v, devices.Screen{State: "paid", Speech: second})
 	a.wait("the second text", func() bool { return len(a.ended) > 1 })
-	if !slices.Equal(a.ended, []string{first, second}) {
-		t.Errorf("said %q", a.ended)
+	if n := begun.Load(); n != 2 || !slices.Equal(a.ended, []string{first, second}) {
+		t.Errorf("said %q, began %d", a.ended, n)
 	}
 	want := []string{"-v", "yue", "-s", "120", "-a", "180", "-b", "1", "--stdin", "-d", "hw:1"}
 	if got := a.began[1].Args; !slices.Equal(got, want) {
