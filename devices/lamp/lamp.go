@@ -44,10 +44,25 @@ var _ devices.Display = Lamp{}
 // patience is how long Close waits for pins to go off.
 const patience = time.Second
 
+// Check says what cannot be in a configuration, without looking for the pins.
+func (c Config) Check() error {
+	if _, err := quiet.Parse(c.Quiet); err != nil {
+		return fmt.Errorf("cannot use lamp %s: %w", c.Name, err)
+	}
+	if c.Red+c.Yellow+c.Green+c.Buzzer == "" {
+		return noPins(c)
+	}
+	return nil
+}
+
+func noPins(c Config) error {
+	return fmt.Errorf("cannot use lamp %s: it has no pins; name at least one of red, yellow, green and buzzer", c.Name)
+}
+
 // Open finds the pins on this computer.
 func Open(cfg Config) (Lamp, error) {
-	if _, err := quiet.Parse(cfg.Quiet); err != nil {
-		return Lamp{}, fmt.Errorf("cannot use lamp %s: %w", cfg.Name, err)
+	if err := cfg.Check(); err != nil {
+		return Lamp{}, err
 	}
 	// Only whoever has lamps looks for them; a second time costs nothing.
 	if _, err := host.Init(); err != nil {
@@ -100,7 +115,7 @@ func New(pins Pins, cfg Config) (Lamp, error) {
 		}
 	}
 	if len(p.outputs) == 0 {
-		return Lamp{}, fmt.Errorf("cannot use lamp %s: it has no pins; name at least one of red, yellow, green and buzzer", cfg.Name)
+		return Lamp{}, noPins(cfg)
 	}
 	return Lamp{latest.Start(cfg.Name, patience, p.work)}, nil
 }

@@ -326,6 +326,9 @@ func TestRefused(t *testing.T) {
 		{Name: "lamp 3", Quiet: []string{"night"}},
 		{Name: "lamp 3"},
 	} {
+		if here := cfg.Red != ""; (cfg.Check() == nil) != here {
+			t.Errorf("%+v: Check says %v", cfg, cfg.Check())
+		}
 		if _, err := lamp.Open(cfg); err == nil || !strings.HasPrefix(err.Error(), "cannot ") || !strings.Contains(err.Error(), "lamp 3") {
 			t.Errorf("%+v: %v", cfg, err)
 		}

@@ -85,6 +85,9 @@ func (c Config) filled() (Config, quiet.Hours, error) {
 	if c.Volume == 0 {
 		c.Volume = 50
 	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	if c.Speed < 80 || c.Speed > 450 {
 		return fail(fmt.Errorf("speed %d; write 80 to 450 words per minute", c.Speed))
 	}
@@ -98,26 +101,19 @@ func (c Config) filled() (Config, quiet.Hours, error) {
 }
 
 func newSpeaker(cfg Config) (speaker, error) {
-	cfg, hours, err := cfg.filled()
+	c, hours, err := cfg.filled()
 	if err != nil {
 		return speaker{}, err
 	}
-	fail := func(err error) (speaker, error) {
-		return speaker{}, fmt.Errorf("cannot use voice %s: %w", cfg.Name, err)
-	}
-	program, err := exec.LookPath(cfg.Command)
+	program, err := exec.LookPath(c.Command)
 	if err != nil {
-		return fail(fmt.Errorf("the program %s is not there; install it (the package espeak-ng, on Debian: apt install espeak-ng), or name another in command: %w", cfg.Command, err))
+		return speaker{}, fmt.Errorf("cannot use voice %s: the program %s is not there; install it (the package espeak-ng, on Debian: apt install espeak-ng), or name another in command: %w", c.Name, c.Command, err)
 	}
-	if !has(program, cfg.Voice) {
-		return fail(fmt.Errorf("%s has no voice %q and would speak another language; write cmn, or what %s --voices lists", cfg.Command, cfg.Voice, cfg.Command))
+	if !has(program, c.Voice) {
+		return speaker{}, fmt.Errorf("cannot use voice %s: %s has no voice %q and would speak another language; write cmn, or what %s --voices lists", c.Name, c.Command, c.Voice, c.Command)
 	}
-	s := speaker{program: program, hours: hours, now: cfg.Now, args: append([]string{
-		"-v", cfg.Voice, "-s", strconv.Itoa(cfg.Speed), "-a", strconv.Itoa(2 * cfg.Volume), "-b", "1", "--stdin"}, cfg.Args...)}
-	if s.now == nil {
-		s.now = time.Now
-	}
-	return s, nil
+	return speaker{program: program, hours: hours, now: c.Now, args: append([]string{
+		"-v", c.Voice, "-s", strconv.Itoa(c.Speed), "-a", strconv.Itoa(2 * c.Volume), "-b", "1", "--stdin"}, c.Args...)}, nil
 }
 
 // has asks the program for its voices, since espeak-ng speaks English with one
