@@ -22,6 +22,7 @@ type apiHandle struct {
 	sizes  map[byte]int // whole length of input reports by id
 	packet int          // bytes of one packet, 0 if reports come whole
 	part   []byte       // packets of an unfinished report
+	last   time.Time    // when the last of them came
 	buf    []byte
 	// pin keeps the goroutine on its thread. On Windows a read that is under way
 	// belongs to the thread that began it, and only that thread can cancel it
@@ -61,31 +62,41 @@ func (h *apiHandle) Read(p []byte, timeout time.Duration) (int, error) {
 	for {
 		wait := max(time.Until(until), 0)
 		n, err := h.dev.ReadTimeout(h.buf, int(wait/time.Millisecond))
+		now := time.Now()
 		switch {
 		case err != nil:
 			clear(h.part)
 			h.part = nil
 			return 0, fmt.Errorf("cannot read the HID device: %w", err)
 		case n <= 0:
-			// A time-out, or an empty packet, which ends a report that is a whole
-			// number of packets. What is left unfinished goes up as it is and is
-			// counted there.
-			n = copy(p, h.part)
-			clear(h.part)
-			h.part = h.part[:0]
-			return n, nil
+			// A time-out, or an empty packet. Between two packets of a report there
+			// may be time-outs too, where the machine is busy. What stays unfinished
+			// goes up as it is and is counted there.
+			if len(h.part) > 0 && now.Sub(h.last) >= joinTime {
+				return h.take(p), nil
+			}
+			return 0, nil
 		}
 		n = min(n, len(h.buf))
 		h.part = append(h.part, h.buf[:n]...)
+		h.last = now
 		clear(h.buf[:n])
-		if want := h.size(h.part); h.packet > 0 && n == h.packet && len(h.part) < want {
-			continue
+		if want := h.size(h.part); h.packet == 0 || n != h.packet || len(h.part) >= want {
+			return h.take(p), nil
 		}
-		n = copy(p, h.part)
-		clear(h.part)
-		h.part = h.part[:0]
-		return n, nil
 	}
+}
+
+// joinTime is how long the next packet of a report may take. Devices send them
+// in a row, one in each polling interval.
+const joinTime = 500 * time.Millisecond
+
+// take hands the report up.
+func (h *apiHandle) take(p []byte) int {
+	n := copy(p, h.part)
+	clear(h.part)
+	h.part = h.part[:0]
+	return n
 }
 
 // Write implements Handle.

@@ -1,8 +1,10 @@
 package hid
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,20 +70,30 @@ func TestPackets(t *testing.T) {
 		whole := newland.pack([]byte(pay), false)
 		go func() {
 			for i := 0; i < len(whole); i += 8 {
+				<-time.After(150 * time.Millisecond) // a busy machine
 				_ = dev.send(whole[i : i+8])
 			}
-			_ = dev.send(nil)       // the empty packet behind whole ones
 			_ = dev.send(whole[:8]) // its rest is lost
 			<-time.After(time.Second)
 			_ = dev.send(whole[:5])                      // a short packet ends a report
 			_ = dev.send([]byte{7, 7, 7, 7, 7, 7, 7, 7}) // an id that the device does not declare
 		}()
 		buf := make([]byte, 4096)
-		for i, want := range []int{64, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 8} {
+		var got []int
+		for len(got) < 4 {
 			n, err := h.Read(buf, 100*time.Millisecond)
-			if err != nil || n != want {
-				t.Fatalf("read %d gave %d bytes, not %d: %v", i, n, want, err)
+			if err != nil {
+				t.Fatal(err)
 			}
+			if n > 0 {
+				got = append(got, n)
+			}
+			if n == 64 && !bytes.Equal(buf[:n], whole) {
+				t.Error("the report is another one")
+			}
+		}
+		if !slices.Equal(got, []int{64, 8, 5, 8}) {
+			t.Errorf("reports of %d bytes", got)
 		}
 		_ = dev.unplug()
 		if _, err := h.Read(buf, time.Second); err == nil {
