@@ -145,10 +145,7 @@ func (b *assembly) openDevices(c config.Config, parts *agent.Parts) error {
 			agent.Scanner{Name: s.conf.Name, Role: s.conf.Role, NoPay: !s.conf.Pays, Scanner: scanner})
 	}
 	for _, d := range p.displays {
-		display, err := d.open()
-		if err != nil {
-			return err
-		}
+		display := openStubborn(d.conf.Name, d.open)
 		b.close = append(b.close, display)
 		parts.Displays[d.till] = append(parts.Displays[d.till], agent.Display{Name: d.conf.Name, Display: display})
 	}

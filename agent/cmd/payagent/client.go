@@ -111,9 +111,14 @@ func (cl *client) ask(ctx context.Context, c config.Config, method, path string)
 }
 
 func (cl *client) once(ctx context.Context, method, path string) ([]byte, error) {
+	return cl.send(ctx, method, path, nil)
+}
+
+// send is once with a JSON body.
+func (cl *client) send(ctx context.Context, method, path string, body []byte) ([]byte, error) {
 	ctx, stop := context.WithTimeout(ctx, 15*time.Second)
 	defer stop()
-	r, err := http.NewRequestWithContext(ctx, method, cl.base+path, nil)
+	r, err := http.NewRequestWithContext(ctx, method, cl.base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,7 @@ const usage = `payagent — face-to-face payments at hospital tills  当面付�
   payagent queue    resolve --config FILE         resolve all now                         立即处理全部
   payagent token    add --config FILE --name N [--till T] --scopes collect,refund,admin,screen   新增令牌
   payagent token    list|revoke --config FILE [--name N]                                  令牌
+  payagent devices  list|watch|test|learn         scanners and displays: payagent devices --help   设备
   payagent version                                                                        版本
 `
 
@@ -83,6 +84,8 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	case "run":
 		return withConfig("run", rest, func(c config.Config, _ options) error { return run(ctx, c, out) })
+	case "devices":
+		return devicesCommand(ctx, rest, out)
 	case "", "help", "--help", "-h":
 		_, err := fmt.Fprint(out, usage)
 		return err

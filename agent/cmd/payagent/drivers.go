@@ -8,10 +8,12 @@ import (
 	"payagent/agent/config"
 	"payagent/devices"
 	"payagent/devices/hid"
+	"payagent/devices/lamp"
 	"payagent/devices/lines"
 	"payagent/devices/panel"
 	"payagent/devices/pole"
 	"payagent/devices/serial"
+	"payagent/devices/voice"
 	"payagent/devices/wedge"
 	"payagent/platforms"
 )
@@ -46,7 +48,7 @@ func planScanner(p *scannerPlan, codes config.Codes) error {
 		return err
 	case "serial":
 		cfg, err := serialConfig(p.conf, codes)
-		p.shelf, p.path, p.refresh = "serial", cfg.Path, serialRefresh
+		p.shelf, p.path, p.match, p.refresh = "serial", cfg.Path, cfg.Match, serialRefresh
 		p.open = func() (devices.Scanner, error) { return serial.Open(cfg) }
 		return err
 	case "stdin":
@@ -69,6 +71,14 @@ func planDisplay(p *displayPlan) error {
 	case "panel":
 		cfg, err := panelConfig(p.conf)
 		p.open = func() (devices.Display, error) { return panel.Open(cfg) }
+		return err
+	case "lamp":
+		cfg, err := lampConfig(p.conf)
+		p.open = func() (devices.Display, error) { return lamp.Open(cfg) }
+		return err
+	case "voice":
+		cfg, err := voiceConfig(p.conf)
+		p.open = func() (devices.Display, error) { return voice.Open(cfg) }
 		return err
 	}
 	return fmt.Errorf("there is no driver %q; write pole, panel, lamp or voice; the kiosk and cashier pages need no entry", p.conf.Driver)

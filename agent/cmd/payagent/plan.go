@@ -307,5 +307,5 @@ func (s scannerPlan) start(notify func(devices.Presence)) (devices.Scanner, erro
 	if s.once {
 		return s.open()
 	}
-	return devices.Reopen(devices.ReopenConfig{Device: s.conf.Name, Open: s.open, Notify: notify}), nil
+	return devices.Reopen(devices.ReopenConfig{Device: s.conf.Name, Open: s.open, Notify: notify, Refresh: s.refresh}), nil
 }

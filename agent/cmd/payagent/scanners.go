@@ -76,16 +76,19 @@ func (u usbPlace) match(o config.Options) (devices.Match, error) {
 
 type hidOptions struct {
 	usbPlace
-	Backend      string
-	Layout       string
+	Backend string
+	Layout  string
+	// A feature report in hexadecimal, sent after opening; its first byte is the report id. "FE 01" for Honeywell and Youjie, which are silent without.
 	StartFeature hexBytes
-	Start        []hexBytes
-	Actions      map[string]hexBytes
-	Settle       time.Duration
-	Charset      string
-	Min          int
-	Max          int
-	Pause        time.Duration
+	// Output reports in hexadecimal, sent after it.
+	Start []hexBytes
+	// Output reports in hexadecimal that payagent devices test and the API may send, by name, e.g. trigger.
+	Actions map[string]hexBytes
+	Settle  time.Duration
+	Charset string
+	Min     int
+	Max     int
+	Pause   time.Duration
 }
 
 func hidConfig(s config.Scanner, driver string, codes config.Codes) (hid.Config, error) {
@@ -117,6 +120,7 @@ func hidConfig(s config.Scanner, driver string, codes config.Codes) (hid.Config,
 
 type wedgeOptions struct {
 	usbPlace
+	// The keyboard layout that the scanner is set up for: us (the default), uk, de, fr, es, it, br or jp. payagent devices learn finds it out.
 	Layout string
 	End    string
 	Prefix string
@@ -149,19 +153,37 @@ func wedgeConfig(s config.Scanner, codes config.Codes) (wedge.Config, error) {
 }
 
 type serialOptions struct {
-	Path   string
-	Baud   int
-	Line   string
-	DTR    string `yaml:"dtr"`
-	RTS    string `yaml:"rts"`
-	Settle time.Duration
-	End    string
-	Prefix string
-	Suffix string
-	AIM    bool `yaml:"aim"`
-	Min    int
-	Max    int
-	Gap    time.Duration
+	usbPlace
+	Path     string
+	Baud     int
+	Line     string
+	DTR      string `yaml:"dtr"`
+	RTS      string `yaml:"rts"`
+	Settle   time.Duration
+	End      string
+	Prefix   string
+	Suffix   string
+	AIM      bool `yaml:"aim"`
+	Min      int
+	Max      int
+	Gap      time.Duration
+	Charset  string
+	Protocol string
+	// Commands in hexadecimal, sent after opening, in order. Nothing waits for answers.
+	Start []hexBytes
+	// Commands in hexadecimal that payagent devices test and the API may send, by name, e.g. trigger.
+	Actions map[string]hexBytes
+	Pause   time.Duration
+	Alive   struct {
+		// A question in hexadecimal by which the scanner shows that it still works; empty: nothing is asked.
+		Ask hexBytes
+		// How the answer begins, in hexadecimal.
+		Answer hexBytes
+		// Pause between two questions, 20s by default, at least 1s.
+		Every time.Duration
+		// How long the answer may take, 5s by default, at least 100ms.
+		Within time.Duration
+	}
 }
 
 func serialConfig(s config.Scanner, codes config.Codes) (serial.Config, error) {
@@ -169,14 +191,26 @@ func serialConfig(s config.Scanner, codes config.Codes) (serial.Config, error) {
 	if err := s.Options.Decode(&o); err != nil {
 		return serial.Config{}, err
 	}
-	cfg := serial.Config{Name: s.Name, Path: o.Path, Baud: o.Baud, Line: o.Line, DTR: o.DTR, RTS: o.RTS, Settle: o.Settle,
-		DoubleRead: codes.DoubleRead,
-		Framing:    serial.Framing{End: strings.ToLower(o.End), Prefix: o.Prefix, Suffix: o.Suffix, AIM: o.AIM, Min: o.Min, Max: o.Max, Gap: o.Gap}}
-	if o.Path == "" {
-		return cfg, s.Options.Fail("path", "name the port, e.g. /dev/serial/by-id/… or COM3")
+	match, err := o.match(s.Options)
+	if err != nil {
+		return serial.Config{}, err
+	}
+	cfg := serial.Config{Name: s.Name, Path: o.Path, Match: match, Baud: o.Baud, Line: o.Line, DTR: o.DTR, RTS: o.RTS, Settle: o.Settle,
+		DoubleRead: codes.DoubleRead, Protocol: o.Protocol, Start: plainList(o.Start), Actions: plainMap(o.Actions), Pause: o.Pause,
+		Alive: serial.Alive{Ask: o.Alive.Ask, Answer: o.Alive.Answer, Every: o.Alive.Every, Within: o.Alive.Within},
+		Framing: serial.Framing{End: strings.ToLower(o.End), Prefix: o.Prefix, Suffix: o.Suffix, AIM: o.AIM, Min: o.Min, Max: o.Max, Gap: o.Gap,
+			Charset: auto(o.Charset)}}
+	if o.Path == "" && match.Empty() {
+		return cfg, s.Options.Fail("path", "name the port, e.g. /dev/serial/by-id/… or COM3, or the USB place (port, id) that payagent devices list shows")
+	}
+	if o.Path != "" && !match.Empty() {
+		return cfg, s.Options.Fail("path", "the port is named twice; give the path, or port, id and the like, but not both")
 	}
 	if _, err := cfg.Framing.Check(); err != nil {
 		return cfg, s.Options.Fail("end", err.Error())
+	}
+	if err := cfg.Check(); err != nil {
+		return cfg, s.Options.Fail("", err.Error())
 	}
 	return cfg, nil
 }
