@@ -22,6 +22,7 @@ import (
 	"payagent/agent/counter"
 	"payagent/agent/order"
 	"payagent/agent/seal"
+	"payagent/agent/words"
 	"payagent/devices"
 	"payagent/platforms"
 	"payagent/queue"
@@ -72,27 +73,27 @@ const (
 
 // Agent is a running counter. Its methods may be called from any goroutine.
 type Agent struct {
-	parts    Parts
-	cfg      config.Config
-	log      *slog.Logger
-	rules    platforms.CodeRules
-	random   io.Reader
-	shape    counter.Config
-	events   chan counter.Event
-	jobs     *mailbox
-	memory   *memory
-	calls    sync.WaitGroup
-	presence sync.Mutex
-	absent   map[string]map[string]bool // till → scanner → unplugged
-	money    inflight                   // calls under way that move money
-	closing  atomic.Bool
-	gates    map[string]chan struct{}
-	probes   map[string]chan struct{}
-	stats    *Stats
-	dead     chan struct{} // closed by the first storage error
-	over     chan struct{} // closed when nothing reads events any more
-	once     sync.Once
-	cause    error
+	parts   Parts
+	cfg     config.Config
+	log     *slog.Logger
+	rules   platforms.CodeRules
+	random  io.Reader
+	shape   counter.Config
+	events  chan counter.Event
+	jobs    *mailbox
+	memory  *memory
+	calls   sync.WaitGroup
+	gears   *gears
+	words   words.Catalogue
+	money   inflight // calls under way that move money
+	closing atomic.Bool
+	gates   map[string]chan struct{}
+	probes  map[string]chan struct{}
+	stats   *Stats
+	dead    chan struct{} // closed by the first storage error
+	over    chan struct{} // closed when nothing reads events any more
+	once    sync.Once
+	cause   error
 }
 
 // New puts an agent together. Nothing runs before Run.
@@ -103,7 +104,7 @@ func New(p Parts) (*Agent, error) {
 	}
 	a := &Agent{parts: p, cfg: p.Config, log: p.Logger, rules: rules, random: p.Random,
 		events: make(chan counter.Event, 256), jobs: newMailbox(), memory: newMemory(),
-		gates: map[string]chan struct{}{}, absent: map[string]map[string]bool{}, probes: map[string]chan struct{}{}, stats: newStats(), dead: make(chan struct{}), over: make(chan struct{})}
+		gates: map[string]chan struct{}{}, gears: newGears(p), words: words.New(), probes: map[string]chan struct{}{}, stats: newStats(), dead: make(chan struct{}), over: make(chan struct{})}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}

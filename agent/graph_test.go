@@ -70,7 +70,7 @@ var families = []string{"devices", "platforms", "queue", "uplink"}
 // know their whole family, and nothing that ships may know them.
 func helper(path string) bool {
 	for part := range strings.SplitSeq(path, "/") {
-		if strings.HasSuffix(part, "test") || strings.HasSuffix(part, "suite") || part == "bank" || part == "sim" || part == "paysim" || part == "compare" || part == "bench" {
+		if strings.HasSuffix(part, "test") && part != "latest" || strings.HasSuffix(part, "suite") || part == "bank" || part == "sim" || part == "paysim" || part == "compare" || part == "bench" {
 			return true
 		}
 	}

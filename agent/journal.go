@@ -86,6 +86,10 @@ func (a *Agent) do(ctx context.Context, e counter.Effect) {
 	case counter.Changed:
 		a.stats.changed(e.Order)
 		a.memory.put(e.Order)
+	case counter.Identity:
+		a.memory.keepCard(e)
+	case counter.Scanned:
+		a.stats.scanned(e.Device, e.Result)
 	case counter.Screen:
 		a.memory.show(e.View)
 	case counter.Alarm:

@@ -22,13 +22,14 @@ type memory struct {
 	used    order.Instant            // when somebody last worked at a till
 	heard   map[string]order.Instant // platform → when it last answered a probe
 	refused map[string]string        // profile → fingerprint of the token that was refused
+	cards   map[string][]*kept       // till → cards that wait for the client that holds the scanner
 	change  chan struct{}            // closed and replaced whenever something changed
 	closed  bool
 }
 
 func newMemory() *memory {
 	return &memory{orders: map[string]*order.Order{}, views: map[string]counter.View{}, heard: map[string]order.Instant{},
-		replies: map[uint64]chan counter.Reply{}, refused: map[string]string{}, change: make(chan struct{})}
+		replies: map[uint64]chan counter.Reply{}, refused: map[string]string{}, cards: map[string][]*kept{}, change: make(chan struct{})}
 }
 
 func (m *memory) lock() func() {
@@ -46,6 +47,9 @@ func (m *memory) ring() {
 
 func (m *memory) close() {
 	defer m.lock()()
+	for till := range m.cards {
+		m.dropCardsLocked(till, func(*kept) bool { return true })
+	}
 	if !m.closed {
 		m.closed = true
 		close(m.change)
@@ -102,6 +106,7 @@ func (m *memory) open() []*order.Order {
 func (m *memory) show(v counter.View) {
 	defer m.lock()()
 	m.views[v.Till] = v
+	m.dropCardsLocked(v.Till, func(k *kept) bool { return k.Session != v.Holder })
 	m.ring()
 }
 

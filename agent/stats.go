@@ -9,7 +9,9 @@ import (
 	"sync"
 	"time"
 
+	"payagent/agent/counter"
 	"payagent/agent/order"
+	"payagent/devices"
 	"payagent/platforms"
 )
 
@@ -73,8 +75,20 @@ func (s *Stats) alarm(code string) {
 	s.add("payagent_alarms_total", fmt.Sprintf(`code=%q`, code), 1)
 }
 
-func (s *Stats) scanned(till string) {
+func (s *Stats) read(till string) {
 	s.add("payagent_scan_events_total", fmt.Sprintf(`till=%q`, till), 1)
+}
+
+func (s *Stats) scanned(device string, r counter.ScanResult) {
+	s.add("payagent_scans_total", fmt.Sprintf(`device=%q,result=%q`, device, r), 1)
+}
+
+func (s *Stats) present(device string, present bool) {
+	v := 0.0
+	if present {
+		v = 1
+	}
+	s.set("payagent_device_present", fmt.Sprintf(`device=%q`, device), v)
 }
 
 func (s *Stats) changed(o *order.Order) {
@@ -104,6 +118,9 @@ func help() map[string][2]string {
 		"payagent_platform_up":                  {"gauge", "1 if the latest probe was answered."},
 		"payagent_alarms_total":                 {"counter", "Alarms raised, by code."},
 		"payagent_scan_events_total":            {"counter", "Codes read, by till."},
+		"payagent_scans_total":                  {"counter", "Codes read, by device and by what became of them: taken, refused, two_codes, double, identity or dropped."},
+		"payagent_device_present":               {"gauge", "1 if the scanner or display works."},
+		"payagent_device_reads_total":           {"counter", "What a scanner's driver counted: good, bad, cut, doubles, settled, unread, lost input, opens."},
 		"payagent_orders_total":                 {"counter", "Orders that reached a final state."},
 		"payagent_orders_open":                  {"gauge", "Orders that are not final, by state."},
 		"payagent_order_unknown_age_seconds":    {"gauge", "Age of the oldest order in doubt."},
@@ -130,6 +147,11 @@ func (a *Agent) WriteMetrics(w io.Writer, version string) error {
 		if age := now.Age(o.CreatedAt).Seconds(); s == order.InDoubt {
 			k := series{"payagent_order_unknown_age_seconds", ""}
 			lines[k] = max(lines[k], age)
+		}
+	}
+	for _, d := range a.Devices() {
+		for what, n := range countsOf(d.Counts) {
+			lines[series{"payagent_device_reads_total", fmt.Sprintf(`device=%q,what=%q`, d.Name, what)}] = float64(n)
 		}
 	}
 	lines[series{"payagent_ready", ""}] = 0
@@ -160,6 +182,14 @@ func (a *Agent) WriteMetrics(w io.Writer, version string) error {
 		}
 	}
 	return nil
+}
+
+func countsOf(c *devices.Counts) map[string]uint64 {
+	if c == nil {
+		return nil
+	}
+	return map[string]uint64{"good": c.Good, "bad": c.Bad, "cut": c.Cut, "doubles": c.Doubles, "settled": c.Settled,
+		"unread": c.Unread, "lost": c.Lost, "opens": c.Opens}
 }
 
 // Ready tells whether a payment can be taken now, and if not, why: stable

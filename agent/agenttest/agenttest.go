@@ -16,7 +16,6 @@ import (
 	"payagent/agent/config"
 	"payagent/agent/order"
 	"payagent/agent/seal"
-	"payagent/devices"
 	"payagent/platforms"
 	"payagent/queue"
 )
@@ -72,6 +71,7 @@ type World struct {
 	Banks map[string]*Bank // by platform
 	Pads  map[string]*Pad  // by till: the scanner TILL-pad
 	Guns  map[string]*Pad  // by till, at counters: the scanner TILL-gun
+	Faces map[string]*Face // by till, at w1 and k1: the display TILL-display
 	Stop  func()           // stops the agent and waits; called at the end of the test at the latest
 }
 
@@ -104,8 +104,8 @@ func Start(t testing.TB, opts Options) *World {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &World{Banks: map[string]*Bank{Full: NewBank(), Plain: NewBank()}, Pads: map[string]*Pad{}, Guns: map[string]*Pad{}}
-	scanners := map[string][]agent.Scanner{}
+	w := &World{Banks: map[string]*Bank{Full: NewBank(), Plain: NewBank()}, Pads: map[string]*Pad{}, Guns: map[string]*Pad{}, Faces: map[string]*Face{}}
+	scanners, displays := map[string][]agent.Scanner{}, map[string][]agent.Display{}
 	add := func(to map[string]*Pad, till, role string) {
 		to[till] = &Pad{name: till + "-" + role, shown: make(chan string, 4)}
 		scanners[till] = append(scanners[till], agent.Scanner{Name: to[till].name, Role: role, Scanner: to[till]})
@@ -115,9 +115,13 @@ func Start(t testing.TB, opts Options) *World {
 		if till.Kind == config.Counter {
 			add(w.Guns, till.Name, agent.RoleGun)
 		}
+		if till.Name == W1 || till.Name == K1 {
+			w.Faces[till.Name] = &Face{}
+			displays[till.Name] = []agent.Display{{Name: till.Name + "-display", Display: w.Faces[till.Name]}}
+		}
 	}
 	w.Agent, err = agent.New(agent.Parts{Config: c, Log: opts.Log, Box: box, Clock: clock{time.Now()}, Logger: opts.Logger, DiskLow: opts.DiskLow,
-		Scanners:  scanners,
+		Scanners: scanners, Displays: displays,
 		Platforms: map[string]platforms.Platform{Full: whole{w.Banks[Full]}, Plain: chargeOnly{w.Banks[Plain]}}})
 	if err != nil {
 		t.Fatal(err)
@@ -143,25 +147,3 @@ func Start(t testing.TB, opts Options) *World {
 	t.Cleanup(func() { w.Stop() })
 	return w
 }
-
-// Pad is a scanner that reads what a test shows it.
-type Pad struct {
-	name  string
-	shown chan string
-}
-
-// Show puts a code in front of the scanner.
-func (p *Pad) Show(text string) { p.shown <- text }
-
-// Scan implements devices.Scanner.
-func (p *Pad) Scan(ctx context.Context) (devices.Scan, error) {
-	select {
-	case text := <-p.shown:
-		return devices.Scan{Text: devices.NewText(text), Device: p.name, At: time.Now()}, nil
-	case <-ctx.Done():
-		return devices.Scan{}, ctx.Err()
-	}
-}
-
-// Close implements devices.Scanner.
-func (p *Pad) Close() error { return nil }

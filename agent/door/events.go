@@ -31,17 +31,22 @@ type gapView struct {
 // events is GET /v1/events: server-sent events from the durable log. id is the
 // number of the record, so that Last-Event-ID (or ?since=) takes up where a
 // reader stopped, also after a restart of either side. Without one the stream
-// begins now. A till's face is no record: it has no id and is sent at the
-// beginning and when it changes.
+// begins now. A till's face and a device are no records: they have no id and are
+// sent at the beginning and when they change. A card that was read for the
+// client named by ?session= is sent once, without an id, to that client alone.
 func (d *door) events(w http.ResponseWriter, r *http.Request, c caller) {
-	q, err := query(r, "since", "till")
+	q, err := query(r, "since", "till", "session")
 	if err != nil {
 		d.wrong(w, c, err, fault{})
 		return
 	}
-	s := &stream{d: d, c: c, w: w, rc: http.NewResponseController(w), only: q["till"], shown: map[string][]byte{}, at: d.agent.LastEvent()}
+	s := &stream{d: d, c: c, w: w, rc: http.NewResponseController(w), only: q["till"], session: q["session"], shown: map[string][]byte{}, devices: map[string]string{}, at: d.agent.LastEvent()}
 	if s.only != "" && !c.seesTill(s.only) && !c.sees(s.only) {
 		d.problem(w, c, fault{code: "not_found"})
+		return
+	}
+	if s.session != "" && !sessionName.MatchString(s.session) {
+		d.wrong(w, c, badSession(), fault{})
 		return
 	}
 	since := r.Header.Get("Last-Event-ID")
@@ -76,7 +81,10 @@ type stream struct {
 	only  string            // one till, or empty for all that the token may see
 	at    uint64            // number of the last record told, or passed over
 	shown map[string][]byte // tills' faces as last told
-	dead  bool
+	// session names the client, for the cards that are read for it.
+	session string
+	devices map[string]string // devices as last told
+	dead    bool
 }
 
 func (s *stream) run(r *http.Request) {
@@ -87,6 +95,8 @@ func (s *stream) run(r *http.Request) {
 		changed := s.d.agent.Changed()
 		more := s.records()
 		s.faces()
+		s.gear()
+		s.cards()
 		if more {
 			continue
 		}
@@ -154,7 +164,40 @@ func (s *stream) faces() {
 		mark := faceMark(v)
 		if !bytes.Equal(mark, s.shown[t.Name]) {
 			s.shown[t.Name] = mark
-			s.send("till", 0, s.d.face(v))
+			s.send("till", 0, s.d.face(v, s.c))
+		}
+	}
+}
+
+// gear tells the devices that came, went or need a hand.
+func (s *stream) gear() {
+	for _, v := range s.d.devices(s.c) {
+		if s.only != "" && s.only != v.Till {
+			continue
+		}
+		mark := v.mark()
+		if was, told := s.devices[v.Name]; !told || was != mark {
+			s.devices[v.Name] = mark
+			s.send("device", 0, v)
+		}
+	}
+}
+
+// cards hands over what the cashier's scanner read for this client.
+func (s *stream) cards() {
+	if s.session == "" {
+		return
+	}
+	for _, t := range s.d.agent.Config().Tills {
+		if s.only != "" && s.only != t.Name || !s.c.collects(t.Name) {
+			continue
+		}
+		for !s.dead {
+			card, ok := s.d.agent.TakeIdentity(t.Name, s.session)
+			if !ok {
+				break
+			}
+			s.send("identity.scanned", 0, s.d.identity(card))
 		}
 	}
 }
@@ -164,7 +207,7 @@ func faceMark(v counter.View) []byte {
 	if v.Order != nil {
 		no, rev = v.Order.No, v.Order.Rev
 	}
-	return fmt.Appendf(nil, "%s %d %t %t %d %s", no, rev, v.Armed, v.Online, v.Queued, v.Note)
+	return fmt.Appendf(nil, "%s %d %t %t %d %s %s %q %q", no, rev, v.Armed, v.Online, v.Queued, v.Note, v.Scanner, v.Holder, v.AskedBy)
 }
 
 func (s *stream) send(name string, id uint64, v any) {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -123,17 +124,17 @@ func (x *reader) next() event {
 		if e.name == "" {
 			continue
 		}
-		schema := map[string]string{"order": "Order", "till": "Till", "gap": "Gap"}[e.name]
+		schema := map[string]string{"order": "Order", "till": "Till", "gap": "Gap", "device": "Device", "identity.scanned": "Identity"}[e.name]
 		if err := x.r.spec.component(schema, []byte(e.data)); err != nil {
 			x.r.t.Errorf("event %s: %v\n%s", e.name, err, e.data)
 		}
 		if err := json.Unmarshal([]byte(e.data), &e.order); err != nil {
 			x.r.t.Fatal(err)
 		}
-		if (e.name == "till") != (e.id == "") {
+		if slices.Contains([]string{"till", "device", "identity.scanned"}, e.name) != (e.id == "") {
 			x.r.t.Errorf("a %s event has the id %q", e.name, e.id)
 		}
-		if strings.Contains(e.data, `"patient":`) || strings.Contains(e.data, "张") {
+		if strings.Contains(e.data, `"patient":"`) || strings.Contains(e.data, "张") {
 			x.r.t.Errorf("an event speaks of the patient: %s", e.data)
 		}
 		return e
@@ -204,6 +205,8 @@ func TestEventsAndResume(t *testing.T) {
 		// One that begins now gets no history.
 		x := r.listen(his, "?till=w2")
 		x.until("till")
+		x.until("device")
+		x.until("device") // the pad and the gun
 		x.quiet(40 * time.Second)
 		x.close()
 	})
@@ -245,6 +248,9 @@ func TestEventsFilter(t *testing.T) {
 						name, data, _ := strings.Cut(line, ": ")
 						if name == "data" && json.Unmarshal([]byte(data), &v) == nil {
 							kind := "till"
+							if strings.Contains(data, `"hints"`) {
+								kind = "device"
+							}
 							if strings.Contains(data, `"out_trade_no"`) && !strings.Contains(data, `"armed"`) {
 								kind = "order"
 							}
@@ -257,14 +263,14 @@ func TestEventsFilter(t *testing.T) {
 			}
 		}
 		for token, want := range map[string]string{
-			cashier1:  "order w1, till w1",
+			cashier1:  "device w1, order w1, till w1",
 			screen1:   "till k1",
-			admin:     "order k1, order w1, order w2",
-			collector: "order k1, order w1, order w2, till k1, till w1, till w2, till w3",
+			admin:     "device k1, device w1, device w2, device w3, order k1, order w1, order w2",
+			collector: "device k1, device w1, device w2, device w3, order k1, order w1, order w2, till k1, till w1, till w2, till w3",
 		} {
 			got := tills(token)
 			var list []string
-			for _, k := range []string{"order k1", "order w1", "order w2", "till k1", "till w1", "till w2", "till w3"} {
+			for _, k := range []string{"device k1", "device w1", "device w2", "device w3", "order k1", "order w1", "order w2", "till k1", "till w1", "till w2", "till w3"} {
 				if got[k] {
 					list = append(list, k)
 				}

@@ -212,6 +212,22 @@ func (f *fields) fen(name string) platforms.Fen {
 	return platforms.Fen(i)
 }
 
+// whole takes a whole number from 0 to most, such as seconds; 0 if it is not
+// there.
+func (f *fields) whole(name string, most int64) int64 {
+	v, ok := f.take(name)
+	if !ok {
+		return 0
+	}
+	n, _ := v.(json.Number)
+	i, err := strconv.ParseInt(n.String(), 10, 64)
+	if err != nil || !wholeNumber.MatchString(n.String()) || i < 0 || i > most {
+		f.wrong(name, "must be a whole number from 0 to %d, without quotes", most)
+		return 0
+	}
+	return i
+}
+
 func (f *fields) flag(name string) bool {
 	v, ok := f.take(name)
 	if !ok {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"payagent/agent/words"
 	"payagent/platforms"
 )
 
@@ -161,7 +162,7 @@ func TestPrivateSizeIsNoUnderestimate(t *testing.T) {
 
 func TestMaskName(t *testing.T) {
 	for name, want := range map[string]string{"": "", "张": "*", "张三": "张*", "张三丰": "张*丰", "欧阳娜娜": "欧**娜", "Li": "L*", "Ann Lee": "A*****e"} {
-		if got := maskName(name); got != want {
+		if got := words.Masked(name); got != want {
 			t.Errorf("%s is shown as %s, want %s", name, got, want)
 		}
 	}

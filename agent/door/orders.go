@@ -95,7 +95,7 @@ func (f *fault) codeTrouble(req agent.Request, reply counter.Reply, p counter.Pl
 		f.field, f.reason = "auth_code", "is of another wallet than asked for"
 		asked, shown := words.Wallet(string(req.Channel)), words.Wallet(string(channelOf(reply.Kind)))
 		if req.Channel == "" {
-			asked = wallets(p.Traits.Channels)
+			asked = agent.Wallets(p.Traits.Channels)
 		}
 		f.both = [2][]string{{"asked", asked.ZH, "wallet", shown.ZH}, {"asked", asked.EN, "wallet", shown.EN}}
 	case counter.CodeNotPayable:

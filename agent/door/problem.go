@@ -64,7 +64,8 @@ func statusOf(code string) (status int, retry int64) {
 	case "method_not_allowed":
 		return http.StatusMethodNotAllowed, 0
 	case counter.CodeBillPaid, counter.CodeBillOpen, counter.CodeTillBusy, counter.CodeNumberUsed, counter.CodeOverCap,
-		counter.CodeUseRefunds, counter.CodeFinal, counter.CodeNoConfirm, counter.CodeNotPaid, counter.CodeRefundUsed:
+		counter.CodeUseRefunds, counter.CodeFinal, counter.CodeNoConfirm, counter.CodeNotPaid, counter.CodeRefundUsed,
+		counter.CodeScannerArmed, counter.CodeScannerAsked, counter.CodeNotHolder, counter.CodeNoScanner, "device_absent", "display_in_use":
 		return http.StatusConflict, 0
 	case "too_large":
 		return http.StatusRequestEntityTooLarge, 0
@@ -73,8 +74,10 @@ func statusOf(code string) (status int, retry int64) {
 	case "host_refused":
 		return http.StatusMisdirectedRequest, 0
 	case "field_invalid", counter.CodeKeyMismatch, counter.CodeUnknownTill, counter.CodeNotPayable, counter.CodeWrongWallet,
-		counter.CodeUsed, counter.CodeNoRefunds, counter.CodeRefundOver, counter.CodeUnsupported:
+		counter.CodeUsed, counter.CodeNoRefunds, counter.CodeRefundOver, counter.CodeUnsupported, "unknown_action":
 		return http.StatusUnprocessableEntity, 0
+	case "device_failed":
+		return http.StatusBadGateway, 0
 	case "too_many_requests":
 		return http.StatusTooManyRequests, 1
 	case counter.CodeUnreachable:

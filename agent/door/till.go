@@ -1,11 +1,8 @@
 package door
 
 import (
-	"strings"
-
 	"payagent/agent/counter"
 	"payagent/agent/words"
-	"payagent/platforms"
 )
 
 // tillView is a till's face: what the cashier page and the kiosk page show.
@@ -15,6 +12,7 @@ type tillView struct {
 	Kind    string      `json:"kind"`
 	State   string      `json:"state"` // idle, or the order's
 	Armed   bool        `json:"armed"` // the scanner takes one payment code
+	Scanner scannerView `json:"scanner"`
 	Online  bool        `json:"online"`
 	Queued  int         `json:"queued"` // orders that wait for the network
 	Test    bool        `json:"test"`   // every screen says 测试
@@ -24,6 +22,29 @@ type tillView struct {
 	Spoken  string      `json:"amount_spoken,omitempty"`
 	Order   *orderView  `json:"order,omitempty"`
 	Message *words.Text `json:"message,omitempty"` // for the patient
+	Speech  *words.Text `json:"speech,omitempty"`  // what is said aloud
+}
+
+// scannerView says what the till's scanners are doing. Who holds them is told
+// to those who may hold them.
+type scannerView struct {
+	State   counter.ScannerState `json:"state"`
+	Text    words.Text           `json:"text"`
+	Holder  string               `json:"holder,omitempty"`
+	AskedBy string               `json:"asked_by,omitempty"`
+}
+
+func (d *door) scanner(v counter.View, c caller) scannerView {
+	out := scannerView{State: v.Scanner}
+	if out.State == "" {
+		out.State = counter.ScannerClosed
+	}
+	e, _ := d.words.Find(words.Scanner, string(out.State))
+	out.Text = e.Cashier
+	if c.collects(v.Till) {
+		out.Holder, out.AskedBy = v.Holder, v.AskedBy
+	}
+	return out
 }
 
 // noteView says why the last scan was not used.
@@ -44,23 +65,26 @@ func (d *door) till(name string, c caller) *tillView {
 	if !ok {
 		return nil
 	}
-	out := d.face(v)
+	out := d.face(v, c)
 	out.Title, out.Kind = conf.Title, conf.Kind
 	if v.Order != nil && v.Order.Till == name {
-		out.Patient = maskName(d.agent.Private(v.Order).Patient.Name.Reveal())
+		out.Patient = words.Masked(d.agent.Private(v.Order).Patient.Name.Reveal())
 	}
 	return out
 }
 
 // face is a till's view without anything about the patient, as events carry it.
-func (d *door) face(v counter.View) *tillView {
+func (d *door) face(v counter.View, c caller) *tillView {
 	conf, _ := d.agent.Config().TillNamed(v.Till)
-	out := &tillView{Till: v.Till, Title: conf.Title, Kind: conf.Kind, State: "idle", Armed: v.Armed, Online: v.Online,
+	out := &tillView{Till: v.Till, Title: conf.Title, Kind: conf.Kind, State: "idle", Armed: v.Armed, Scanner: d.scanner(v, c), Online: v.Online,
 		Queued: v.Queued, Test: d.agent.Config().Site.Test}
 	if o := v.Order; o != nil {
 		out.State, out.Order = string(o.State()), d.order(o)
-		out.Amount, out.Spoken = o.Amount.Yuan(), words.Chinese(o.Amount)
+		out.Amount, out.Spoken = o.Amount.Yuan(), words.AmountSpoken(o.Amount)
 		out.Message = &out.Order.PatientMessage
+		if said := d.agent.Speech(v); !said.Empty() {
+			out.Speech = &said
+		}
 	}
 	if v.Note != "" {
 		n := d.note(v)
@@ -73,37 +97,6 @@ func (d *door) face(v counter.View) *tillView {
 }
 
 func (d *door) note(v counter.View) noteView {
-	e, ok := d.words.Find(words.Scan, v.Note)
-	if !ok {
-		e, ok = d.words.Find(words.Scan, strings.TrimPrefix(v.Note, "code_"))
-	}
-	if !ok {
-		e, _ = d.words.Find(words.Problem, v.Note)
-	}
-	asked, shown := d.askedFor(v), words.Text{ZH: "其他钱包", EN: "another wallet"}
-	put := func(t words.Text) words.Text {
-		return words.Text{ZH: t.Fill("asked", asked.ZH, "wallet", shown.ZH).ZH, EN: t.Fill("asked", asked.EN, "wallet", shown.EN).EN}
-	}
-	return noteView{Code: v.Note, Patient: put(e.Patient), Cashier: put(e.Cashier), Next: put(e.Next)}
-}
-
-// askedFor names the wallets that the till's order may be paid with.
-func (d *door) askedFor(v counter.View) words.Text {
-	if v.Order == nil {
-		return words.Text{}
-	}
-	if v.Order.Channel != "" {
-		return words.Wallet(string(v.Order.Channel))
-	}
-	return wallets(d.agent.Platform(v.Order.Platform).Traits.Channels)
-}
-
-// wallets names several wallets for people.
-func wallets(list []platforms.Channel) words.Text {
-	var zh, en []string
-	for _, ch := range list {
-		t := words.Wallet(string(ch))
-		zh, en = append(zh, t.ZH), append(en, t.EN)
-	}
-	return words.Text{ZH: strings.Join(zh, "、"), EN: strings.Join(en, ", ")}
+	e := d.agent.SayNote(v)
+	return noteView{Code: v.Note, Patient: e.Patient, Cashier: e.Cashier, Next: e.Next}
 }

@@ -104,8 +104,8 @@ type refundView struct {
 func (d *door) order(o *order.Order) *orderView {
 	now, p := d.agent.Now(), d.agent.Platform(o.Platform)
 	s := o.State()
-	say := d.say(o)
-	v := &orderView{ID: o.No, OutTradeNo: o.No, Bill: o.Bill, Rev: o.Rev, State: s, StateText: say.state, Final: s.Final(),
+	say := d.agent.Say(o)
+	v := &orderView{ID: o.No, OutTradeNo: o.No, Bill: o.Bill, Rev: o.Rev, State: s, StateText: say.State, Final: s.Final(),
 		Mode: o.Mode, Aggregated: o.Aggregated, OrderType: o.OrderType, AmountFen: o.Amount, Till: o.Till,
 		Channel: o.PaidVia(), ReportChannel: words.ReportChannel(string(o.PaidVia())), Platform: o.Platform, Merchant: o.Merchant.Profile,
 		TradeNo: o.TradeNo, AmountOK: s == order.Paid && o.AmountSeen, Buyer: o.Buyer, CancelAsked: o.CancelAsked != nil,
@@ -113,7 +113,7 @@ func (d *door) order(o *order.Order) *orderView {
 		Refunds: []refundView{}, RefundedFen: o.RefundedSum(), PlatformCode: o.Code, PlatformText: o.Message,
 		Cash: d.safety(o.SafeToTakeCash(p.Policy, now)), Retry: d.safety(o.SafeToRetry(p.Policy, now)),
 		Actions: o.Actions(p.Policy, now, p.Refund), CreatedAt: stamp(o.CreatedAt.Wall), EndedAt: stamp(o.EndedAt.Wall),
-		AgeMS: max(0, now.Age(o.CreatedAt).Milliseconds()), Message: say.message, NextAction: say.next, PatientMessage: say.patient}
+		AgeMS: max(0, now.Age(o.CreatedAt).Milliseconds()), Message: say.Message, NextAction: say.Next, PatientMessage: say.Patient}
 	if o.Operator.ID != "" {
 		v.Operator = &operatorView{ID: o.Operator.ID, Name: o.Operator.Name}
 	}
@@ -172,55 +172,4 @@ func (d *door) safety(s order.Safety) safetyView {
 	e, _ := d.words.Find(words.Verdict, s.Reason)
 	wait := seconds(s.Wait)
 	return safetyView{Answer: s.Answer, WaitS: wait, Reason: s.Reason, Say: e.Cashier.Fill("wait_s", itoa(wait))}
-}
-
-// sayings are the words for an order's state and why it is so.
-type sayings struct{ state, message, next, patient words.Text }
-
-func (d *door) say(o *order.Order) sayings {
-	s := o.State()
-	variant := string(o.Action)
-	if s == order.Paying {
-		variant = string(o.Mode)
-	}
-	e := d.words.OrderState(string(s), variant)
-	out := sayings{state: e.Cashier, message: e.Cashier, next: e.Next, patient: e.Patient}
-	reason := ""
-	switch s {
-	case order.Failed, order.Canceled:
-		reason = o.EndReason
-	case order.InDoubt:
-		reason = o.Doubt
-	}
-	// "canceled" as a reason says less than the state with its action.
-	if why, ok := d.words.Find(words.Reason, reason); ok && reason != "canceled" {
-		conf, _ := d.agent.Config().PlatformNamed(o.Platform)
-		said, known := d.words.Platform(conf.Driver, o.Code, o.Message)
-		text := said.Cashier
-		if !known {
-			text = words.Text{ZH: o.Message, EN: o.Message}
-		}
-		out.message = words.Text{ZH: fill(why.Cashier, text.ZH, o.Code).ZH, EN: fill(why.Cashier, text.EN, o.Code).EN}
-		out.next, out.patient = why.Next, why.Patient
-	}
-	return out
-}
-
-func fill(t words.Text, message, code string) words.Text {
-	if message == "" {
-		message = "—"
-	}
-	return t.Fill("message", message, "code", code)
-}
-
-// maskName keeps enough of a name to tell two patients apart at the window:
-// 张三丰 becomes 张*丰, 张三 becomes 张*.
-func maskName(name string) string {
-	r := []rune(name)
-	for i := range r {
-		if i > 0 && (i < len(r)-1 || len(r) == 2) || len(r) == 1 {
-			r[i] = '*'
-		}
-	}
-	return string(r)
 }

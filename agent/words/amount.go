@@ -6,9 +6,9 @@ import (
 	"payagent/platforms"
 )
 
-// Chinese says an amount aloud, for voice and large print: 12850 fen is
+// AmountSpoken says an amount aloud, for voice and large print: 12850 fen is
 // 一百二十八元五角. A negative amount begins with 负.
-func Chinese(f platforms.Fen) string {
+func AmountSpoken(f platforms.Fen) string {
 	sign, n := "", uint64(f)
 	if f < 0 {
 		sign, n = "负", -n // wraps rightly for the least value, too

@@ -58,6 +58,14 @@ func problems() []Entry {
 		{"refund_number_used", askCashier(), Text{"退款请求号已使用过", "The refund number was used before"}, correctHIS(), Text{"每次退款使用新的请求号", "Each refund needs a new number"}},
 		{"past_refund", Text{"已超过可退款期限，请到财务窗口", "Past the refund period, please go to the finance desk"}, Text{"交易已结束，超过退款期限", "The trade is finished, past its refund period"},
 			Text{"由财务线下处理", "Finance settles it by other means"}, Text{"TRADE_FINISHED：平台不再受理退款", "TRADE_FINISHED: the platform takes no refunds any more"}},
+		{"scanner_armed", pleaseWait(), Text{"正在等待扫码付款，扫码设备不能转交", "An order waits for a code, the scanner is not handed over"}, Text{"收款结束后再试", "Try again when the payment is over"}, Text{"有订单待扫码时从不转交", "Never handed over while an order waits for a scan"}},
+		{"scanner_asked", pleaseWait(), Text{"已有其他页面在请求扫码设备", "Another page asks for the scanner already"}, Text{"请稍候再试", "Try again in a moment"}, Text{"同时只有一个请求者", "One client asks at a time"}},
+		{"not_holder", pleaseWait(), Text{"扫码设备不归本页使用", "This page does not hold the scanner"}, Text{"需要时重新申领", "Claim it again if needed"}, Text{"租约已到期、已释放或已转交：POST …/scanner/claim", "The lease is over, given up or passed on: POST …/scanner/claim"}},
+		{"no_scanner", askCashier(), Text{"本窗口没有收费员扫码枪", "This till has no cashier's scanner"}, callIT(), Text{"在 tills[].scanners 中配置 role: gun", "Configure one with role: gun under tills[].scanners"}},
+		{"device_absent", askCashier(), Text{"设备未连接", "The device is not connected"}, Text{"检查连接线后再试", "Check its cable and try again"}, Text{"设备拔出或打不开，见 /v1/devices", "Unplugged or cannot be opened, see /v1/devices"}},
+		{"device_failed", askCashier(), Text{"设备没有执行", "The device did not do it"}, Text{"检查设备后再试", "Check the device and try again"}, Text{"设备返回错误，见日志", "The device gave an error, see the log"}},
+		{"display_in_use", pleaseWait(), Text{"正在收款，不能测试屏幕", "A payment is on the screen, it cannot be tested now"}, Text{"收款结束后再试", "Try again when the payment is over"}, Text{"有订单时不显示测试画面", "No test screen while an order is in front"}},
+		call("unknown_action", Text{"设备没有这个动作", "The device has no such action"}, Text{"可用的动作：{reason}", "It has: {reason}"}),
 		{"internal", pleaseWait(), Text{"系统内部错误", "An internal error"}, callIT(), Text{"查看日志，编号 {trace}", "See the log, number {trace}"}},
 	}
 }

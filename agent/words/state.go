@@ -91,6 +91,10 @@ func replies() []Entry {
 		r("exists", Text{"该账单已有进行中的订单", "The bill has an open order"}, Text{"返回同一账单、同一金额的未结订单", "The open order of the same bill and amount is given"}),
 		r("replayed", Text{"重复请求，返回原订单", "A repeated request, the same order"}, Text{"同一 Idempotency-Key，返回订单现状", "Same Idempotency-Key, the order as it is now"}),
 		r("accepted", Text{"已受理，到时自动执行", "Accepted, carried out in time"}, Text{"策略允许时执行", "Carried out when the policy allows"}),
+		r("claimed", Text{"扫码设备已归本页使用", "The scanner is yours"}, Text{"未收款时读到的卡号发给本会话", "Cards read outside payments go to this client"}),
+		r("asked", Text{"已请求使用扫码设备，等待对方答复", "The scanner was asked for, the holder decides"}, Text{"5 秒内未保留即转交", "It passes in 5 s unless the holder keeps it"}),
+		r("retained", Text{"继续使用扫码设备", "You keep the scanner"}, Text{"持有者拒绝转交", "The holder keeps it"}),
+		r("released", Text{"已释放扫码设备", "The scanner is given up"}, Text{"有请求者则转交，否则关闭", "It passes to who asked, or is closed"}),
 		r("done", Text{"已完成", "Done"}, Text{"请求已执行", "The request was carried out"}),
 	}
 }

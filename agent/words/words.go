@@ -47,11 +47,13 @@ const (
 	Refund   Group = "refund"   // refund states
 	SmartPay Group = "smartpay" // codes of the SmartPay wire (wire.md §1.4–1.6)
 	FWC      Group = "fwc"      // codes of the FWC wire (wire.md §2.2, 2.4)
+	Device   Group = "device"   // why a scanner or display is away, and hints about it
+	Scanner  Group = "scanner"  // what the scanners of a till are doing
 )
 
 // Groups lists them in the order of the documentation.
 func Groups() []Group {
-	return []Group{State, Reason, Scan, Verdict, Reply, Problem, Alarm, Refund, SmartPay, FWC}
+	return []Group{State, Reason, Scan, Verdict, Reply, Problem, Alarm, Refund, Device, Scanner, SmartPay, FWC}
 }
 
 // Entry is what is said for one code.
@@ -74,7 +76,7 @@ func New() Catalogue {
 	c := Catalogue{entries: map[Group]map[string]Entry{}}
 	for group, list := range map[Group][]Entry{
 		State: states(), Reason: reasons(), Scan: scans(), Verdict: verdicts(), Reply: replies(),
-		Problem: problems(), Alarm: alarms(), Refund: refunds(), SmartPay: smartpayCodes(), FWC: fwcCodes(),
+		Problem: problems(), Alarm: alarms(), Refund: refunds(), SmartPay: smartpayCodes(), FWC: fwcCodes(), Device: deviceCodes(), Scanner: scannerStates(),
 	} {
 		c.entries[group] = map[string]Entry{}
 		for _, e := range list {

@@ -267,7 +267,7 @@ func TestEveryCodeOfTheCoreHasWords(t *testing.T) {
 func TestEveryUnpayableKindHasWords(t *testing.T) {
 	c := words.New()
 	for _, k := range []platforms.CodeKind{platforms.KindInsurance, platforms.KindIDCard, platforms.KindMerchantQR,
-		platforms.KindEMV, platforms.KindProduct, platforms.KindDigits, platforms.KindJunk} {
+		platforms.KindEMV, platforms.KindProduct, platforms.KindCard, platforms.KindDigits, platforms.KindJunk} {
 		if _, ok := c.Find(words.Scan, string(k)); !ok {
 			t.Errorf("%s has no words", k)
 		}
@@ -297,36 +297,36 @@ func goFiles(t *testing.T, dir string) []string {
 	return slices.DeleteFunc(list, func(n string) bool { return strings.HasSuffix(n, "_test.go") })
 }
 
-func TestChineseAmounts(t *testing.T) {
+func TestAmountSpoken(t *testing.T) {
 	for fen, want := range map[platforms.Fen]string{
 		0: "零元", 1: "一分", 5: "五分", 10: "一角", 50: "五角", 55: "五角五分", 99: "九角九分", 100: "一元", 101: "一元零一分",
 		105: "一元零五分", 110: "一元一角", 150: "一元五角", 155: "一元五角五分", 200: "二元", 1000: "十元", 1001: "十元零一分", 1100: "十一元", 1230: "十二元三角",
 		2000: "二十元", 9900: "九十九元", 10000: "一百元", 10005: "一百元零五分", 10100: "一百零一元", 11000: "一百一十元", 11500: "一百一十五元",
 		12850: "一百二十八元五角", 8888: "八十八元八角八分", 100000: "一千元", 100100: "一千零一元", 101000: "一千零一十元", 110000: "一千一百元",
-		1000000: "一万元", 1000100: "一万零一元", 1001000: "一万零一十元", 1010000: "一万零一百元", 1100000: "一万一千元", 1234567: "一万二千三百四十五元六角七分",
+		1000000: "一万元", 1000100: "一万零一元", 1001000: "一万零一十元", 1001001: "一万零一十元零一分", 1010000: "一万零一百元", 1100000: "一万一千元", 1234567: "一万二千三百四十五元六角七分",
 		10000000: "十万元", 10000500: "十万零五元", 11000000: "十一万元", 10010000: "十万零一百元", 100000000: "一百万元", 99999999: "九十九万九千九百九十九元九角九分",
 		20000500: "二十万零五元", 10000000000: "一亿元", 10000000100: "一亿零一元", 10001000000: "一亿零一万元", 10100000000: "一亿零一百万元",
 		11010000000: "一亿一千零一十万元", -50: "负五角", -12850: "负一百二十八元五角",
 	} {
-		if got := words.Chinese(fen); got != want {
+		if got := words.AmountSpoken(fen); got != want {
 			t.Errorf("%d fen: %s, want %s", fen, got, want)
 		}
 	}
 	const least = platforms.Fen(-1 << 63)
-	if got := words.Chinese(least); !strings.HasPrefix(got, "负") || !strings.HasSuffix(got, "元零八分") {
+	if got := words.AmountSpoken(least); !strings.HasPrefix(got, "负") || !strings.HasSuffix(got, "元零八分") {
 		t.Errorf("the least amount: %s", got)
 	}
 }
 
 // Reading a spoken amount back gives the amount, for every amount of a wide
 // sample: nothing is lost or said twice.
-func FuzzChinese(f *testing.F) {
+func FuzzAmountSpoken(f *testing.F) {
 	for _, n := range []int64{0, 1, 10, 100, 1000, 12850, 10010000, 99999999, 100000001} {
 		f.Add(n)
 	}
 	f.Fuzz(func(t *testing.T, n int64) {
 		n &= 1<<40 - 1
-		s := words.Chinese(platforms.Fen(n))
+		s := words.AmountSpoken(platforms.Fen(n))
 		if got := read(s); got != n {
 			t.Fatalf("%d says %s, which reads %d", n, s, got)
 		}
@@ -336,7 +336,7 @@ func FuzzChinese(f *testing.F) {
 	})
 }
 
-// read understands the numerals that Chinese writes.
+// read understands the numerals that AmountSpoken writes.
 func read(s string) int64 {
 	digits := map[rune]int64{'零': 0, '一': 1, '二': 2, '三': 3, '四': 4, '五': 5, '六': 6, '七': 7, '八': 8, '九': 9}
 	units := map[rune]int64{'十': 10, '百': 100, '千': 1000}
