@@ -65,15 +65,14 @@ func newDecoder(cfg Config, d descriptor, vendor uint16) *decoder {
 		// byte more.
 		k.guessing = true
 	}
-	if !k.guessing {
-		k.which(k.fixed)
-	}
 	return k
 }
 
+// which notes the layout that a report had.
 func (k *decoder) which(l layout) {
 	if old := k.layout.Load(); old == nil || *old != l.name {
-		k.layout.Store(&l.name)
+		name := l.name
+		k.layout.Store(&name)
 	}
 }
 
@@ -134,9 +133,10 @@ func (k *decoder) Feed(p []byte, at time.Time) []framing.Frame {
 		// Whatever it was part of, a part of that is missing now.
 		return k.broken(at, false)
 	}
-	if k.guessing {
-		k.which(l)
+	if l.shifts(p) {
+		l = l.shifted()
 	}
+	k.which(l)
 	more := l.more >= 0 && p[l.more/8]>>(l.more%8)&1 == 1
 	data := p[l.data : l.data+l.room]
 	if l.length >= 0 {

@@ -306,15 +306,31 @@ func TestWrongDecoders(t *testing.T) {
 	}
 }
 
-// TestShifted: a device of the first family with a byte more, of which nothing
-// else is known.
+// TestShifted: a device of the first family with a byte more, whatever is known
+// of it; a real code cannot look like that.
 func TestShifted(t *testing.T) {
-	k := newDecoder(Config{Min: 1, Max: 512}, descriptor{}, vendorHoneywell)
-	if err := same(feed(k, fromHex(t, "shifted.reports.hex")...), "Q1 "+pay); err != nil {
-		t.Error(err)
-	}
-	if p := k.layout.Load(); p == nil || *p != shifted.name {
-		t.Error("the layout is not told")
+	for want, k := range map[string]*decoder{
+		"usb-if, shifted":     newDecoder(Config{Min: 1, Max: 512}, descriptor{}, vendorHoneywell),
+		"usb-if, shifted ":    rightOf(t, "honeywell", false),
+		"descriptor, shifted": rightOf(t, "honeywell", true),
+	} {
+		if err := same(feed(k, fromHex(t, "shifted.reports.hex")...), "Q1 "+pay); err != nil {
+			t.Error(err)
+		}
+		if p := k.layout.Load(); p == nil || *p != strings.TrimSpace(want) {
+			t.Error("the layout is not told")
+		}
+		r := usbIF.pack([]byte(pay), false)
+		if err := same(feed(k, r), "Q1 "+pay); err != nil {
+			t.Error(err)
+		}
+		copy(r[2:], "1]Q1")
+		if k.guessing {
+			continue // that is a code of the other family
+		}
+		if got := feed(k, r); got != nil {
+			t.Errorf("%q", got)
+		}
 	}
 }
 

@@ -25,9 +25,6 @@ type layout struct {
 var (
 	usbIF   = layout{LayoutUSBIF, 2, 64, 1, 2, 5, 56, 63 * 8}
 	newland = layout{LayoutNewland, 2, 64, 1, -1, 2, 56, 63 * 8}
-	// shifted is seen on some devices of the first family: one byte more in
-	// front of the identifier.
-	shifted = layout{"usb-if, shifted", 2, 64, 1, 3, 6, 55, 63 * 8}
 )
 
 // The makers whose layout is known without a descriptor.
@@ -124,15 +121,28 @@ func guess(p []byte) layout {
 	if len(p) == 63 {
 		l, q = usbIF.unnumbered(), newland.unnumbered()
 	}
-	if len(p) >= l.size {
-		if identifier(p[l.aim:]) {
-			return l
-		}
-		if s := shifted; len(p) >= s.size && identifier(p[s.aim:]) && p[s.aim-1] < ' ' {
-			return s
-		}
+	if len(p) >= l.size && (identifier(p[l.aim:]) || l.shifts(p)) {
+		return l
 	}
 	return q
+}
+
+// shifts tells whether a whole report has one byte more in front of the
+// identifier, as some devices of the first family do. In a place for
+// identifiers nothing else begins like that.
+func (l layout) shifts(p []byte) bool {
+	return l.aim >= 0 && l.aim+4 <= len(p) && p[l.aim] < ' ' && identifier(p[l.aim+1:])
+}
+
+// shifted is the layout with that byte.
+func (l layout) shifted() layout {
+	l.name += ", shifted"
+	l.aim++
+	if l.data > l.aim {
+		l.data++
+		l.room--
+	}
+	return l
 }
 
 // identifier tells whether p begins with an AIM identifier: a bracket, a

@@ -84,8 +84,9 @@ func whole(d descriptor, k kind, p []byte) []byte {
 	return append(append(make([]byte, 0, max(n, len(p))), p...), make([]byte, max(n-len(p), 0))...)
 }
 
-// Layout names the layout of the input reports: "descriptor", "usb-if",
-// "newland"; empty while it is not known yet. It never changes the reading.
+// Layout names the layout of the last input report with scanned data:
+// "descriptor", "usb-if" or "newland", with ", shifted" where a byte more stood
+// in front of the identifier. It is empty until the first.
 func (s *Scanner) Layout() string {
 	if p := s.decoder.layout.Load(); p != nil {
 		return *p
