@@ -2,7 +2,8 @@
 // that cannot. docs/states.md comes from applying facts to orders,
 // docs/interfaces.md from the adapters' tables of fields, docs/drivers.md from
 // the structs that the drivers' settings are read into, docs/metrics.md from
-// the metrics' own texts, docs/models.md from the files of devices/models. What
+// the metrics' own texts, docs/models.md and
+// install/udev/70-payagent.rules from the files of devices/models. What
 // people wrote by hand is held to links,
 // commands, make targets, routes, packages and configuration keys that exist.
 // Nothing of this package is in the shipped program.

@@ -41,6 +41,10 @@ func pages() map[string]func() (string, error) {
 		"docs/interfaces.md": interfaces,
 		"docs/drivers.md":    func() (string, error) { return DriversPage(root) },
 		"docs/metrics.md":    func() (string, error) { return MetricsPage(root) },
+		"install/udev/70-payagent.rules": func() (string, error) {
+			set, err := models.Load("")
+			return UdevRules(set), err
+		},
 		"docs/models.md": func() (string, error) {
 			set, err := models.Load("")
 			return ModelsPage(set), err

@@ -43,6 +43,8 @@ func Drivers() []Driver {
 		{"serial", "tills[].scanners[].options", "serialOptions", "devices/serial/serial.go Config; devices/internal/framing/framing.go Config", "串口扫码设备", "scanners on serial lines"},
 		{"pole", "tills[].displays[].options", "poleOptions", "devices/pole/config.go Config; devices/pole/commands.go", "顾客显示屏（客显）", "customer displays on a pole"},
 		{"panel", "tills[].displays[].options", "panelOptions", "devices/panel/panel.go Config", "小型图形屏", "small graphic displays"},
+		{"lamp", "tills[].displays[].options", "lampOptions", "devices/lamp/lamp.go Config", "指示灯与蜂鸣器（GPIO）", "lamps and a buzzer on GPIO"},
+		{"voice", "tills[].displays[].options", "voiceOptions", "devices/voice/voice.go Config", "语音播报", "spoken prompts"},
 	}
 }
 

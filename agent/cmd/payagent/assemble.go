@@ -136,7 +136,7 @@ func (b *assembly) openDevices(c config.Config, parts *agent.Parts) error {
 	b.scanners.remember(c, b.log)
 	b.close = append(b.close, &b.scanners)
 	for _, s := range p.scanners {
-		scanner, err := s.start(b.scanners.notify(s.till, b.log))
+		scanner, err := s.start(b.scanners.notify(s.till, b.log), b.scanners.armed(s.till))
 		if err != nil {
 			return err
 		}

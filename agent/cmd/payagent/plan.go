@@ -302,10 +302,11 @@ func covers(a, b devices.Match) bool {
 		(a.Product == 0 || a.Product == b.Product) && (a.Serial == "" || a.Serial == b.Serial) && (a.Node == "" || a.Node == b.Node)
 }
 
-// start opens the scanner, now or when it comes, and keeps it open.
-func (s scannerPlan) start(notify func(devices.Presence)) (devices.Scanner, error) {
+// start opens the scanner, now or when it comes, and keeps it open. busy, which
+// may be nil, puts opening it anew off.
+func (s scannerPlan) start(notify func(devices.Presence), busy func() bool) (devices.Scanner, error) {
 	if s.once {
 		return s.open()
 	}
-	return devices.Reopen(devices.ReopenConfig{Device: s.conf.Name, Open: s.open, Notify: notify, Refresh: s.refresh}), nil
+	return devices.Reopen(devices.ReopenConfig{Device: s.conf.Name, Open: s.open, Notify: notify, Refresh: s.refresh, Busy: busy}), nil
 }

@@ -67,6 +67,20 @@ func (s *scanners) notify(till string, log *slog.Logger) func(devices.Presence) 
 	}
 }
 
+// armed gives the function that tells whether a till waits for a scan.
+func (s *scanners) armed(till string) func() bool {
+	return func() bool {
+		s.mu.Lock()
+		a := s.agent
+		s.mu.Unlock()
+		if a == nil {
+			return false
+		}
+		v, _ := a.View(till)
+		return v.Armed
+	}
+}
+
 // pass hands one presence on, or keeps it for the agent. The caller holds mu.
 func (s *scanners) pass(p presence) {
 	if s.agent == nil {

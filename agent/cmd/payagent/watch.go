@@ -192,7 +192,7 @@ func watchDirect(ctx context.Context, c config.Config, o deviceOptions, out *pri
 				v.Reason = n.Err.Error()
 			}
 			out.line(v.String(), v)
-		})
+		}, nil)
 		if err != nil {
 			return err
 		}
