@@ -41,7 +41,7 @@ func tree(t *testing.T, files map[string]string) places {
 // keyBits writes key codes as sysfs does, in words of this machine.
 func keyBits(codes ...int) string {
 	const size = strconv.IntSize
-	words := make([]uint, 8)
+	words := make([]uint, 0x300/size)
 	for _, c := range codes {
 		words[c/size] |= 1 << (c % size)
 	}
@@ -233,5 +233,23 @@ func TestReadLooksOnce(t *testing.T) {
 	}
 	if err := n.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestCalls: the numbers of the calls, as the kernel's headers give them on
+// x86 and ARM.
+func TestCalls(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		got, want uintptr
+	}{
+		{"EVIOCGKEY(96)", call(dirRead, 0x18, keyBytes), 0x80604518},
+		{"EVIOCGLED(2)", call(dirRead, 0x19, ledBytes), 0x80024519},
+		{"EVIOCGRAB", grabCall, 0x40044590},
+		{"EVIOCSCLOCKID", clockCall, 0x400445a0},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s is %#x, not %#x", c.name, c.got, c.want)
+		}
 	}
 }
