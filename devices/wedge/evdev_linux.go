@@ -56,27 +56,36 @@ func (p places) open(cfg Config) (Scanner, error) {
 	if err := cfg.Check(); err != nil {
 		return Scanner{}, err
 	}
-	list, err := p.list()
-	if err != nil {
-		return Scanner{}, err
-	}
-	found, err := cfg.Match.Pick(list)
+	n, found, err := p.take(cfg.Match)
 	if err != nil {
 		return Scanner{}, fmt.Errorf("cannot open scanner %s: %w", cfg.Name, err)
+	}
+	return New(n, found, cfg)
+}
+
+// take finds a keyboard, opens it and takes it away from everybody else.
+func (p places) take(match devices.Match) (*node, devices.Found, error) {
+	list, err := p.list()
+	if err != nil {
+		return nil, devices.Found{}, err
+	}
+	found, err := match.Pick(list)
+	if err != nil {
+		return nil, found, err
 	}
 	n, err := openNode(found.Node)
 	if err != nil {
-		return Scanner{}, fmt.Errorf("cannot open scanner %s: %w", cfg.Name, err)
+		return nil, found, err
 	}
 	// The node may have become another device's between looking and opening.
 	// While it is open it cannot.
 	if now, ok := p.found(found.Node); !ok || now != found {
-		return Scanner{}, errors.Join(fmt.Errorf("cannot open scanner %s: it was plugged again just now: %w", cfg.Name, devices.ErrGone), n.Close())
+		return nil, found, errors.Join(fmt.Errorf("%s was plugged again just now: %w", found.Node, devices.ErrGone), n.Close())
 	}
 	if err := n.prepare(); err != nil {
-		return Scanner{}, errors.Join(fmt.Errorf("cannot open scanner %s (%s): %w", cfg.Name, found.Node, err), n.Close())
+		return nil, found, errors.Join(fmt.Errorf("%s: %w", found.Node, err), n.Close())
 	}
-	return New(n, found, cfg)
+	return n, found, nil
 }
 
 // node is an open device node.

@@ -1,7 +1,6 @@
 package wedge
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
@@ -15,20 +14,9 @@ func Tap(match devices.Match) (io.ReadCloser, devices.Found, error) {
 	if err := (Config{Name: "to learn", Match: match}).named(); err != nil {
 		return nil, devices.Found{}, err
 	}
-	list, err := system.list()
-	if err != nil {
-		return nil, devices.Found{}, err
-	}
-	found, err := match.Pick(list)
-	if err != nil {
-		return nil, found, err
-	}
-	n, err := openNode(found.Node)
+	n, found, err := system.take(match)
 	if err != nil {
 		return nil, found, fmt.Errorf("cannot open the keyboard: %w", err)
-	}
-	if err := n.prepare(); err != nil {
-		return nil, found, errors.Join(fmt.Errorf("cannot take the keyboard %s: %w", found.Node, err), n.Close())
 	}
 	return n, found, nil
 }
