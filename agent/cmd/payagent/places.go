@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"sync"
 
 	"payagent/agent/config"
+	"payagent/agent/seal"
 	"payagent/devices"
 )
 
@@ -127,23 +127,10 @@ func (p *places) write() {
 	if data == nil {
 		return
 	}
-	if err := writeWhole(p.file, data); err != nil {
+	if err := seal.WriteFile(p.file, append(data, '\n')); err != nil {
 		p.log.Warn("which scanner stands where could not be noted", "error", err)
 	}
 }
 
 // wait ends when everything is written.
 func (p *places) wait() { p.pending.Wait() }
-
-// writeWhole replaces a file in one step.
-func writeWhole(file string, data []byte) error {
-	tmp := file + ".new"
-	err := os.WriteFile(tmp, append(data, '\n'), 0o600)
-	if err == nil {
-		err = os.Rename(tmp, file)
-	}
-	if err != nil {
-		return fmt.Errorf("cannot write %s; check the disk and the owner of its folder: %w", file, err)
-	}
-	return nil
-}
