@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -453,6 +454,26 @@ func TestSheet(t *testing.T) {
 	}
 }
 
+// awaitDoor waits until the agent takes calls.
+func awaitDoor(t *testing.T, file string) {
+	t.Helper()
+	c, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(hang); ; {
+		conn, err := net.Dial("tcp", c.Door.Listen[0])
+		if err == nil {
+			_ = conn.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+		runtime.Gosched()
+	}
+}
+
 // TestThroughTheAgent: beside a running agent the same commands ask it.
 func TestThroughTheAgent(t *testing.T) {
 	b := openBox(t)
@@ -460,6 +481,7 @@ func TestThroughTheAgent(t *testing.T) {
 	served := newScreen()
 	stopAgent, agentEnded := start(t, served, "run", "--config", file)
 	served.await(t, "127.0.0.1", 1)
+	awaitDoor(t, file)
 
 	watched := newScreen()
 	stopWatch, watchEnded := start(t, watched, "devices", "watch", "--config", file)
