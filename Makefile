@@ -7,7 +7,7 @@ PKGS := ./...
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup build vet lint race sim bench compare fuzz docs kill soak clean cross lab
+.PHONY: help demo test setup build vet lint race sim bench compare fuzz docs kill soak clean cross lab cgo
 
 help: ## 显示帮助 print this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -20,8 +20,14 @@ setup: ## 安装测试所需的系统软件包 install what the tests need (Debi
 
 build: ## 编译 build the programs into build/
 	@mkdir -p $(BIN)
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o $(BIN)/ ./agent/cmd/payagent
+	@./.ci/slim
+	CGO_ENABLED=0 $(GO) build -modfile=$(BIN)/slim/go.mod -trimpath -ldflags='-s -w' -o $(BIN)/ ./agent/cmd/payagent
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o $(BIN)/ ./agent/cmd/paysim
+
+cgo: ## 编译含 karalabe/hid 的版本（需要 C 编译器） build/payagent-cgo: with karalabe/hid in it, needs a C compiler
+	@mkdir -p $(BIN)
+	@./.ci/slim
+	CGO_ENABLED=1 $(GO) build -modfile=$(BIN)/slim/go.mod -trimpath -ldflags='-s -w' -o $(BIN)/payagent-cgo ./agent/cmd/payagent
 
 vet: ## 静态检查 gofmt and go vet
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
