@@ -42,6 +42,8 @@ lint: vet ## 同 vet，另查其他系统能否编译 vet, and that it builds fo
 # detector, which would make it ten times as slow, and a short one with it.
 race:
 	$(GO) test -race -timeout 20m $$($(GO) list $(PKGS) | grep -v '/agent/sim$$')
+	@./.ci/slim
+	$(GO) test -modfile=$(BIN)/slim/go.mod ./devices/panel
 	$(GO) test -v -timeout 20m ./agent/sim | grep -vE '^(=== |    --- PASS|        ---)'
 	$(GO) test -race -timeout 20m ./agent/sim -run 'TestSchedules' -schedules=300
 
