@@ -18,7 +18,7 @@ import (
 
 // listening reads what the host sends until the line is cut.
 func listening(m *master) <-chan []byte {
-	got := make(chan []byte, 1024)
+	got := make(chan []byte, 4096)
 	go func() {
 		defer close(got)
 		for {
@@ -38,6 +38,7 @@ func TestSuiteSSIOnPTY(t *testing.T) {
 	dir := t.TempDir()
 	devicetest.TestScanner(t, devicetest.ScannerMember{
 		Cycles: 1000,
+		Hang:   5 * time.Minute,
 		Open: func() (devices.Scanner, devicetest.Wire, error) {
 			s, m, err := openPTY(dir, serial.Config{Name: devicetest.Name, Settle: -1, Protocol: "ssi"})
 			return s, &packets{out: m, acks: listening(m)}, err
@@ -50,6 +51,7 @@ func TestSuiteNewlandOnPTY(t *testing.T) {
 	dir := t.TempDir()
 	devicetest.TestScanner(t, devicetest.ScannerMember{
 		Cycles: 1000,
+		Hang:   5 * time.Minute,
 		Open: func() (devices.Scanner, devicetest.Wire, error) {
 			s, m, err := openPTY(dir, serial.Config{Name: devicetest.Name, Settle: -1, Protocol: "newland",
 				Actions: map[string][]byte{"trigger": []byte("T")}})

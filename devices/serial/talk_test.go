@@ -8,6 +8,7 @@ import (
 	"io"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,7 +26,7 @@ type duplex struct {
 	full bool // it takes nothing
 }
 
-func newDuplex() *duplex { return &duplex{port: newPort(), host: make(chan []byte, 64)} }
+func newDuplex() *duplex { return &duplex{port: newPort(), host: make(chan []byte, 4096)} }
 
 // Write is the host's side here.
 func (d *duplex) Write(p []byte) (int, error) {
@@ -331,18 +332,20 @@ type packets struct {
 	part bool          // a packet of this code was sent
 	got  []byte
 	sent int
-	hang time.Duration // how long an ACK may take; default 20 s, only a guard
+	wire []byte        // packets to send in one go
+	hang time.Duration // how long an ACK may take; default 5 min, only a guard
+	busy sync.Mutex    // held by Write
 }
 
 var ackFrame = []byte("\x04\xd0\x04\x00\xff\x28")
 
 func (w *packets) Write(p []byte) (int, error) {
+	w.busy.Lock()
+	defer w.busy.Unlock()
 	for _, b := range p {
 		if b != '\r' && b != '\n' {
 			if len(w.rest) == 240 {
-				if err := w.packet(0x02); err != nil {
-					return 0, err
-				}
+				w.packet(0x02)
 			}
 			w.rest = append(w.rest, b)
 			continue
@@ -350,30 +353,42 @@ func (w *packets) Write(p []byte) (int, error) {
 		if len(w.rest) == 0 && !w.part {
 			continue
 		}
-		if err := w.packet(0); err != nil {
+		w.packet(0)
+		if err := w.flush(); err != nil {
 			return 0, err
 		}
 		if err := w.acknowledged(); err != nil {
 			return 0, err
 		}
 	}
-	return len(p), nil
+	return len(p), w.flush()
 }
 
 func (w *packets) frame(status byte) []byte {
 	return frames.SSI(append([]byte{byte(5 + len(w.rest)), 0xf3, 0, status, 0x1c}, w.rest...)...)
 }
 
-func (w *packets) packet(status byte) error {
-	_, err := w.out.Write(w.frame(status))
+func (w *packets) packet(status byte) {
+	w.wire = append(w.wire, w.frame(status)...)
 	w.rest, w.part = w.rest[:0], status != 0
 	w.sent++
-	// Take what came meanwhile, so that neither side waits for the other.
+}
+
+// flush sends what is packed and takes what came meanwhile, so that neither
+// side waits for the other.
+func (w *packets) flush() error {
+	if len(w.wire) == 0 {
+		return nil
+	}
+	_, err := w.out.Write(w.wire)
+	w.wire = w.wire[:0]
 	for {
 		select {
 		case a := <-w.acks:
 			w.got = append(w.got, a...)
-			continue
+			if a != nil {
+				continue
+			}
 		default:
 		}
 		return err
@@ -383,7 +398,7 @@ func (w *packets) packet(status byte) error {
 func (w *packets) acknowledged() error {
 	hang := w.hang
 	if hang == 0 {
-		hang = 20 * time.Second
+		hang = 5 * time.Minute
 	}
 	guard := time.After(hang)
 	for len(w.got) < w.sent*len(ackFrame) {
@@ -406,9 +421,12 @@ func (w *packets) acknowledged() error {
 
 // Unplug breaks off in the middle of a packet.
 func (w *packets) Unplug() error {
-	if len(w.rest) > 0 {
-		f := w.frame(0)
-		_, _ = w.out.Write(f[:len(f)-3])
+	if w.busy.TryLock() {
+		defer w.busy.Unlock()
+		if len(w.rest) > 0 {
+			f := w.frame(0)
+			_, _ = w.out.Write(f[:len(f)-3])
+		}
 	}
 	return w.out.Unplug()
 }
@@ -431,7 +449,7 @@ func (w chatty) Write(p []byte) (int, error) {
 
 // TestSuiteSSI and TestSuiteNewland: the same rules hold with every protocol.
 func TestSuiteSSI(t *testing.T) {
-	devicetest.TestScanner(t, devicetest.ScannerMember{Open: func() (devices.Scanner, devicetest.Wire, error) {
+	devicetest.TestScanner(t, devicetest.ScannerMember{Hang: 5 * time.Minute, Open: func() (devices.Scanner, devicetest.Wire, error) {
 		d := newDuplex()
 		s, err := serial.New(d, serial.Config{Name: devicetest.Name, Settle: -1, Protocol: "ssi"})
 		return s, &packets{out: d.port, acks: d.host}, err
@@ -439,7 +457,7 @@ func TestSuiteSSI(t *testing.T) {
 }
 
 func TestSuiteNewland(t *testing.T) {
-	devicetest.TestScanner(t, devicetest.ScannerMember{Open: func() (devices.Scanner, devicetest.Wire, error) {
+	devicetest.TestScanner(t, devicetest.ScannerMember{Hang: 5 * time.Minute, Open: func() (devices.Scanner, devicetest.Wire, error) {
 		d := newDuplex()
 		s, err := serial.New(d, serial.Config{Name: devicetest.Name, Settle: -1, Protocol: "newland",
 			Actions: map[string][]byte{"trigger": []byte("T")}})

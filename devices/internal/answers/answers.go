@@ -10,9 +10,15 @@ import (
 	"payagent/devices/internal/framing"
 )
 
-// Gap is the pause inside an answer after which it is given up: an answer
-// comes in one burst.
-const Gap = 100 * time.Millisecond
+// The pauses after which an answer is over or given up.
+const (
+	// Gap is for answers that have an end of their own: long, because a busy
+	// computer delivers late.
+	Gap = time.Second
+	// LineGap is for those that may have none, so that they take no code with
+	// them.
+	LineGap = 100 * time.Millisecond
+)
 
 const (
 	longestText   = 1024 // of a text answer; longer ones are given up
@@ -81,9 +87,16 @@ func (f *Filter) Pending() bool { return f.state != none || f.framer.Pending() }
 // Gap is the pause after which Idle does it.
 func (f *Filter) Gap() time.Duration {
 	if f.state != none {
-		return Gap
+		return f.gap()
 	}
 	return f.framer.Gap()
+}
+
+func (f *Filter) gap() time.Duration {
+	if f.state == line || !f.cfg.Newland {
+		return LineGap
+	}
+	return Gap
 }
 
 // Feed takes bytes that came at a time.
@@ -121,7 +134,7 @@ func (f *Filter) plain(p []byte) int {
 // Idle says that nothing came until at.
 func (f *Filter) Idle(at time.Time) []framing.Frame {
 	var out []framing.Frame
-	if f.state != none && at.Sub(f.last) >= Gap {
+	if f.state != none && at.Sub(f.last) >= f.gap() {
 		held := f.held
 		was := f.state
 		f.reset()

@@ -172,10 +172,11 @@ func (r *Reader) patience() time.Duration {
 	return pulse
 }
 
-// take hands codes out.
+// take hands codes out. They are counted first: who has a code finds it in
+// the counts.
 func (r *Reader) take(frames []framing.Frame, since time.Time) {
-	var settled, unread uint64
-	var last time.Time
+	var scans []devices.Scan
+	var settled uint64
 	for _, f := range frames {
 		if r.cfg.Settle > 0 && f.Start.Sub(since) < r.cfg.Settle {
 			settled++
@@ -184,28 +185,36 @@ func (r *Reader) take(frames []framing.Frame, since time.Time) {
 		if r.doubles.Again(f.Text, f.At) {
 			continue
 		}
-		scan := devices.Scan{Text: devices.NewText(f.Text), Symbology: f.Symbology, Device: r.cfg.Name, At: f.At}
-		for sent := false; !sent; {
-			select {
-			case r.out <- scan:
-				sent, last = true, f.At
-			default:
-				select {
-				case <-r.out:
-					unread++
-				default:
-				}
-			}
-		}
+		scans = append(scans, devices.Scan{Text: devices.NewText(f.Text), Symbology: f.Symbology, Device: r.cfg.Name, At: f.At})
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.stats.Stats = r.decoder.Stats()
 	r.stats.Doubles = r.doubles.Count()
 	r.stats.Settled += settled
-	r.stats.Unread += unread
-	if !last.IsZero() {
-		r.last = last
+	if n := len(scans); n > 0 {
+		r.last = scans[n-1].At
+	}
+	r.mu.Unlock()
+	for _, scan := range scans {
+		r.hand(scan)
+	}
+}
+
+// hand puts one code where callers find it; the oldest gives way.
+func (r *Reader) hand(scan devices.Scan) {
+	for {
+		select {
+		case r.out <- scan:
+			return
+		default:
+		}
+		select {
+		case <-r.out:
+			r.mu.Lock()
+			r.stats.Unread++
+			r.mu.Unlock()
+		default:
+		}
 	}
 }
 

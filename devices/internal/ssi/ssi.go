@@ -12,8 +12,10 @@ import (
 	"payagent/devices/internal/framing"
 )
 
-// Gap is the pause inside a packet after which it is given up.
-const Gap = 100 * time.Millisecond
+// Gap is the pause inside a packet after which it is given up. It is long,
+// because a busy computer delivers late, and shorter than the 2 s after which
+// scanners send again what was not acknowledged.
+const Gap = time.Second
 
 const (
 	fromDecoder = 0x00

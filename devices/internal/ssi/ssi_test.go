@@ -150,11 +150,11 @@ func TestCut(t *testing.T) {
 	if d.Gap() != Gap || !d.Pending() {
 		t.Error("half a packet is not pending")
 	}
-	if got := texts(d.Feed(p, at(100))); !reflect.DeepEqual(got, []string{"[Q1]" + code1}) || d.Stats().Cut != 1 {
+	if got := texts(d.Feed(p, at(1000))); !reflect.DeepEqual(got, []string{"[Q1]" + code1}) || d.Stats().Cut != 1 {
 		t.Errorf("%q %+v", got, d.Stats())
 	}
-	d.Feed(p[:10], at(1000))
-	if got := texts(d.Feed(p[10:], at(1099))); !reflect.DeepEqual(got, []string{"[Q1]" + code1}) {
+	d.Feed(p[:10], at(2000))
+	if got := texts(d.Feed(p[10:], at(2999))); !reflect.DeepEqual(got, []string{"[Q1]" + code1}) {
 		t.Errorf("%q", got)
 	}
 }
@@ -220,9 +220,9 @@ func FuzzFeed(f *testing.F) {
 		ms := 0
 		for _, x := range in[:min(len(in), 500)] {
 			slow.Feed([]byte{x}, at(ms))
-			ms += r.IntN(130)
+			ms += r.IntN(1300)
 		}
-		slow.Idle(at(ms + 100))
+		slow.Idle(at(ms + 1000))
 		slow.Idle(at(ms + 5000))
 		if slow.Pending() {
 			t.Fatal("something is left after a long pause")
