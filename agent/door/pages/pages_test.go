@@ -120,7 +120,7 @@ func TestWordsAreThere(t *testing.T) {
 		t.Fatalf("%d entries, %d of them well-formed", n, len(have))
 	}
 	uses := regexp.MustCompile(`(?:\bword\("|data-word="|\bput\("|\brow\(")(\w+)"`)
-	for _, name := range []string{"cashier.html", "cashier.js", "cashier-order.js", "cashier-form.js", "cashier-queue.js", "cashier-keys.js", "kiosk.html", "kiosk.js", "common.js"} {
+	for _, name := range []string{"cashier.html", "cashier.js", "cashier-order.js", "cashier-form.js", "cashier-queue.js", "cashier-keys.js", "kiosk.html", "kiosk.js", "kiosk-voice.js", "common.js"} {
 		data, err := fs.ReadFile(static, "static/"+name)
 		if err != nil {
 			t.Fatal(err)

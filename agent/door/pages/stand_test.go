@@ -17,6 +17,7 @@ import (
 	qrcode "github.com/skip2/go-qrcode"
 
 	"payagent/agent/words"
+	"payagent/platforms"
 )
 
 // token is what the stand-in takes.
@@ -58,7 +59,7 @@ func newStand(t *testing.T, kind string) *stand {
 	t.Helper()
 	s := &stand{t: t, words: words.New(), change: make(chan struct{}), orders: map[string]object{}}
 	s.till = object{"till": kind + "1", "title": map[string]string{"counter": "1号窗口", "kiosk": "1号自助机"}[kind], "kind": kind,
-		"state": "idle", "armed": false, "online": true, "queued": 0, "test": false}
+		"state": "idle", "armed": false, "scanner": object{"state": "closed", "text": object{"zh": "扫码设备空闲", "en": "The scanner is idle"}}, "online": true, "queued": 0, "test": false}
 	pages := Handler()
 	mux := http.NewServeMux()
 	for _, p := range Patterns() {
@@ -93,10 +94,15 @@ func (s *stand) show(o object) {
 func (s *stand) front(o object) {
 	delete(s.till, "order")
 	delete(s.till, "patient")
+	delete(s.till, "speech")
 	s.till["state"] = "idle"
 	if o != nil {
 		s.orders[o["out_trade_no"].(string)] = o
 		s.till["order"], s.till["state"], s.till["patient"] = o, o["state"], "张*丰"
+		fen, _ := o["amount_fen"].(int)
+		if said := words.Speech(o["state"].(string), o["mode"] == "present", o["qr_expires_in_s"] != nil, platforms.Fen(fen)); !said.Empty() {
+			s.till["speech"] = object{"zh": said.ZH, "en": said.EN}
+		}
 	}
 }
 

@@ -63,13 +63,13 @@ const skew = `(function () {
   document.addEventListener("securitypolicyviolation", function (e) { window.testFaults.push("policy: " + e.violatedDirective + " " + e.blockedURI); });
 })()`
 
-func open(t *testing.T, parent context.Context, address string, width, height int64) *tab {
+func open(t *testing.T, parent context.Context, address string, width, height int64, scripts ...string) *tab {
 	t.Helper()
 	ctx, stop := chromedp.NewContext(parent, chromedp.WithNewBrowserContext())
 	t.Cleanup(stop)
 	b := &tab{t: t, ctx: ctx}
 	b.do(chromedp.EmulateViewport(width, height), chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: skew})
+		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: strings.Join(append([]string{skew}, scripts...), ";\n")})
 		return err
 	}), chromedp.Navigate(address))
 	t.Cleanup(func() {

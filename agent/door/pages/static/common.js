@@ -4,7 +4,7 @@
 (function () {
   const keep = window.sessionStorage;
   const prefs = window.localStorage;
-  const kept = ["t", "till", "hold", "idle", "close", "operator_id", "operator_name"];
+  const kept = ["t", "till", "hold", "idle", "close", "operator_id", "operator_name", "voice"];
   let lang = "zh";
 
   // takeFragment reads what stands after # and takes it off the address bar.

@@ -315,6 +315,8 @@
     }
     tick(o, name);
     prompt(o, name);
+    // Only what stands on the screen is said.
+    if (o && ["waiting", "qr", "paid", "failed", "doubt"].indexOf(name) >= 0) { window.payVoice.speak(o.out_trade_no, view.speech); }
   }
 
   // tick writes what changes while a screen stands.
@@ -367,10 +369,11 @@
   document.addEventListener("pointerdown", live);
   document.addEventListener("keydown", live);
   document.addEventListener("contextmenu", function (e) { e.preventDefault(); });
-  el("language").addEventListener("click", function () { pay.setLang(pay.getLang() === "en" ? "zh" : "en"); pay.translate(); render(); });
+  el("language").addEventListener("click", function () { pay.setLang(pay.getLang() === "en" ? "zh" : "en"); pay.translate(); window.payVoice.draw(); render(); });
   window.addEventListener("hashchange", function () { pay.takeFragment(); wake(); });
 
   pay.translate();
+  window.payVoice.draw();
   render();
   setInterval(render, 200);
   wake();

@@ -147,6 +147,8 @@ window.payWords = {
   kThereNext: ["{n} 秒后自动取消", "We cancel in {n} s"],
   kCode: ["查询码", "Look-up code"],
   kCodeNext: ["请记下查询码，到人工窗口查询结果", "Note the code and ask for the result at the counter"],
+  kVoiceOff: ["关闭语音", "Voice off"],
+  kVoiceOn: ["打开语音", "Voice on"],
   kBack: ["{n} 秒后返回首页", "Back to the start in {n} s"],
   kOffline: ["网络中断，暂时无法扫码支付", "The network is down, no payment by phone now"],
   kOfflineNext: ["请到人工收费窗口缴费", "Please pay at the counter"],
