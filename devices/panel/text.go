@@ -6,6 +6,9 @@ import (
 	"image/draw"
 	"strings"
 	"unicode"
+
+	"github.com/hajimehoshi/bitmapfont/v4"
+	"golang.org/x/image/math/fixed"
 )
 
 // The font's cells are 12 pixels wide (6 for Latin letters) and 16 high. Letters
@@ -24,6 +27,28 @@ const mostRunes = 160
 // missing stands for a character that the font does not have, as printers set
 // it since the days of lead.
 const missing = '〓'
+
+// glyph gives the cell of one character and its width; ok is false where it has
+// no ink. The font is unpacked (1.5 MiB) by the first call.
+func glyph(r rune) (cell image.Image, at image.Point, width int, ok bool) {
+	box, mask, p, _, ok := bitmapfont.FaceSC.Glyph(fixed.P(0, 0), r)
+	if !ok {
+		return nil, image.Point{}, 0, false
+	}
+	for y := range cellRows {
+		for x := range box.Dx() {
+			if inked(mask, p.Add(image.Pt(x, y))) {
+				return mask, p, box.Dx(), true
+			}
+		}
+	}
+	return nil, image.Point{}, box.Dx(), false
+}
+
+func inked(m image.Image, p image.Point) bool {
+	_, _, _, a := m.At(p.X, p.Y).RGBA()
+	return a != 0
+}
 
 // clean makes a text of characters that can be drawn: blanks become one space,
 // what has no width goes, what has no glyph is shown as missing.
@@ -54,6 +79,13 @@ func clean(s string) string {
 		n++
 	}
 	return b.String()
+}
+
+func runeWidth(r rune) int {
+	if a, ok := bitmapfont.FaceSC.GlyphAdvance(r); ok {
+		return a.Round()
+	}
+	return fullWidth
 }
 
 // widthOf is the width of a text at scale 1, in pixels.
