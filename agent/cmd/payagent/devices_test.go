@@ -170,8 +170,8 @@ func TestDevicesList(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	if _, ok := got["lights"]; !ok || len(body.Limits) == 0 || body.Limits[0].ZH == "" {
-		t.Errorf("%v", got)
+	if r := got["lights"]; !r.Present || r.Hint == nil || len(body.Limits) == 0 || body.Limits[0].ZH == "" {
+		t.Errorf("%+v", got)
 	}
 	out.Reset()
 	if err := command(t.Context(), []string{"devices", "list", "--config", file}, &out); err != nil {

@@ -147,8 +147,13 @@ func inventory(p plan, found []devices.Found) []listed {
 			if path == "" {
 				as.Port, as.Node = match.Port, match.Node
 			}
-			as.Present = path != "" && exists(path)
-			if !as.Present && as.Hint == nil && shelf != "" && shelf != "stdin" {
+			switch {
+			case shelf == "" || shelf == "stdin":
+				as.Present = true
+				as.Hint = &text{ZH: "此类设备无法列出，用 payagent devices test " + as.Name + " 检查", EN: "devices of this sort cannot be listed; check it with payagent devices test " + as.Name}
+			case path != "" && exists(path):
+				as.Present = true
+			default:
 				as.Hint = &text{ZH: "未插入：请检查线缆", EN: "not plugged in: check its cable"}
 			}
 			rows = append(rows, as)

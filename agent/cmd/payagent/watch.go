@@ -130,7 +130,7 @@ func masked(c config.Config, till string, s devices.Scan, show bool) seenScan {
 	kind := r.Code.Kind
 	zh, en := platforms.Explain(kind)
 	v := seenScan{Event: "scan", Device: s.Device, Till: till, Kind: kind, KindText: text{ZH: zh, EN: en}, Length: s.Text.Len(), Symbology: s.Symbology}
-	plain := []platforms.CodeKind{platforms.KindProduct, platforms.KindMerchantQR, platforms.KindCard, platforms.KindIDCard, platforms.KindJunk}
+	plain := []platforms.CodeKind{platforms.KindProduct, platforms.KindMerchantQR, platforms.KindCard, platforms.KindJunk}
 	if show && !r.Payable && slices.Contains(plain, kind) && !digitsOnly(raw, 14) {
 		v.Text = raw
 	}
