@@ -169,7 +169,7 @@ func (t *till) scannerState() ScannerState {
 // payment: a card read by the cashier's scanner goes to the client that claimed
 // it, everything else is dropped, a payment code first of all (DEV-14).
 func (c *Counter) unarmed(t *till, e Scan, got platforms.Scanned) {
-	if t.claims.holder != "" && t.cfg.Devices[e.Device].Role == RoleGun && identity(got) {
+	if t.claims.holder != "" && !c.stopped && t.cfg.Devices[e.Device].Role == RoleGun && identity(got) {
 		c.emit(Identity{Till: t.cfg.Name, Session: t.claims.holder, Device: e.Device, Kind: got.Code.Kind,
 			Text: e.Code.Text, Symbology: e.Code.Symbology})
 		c.scanned(t, e.Device, ScanIdentity)
