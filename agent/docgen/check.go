@@ -41,9 +41,11 @@ func NewChecker(root string) (*Checker, error) {
 	for _, m := range regexp.MustCompile(`(?m)^([a-z]+):`).FindAllStringSubmatch(read("Makefile"), -1) {
 		c.targets = append(c.targets, m[1])
 	}
-	for _, program := range []string{"payagent", "paysim"} {
-		text := read("agent/cmd/" + program + "/command.go")
-		_, text, _ = strings.Cut(text, "const usage = `")
+	// What stands in a usage text of its own comes before the line that points there.
+	for _, from := range [][3]string{{"payagent", "devices.go", "devicesUsage"}, {"payagent", "command.go", "usage"}, {"paysim", "command.go", "usage"}} {
+		program := from[0]
+		text := read("agent/cmd/" + program + "/" + from[1])
+		_, text, _ = strings.Cut(text, "const "+from[2]+" = `")
 		text, _, _ = strings.Cut(text, "`")
 		for line := range strings.Lines(text) {
 			if strings.HasPrefix(line, "  "+program+" ") {
@@ -219,18 +221,22 @@ func (c *Checker) command(line string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	wrong := fmt.Errorf("`%s`: there is no such command", line)
 	for _, u := range c.usage[m[1]] {
-		if rest, ok := fits(strings.Fields(u)[1:], args); ok {
-			for _, a := range rest {
-				flag, _, _ := strings.Cut(a, "=")
-				if strings.HasPrefix(a, "-") && !regexp.MustCompile(regexp.QuoteMeta(flag)+`\b`).MatchString(u) {
-					return fmt.Errorf("`%s`: the command has no flag %s", line, flag)
-				}
-			}
+		rest, ok := fits(strings.Fields(u)[1:], args)
+		if !ok {
+			continue
+		}
+		flag := slices.IndexFunc(rest, func(a string) bool {
+			name, _, _ := strings.Cut(a, "=")
+			return strings.HasPrefix(a, "-") && !regexp.MustCompile(regexp.QuoteMeta(name)+`\b`).MatchString(u)
+		})
+		if flag < 0 {
 			return nil
 		}
+		wrong = fmt.Errorf("`%s`: the command has no flag %s", line, rest[flag])
 	}
-	return fmt.Errorf("`%s`: there is no such command", line)
+	return wrong
 }
 
 // fits compares the words of a usage line, such as "token list|revoke", with

@@ -46,7 +46,7 @@ device. No physical scanner was tried here, see [devices.md](devices.md).
 		row(&b, "`"+id+"`", m.Maker.ZH+" "+m.Name.ZH+"\n"+m.Maker.EN+" "+m.Name.EN, strings.Join(ids, "\n"),
 			strings.Join(ways, "\n"), strings.Join(slices.Compact(acts), ", "), m.Known)
 	}
-	b.WriteString("\n## 设置码与建议 Set-up codes and advice\n\n`payagent devices learn -sheet FILE.html` 把能打印的设置码打印出来。 prints those that can be printed.\n")
+	b.WriteString("\n## 设置码与建议 Set-up codes and advice\n\n`payagent devices learn --sheet FILE.html` 把能打印的设置码打印出来。 prints those that can be printed.\n")
 	for _, id := range set.IDs() {
 		m, _ := set.Get(id)
 		fmt.Fprintf(&b, "\n### %s\n\n%s\n\n%s\n", id, m.Advice.ZH, m.Advice.EN)

@@ -45,7 +45,7 @@ func newDecoder(cfg Config, d descriptor, vendor uint16) *decoder {
 			k.declared[r.id] = ""
 		}
 	}
-	named := map[string]layout{LayoutUSBIF: usbIF, LayoutNewland: newland}
+	named := map[string]layout{LayoutUSBIF: usbIFLayout(), LayoutNewland: newlandLayout()}
 	found, described := layoutOf(d)
 	switch l, asked := named[cfg.Layout]; {
 	case asked:
@@ -59,7 +59,7 @@ func newDecoder(cfg Config, d descriptor, vendor uint16) *decoder {
 	case described:
 		k.fixed = found
 	case vendor == vendorNewland:
-		k.fixed = newland
+		k.fixed = newlandLayout()
 	default:
 		// The first family, too, is looked at, since some of its devices have a
 		// byte more.

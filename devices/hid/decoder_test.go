@@ -60,6 +60,9 @@ const pay = "134567890123456789"
 // pause0 is the default pause between two reports of a code.
 const pause0 = 500 * time.Millisecond
 
+// The two layouts on the market.
+var usbIF, newland = usbIFLayout(), newlandLayout()
+
 // rules of decoders; vendors are "honeywell" and "newland".
 func decoderRules(t testing.TB) []rule {
 	fixture := func(name string) [][]byte { return fromHex(t, name+".reports.hex") }

@@ -22,10 +22,10 @@ type layout struct {
 	more   int // bit (not byte) that says that more reports follow; -1 if none
 }
 
-var (
-	usbIF   = layout{LayoutUSBIF, 2, 64, 1, 2, 5, 56, 63 * 8}
-	newland = layout{LayoutNewland, 2, 64, 1, -1, 2, 56, 63 * 8}
-)
+// usbIFLayout is the layout of Honeywell, Access-IS and Datalogic, newlandLayout
+// that of Newland, Unitech and ID TECH (the makers' manuals).
+func usbIFLayout() layout   { return layout{LayoutUSBIF, 2, 64, 1, 2, 5, 56, 63 * 8} }
+func newlandLayout() layout { return layout{LayoutNewland, 2, 64, 1, -1, 2, 56, 63 * 8} }
 
 // The makers whose layout is known without a descriptor.
 const (
@@ -117,9 +117,9 @@ func layoutOfReport(r report) (layout, bool) {
 
 // guess looks at a report of a device of which nothing else is known.
 func guess(p []byte) layout {
-	l, q := usbIF, newland
+	l, q := usbIFLayout(), newlandLayout()
 	if len(p) == 63 {
-		l, q = usbIF.unnumbered(), newland.unnumbered()
+		l, q = l.unnumbered(), q.unnumbered()
 	}
 	if len(p) >= l.size && (identifier(p[l.aim:]) || l.shifts(p)) {
 		return l

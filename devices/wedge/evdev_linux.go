@@ -46,11 +46,11 @@ const readTimeout = 100 * time.Millisecond
 // places says where the system keeps devices; a test has its own.
 type places struct{ class, dev string }
 
-var system = places{class: "/sys/class/input", dev: "/dev/input"}
+func system() places { return places{class: "/sys/class/input", dev: "/dev/input"} }
 
 // Open finds the keyboard, takes it away from everybody else and starts
 // reading. It waits up to 1 s for a key that is held down.
-func Open(cfg Config) (Scanner, error) { return system.open(cfg) }
+func Open(cfg Config) (Scanner, error) { return system().open(cfg) }
 
 func (p places) open(cfg Config) (Scanner, error) {
 	if err := cfg.Check(); err != nil {

@@ -15,7 +15,7 @@ import (
 
 // List gives the keyboards on USB and Bluetooth. It cannot tell a scanner from
 // a keyboard that people type on: that is why a scanner must be named.
-func List() ([]devices.Found, error) { return system.list() }
+func List() ([]devices.Found, error) { return system().list() }
 
 func (p places) list() ([]devices.Found, error) {
 	entries, err := os.ReadDir(p.class)

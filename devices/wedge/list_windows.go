@@ -10,12 +10,14 @@ import (
 )
 
 // keyboards is Windows' class of keyboards (GUID_DEVCLASS_KEYBOARD).
-var keyboards = windows.GUID{Data1: 0x4d36e96b, Data2: 0xe325, Data3: 0x11ce, Data4: [8]byte{0xbf, 0xc1, 0x08, 0x00, 0x2b, 0xe1, 0x03, 0x18}}
+func keyboards() windows.GUID {
+	return windows.GUID{Data1: 0x4d36e96b, Data2: 0xe325, Data3: 0x11ce, Data4: [8]byte{0xbf, 0xc1, 0x08, 0x00, 0x2b, 0xe1, 0x03, 0x18}}
+}
 
 // List gives the keyboards on USB and Bluetooth. None of them can be read: the
 // hint says what to do.
 func List() ([]devices.Found, error) {
-	class := keyboards
+	class := keyboards()
 	set, err := windows.SetupDiGetClassDevsEx(&class, "", 0, windows.DIGCF_PRESENT, 0, "")
 	if err != nil {
 		return nil, fmt.Errorf("cannot list keyboards; look at the device manager: %w", err)

@@ -14,7 +14,7 @@ func Tap(match devices.Match) (io.ReadCloser, devices.Found, error) {
 	if err := (Config{Name: "to learn", Match: match}).named(); err != nil {
 		return nil, devices.Found{}, err
 	}
-	n, found, err := system.take(match)
+	n, found, err := system().take(match)
 	if err != nil {
 		return nil, found, fmt.Errorf("cannot open the keyboard: %w", err)
 	}
