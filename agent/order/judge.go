@@ -315,7 +315,9 @@ func (o *Order) HearCancel(now Now, c platforms.Cancellation, err error) Verdict
 	if l.LastStatus == platforms.NotFound {
 		l.NotFound++
 	}
-	if c.Retry == platforms.RetryNo && l.LastStatus != platforms.NotFound {
+	// Said of a number that it does not know, or whose last query was not
+	// answered, a flat no says nothing of the trade that may still come.
+	if c.Retry == platforms.RetryNo && l.LastStatus != platforms.NotFound && l.LastStatus != platforms.Unknown {
 		l.NoMoreCancel = true
 	}
 	if o.CancelOpen {

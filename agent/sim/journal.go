@@ -34,6 +34,19 @@ func newJournal() *journal {
 	return &journal{streams: map[string]*stream{}, keys: map[string][]string{}}
 }
 
+// leaks tells whether a payment code or a card is in a fact. The digits of a
+// time may look like one, so they are left out.
+func leaks(f order.Fact) bool {
+	f.At = order.Instant{}
+	raw, err := json.Marshal(f)
+	for _, text := range []string{"13" + canary, "28" + canary, cardCanary} {
+		if err != nil || bytes.Contains(raw, []byte(text)) {
+			return true
+		}
+	}
+	return false
+}
+
 // commit makes a batch durable.
 func (j *journal) commit(batch []counter.Write) {
 	for _, w := range batch {
@@ -60,7 +73,7 @@ func (j *journal) commit(batch []counter.Write) {
 			j.broken = w.Order + ": " + err.Error()
 			continue
 		}
-		if bytes.Contains(raw, []byte(canary)) || bytes.Contains(raw, []byte(cardCanary)) {
+		if leaks(*w.Fact) {
 			j.leaked = w.Order
 		}
 		s.raw = append(s.raw, raw)
