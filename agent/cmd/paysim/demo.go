@@ -75,7 +75,9 @@ func (d *demo) run(ctx context.Context) error {
 	o.now, o.data, o.scale, o.findByNumber = time.Now, world, 1, true
 	o.agent, o.tokenFile = "http://"+d.door, filepath.Join(d.dir, "agent", "first-token")
 	o.tills = []string{"counter1", "kiosk1"}
-	o.ptys = []string{"counter1=" + filepath.Join(d.dir, "scanbox-counter1"), "kiosk1=" + filepath.Join(d.dir, "scanbox-kiosk1")}
+	for _, box := range []string{"counter1", "counter1-gun", "kiosk1"} {
+		o.ptys = append(o.ptys, box+"="+filepath.Join(d.dir, "scanbox-"+box))
+	}
 	o.ready = func(a Addresses) { ready <- a }
 	ended := make(chan error, 1)
 	go func() { ended <- serve(ctx, o, d.console) }()
@@ -135,7 +137,9 @@ tills:
     kind: counter
     device_no: "W01"
     operator: {id: "1001", name: 王收费}
-    scanners: [{driver: serial, options: {path: %[6]q}}]
+    scanners:
+      - {name: counter1-pad, driver: serial, role: pad, options: {path: %[6]q}}
+      - {name: counter1-gun, driver: serial, role: gun, options: {path: %[8]q}}
   - name: kiosk1
     title: 1号自助机
     kind: kiosk
@@ -143,7 +147,7 @@ tills:
     operator: {id: "9001", name: 自助机一号}
     scanners: [{driver: serial, options: {path: %[7]q}}]
     when_offline: queue
-`, filepath.Join(d.dir, "agent"), d.door, a.Platforms["smartpay"], a.Platforms["fwc"], a.TokenFile, a.Boxes["counter1"], a.Boxes["kiosk1"])
+`, filepath.Join(d.dir, "agent"), d.door, a.Platforms["smartpay"], a.Platforms["fwc"], a.TokenFile, a.Boxes["counter1"], a.Boxes["kiosk1"], a.Boxes["counter1-gun"])
 }
 
 // keepAlive starts the agent, and starts it again whenever it ends.
