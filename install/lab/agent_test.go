@@ -40,13 +40,15 @@ func bench(t *testing.T, binary, hidDriver, more string, names ...string) []*sta
 		driver := map[kind]string{honeywell: hidDriver, newland: hidDriver, keyboard: "wedge", cdc: "serial"}[g.kind]
 		list = append(list, &station{name: name, g: g})
 		// By its port, as where two equal scanners stand side by side.
-		tills = append(tills, till{name, fmt.Sprintf("{driver: %s, options: {port: %q}}", driver, g.port(t))})
+		tills = append(tills, till{name, fmt.Sprintf("{name: %s-scanner, role: gun, driver: %s, options: {port: %q}}", name, driver, g.port(t))})
 	}
 	r := newRig(t, binary, tills, more)
 	for _, s := range list {
 		s.r = r
+		if _, err := s.present(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	<-time.After(backWithin)
 	return list
 }
 
@@ -81,14 +83,15 @@ func TestAgent(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := bench(t, "payagent", "hid", "", "honeywell", "newland", "keyboard", "cdc", "twin")
-	check(t, set, "all", "payagent devices list", func(t *testing.T) (string, error) { return list[0].r.listed(t, list) })
+	once(t, set, "all", "payagent devices list", list, func(t *testing.T) (string, error) { return list[0].r.listed(t, list) })
 	all(t, set, "scan and pay", list, plain((*station).pay))
 	all(t, set, "scan with no order", list, plain((*station).unarmed))
+	all(t, set, "identity card while claimed", list, plain((*station).identity))
 	all(t, set, "hostile barcodes", list, plain((*station).hostile))
-	check(t, set, "all", "all at the same moment", func(*testing.T) (string, error) { return together(list) })
+	once(t, set, "all", "all at the same moment", list, func(*testing.T) (string, error) { return together(list) })
 	all(t, set, "unplugged with an order armed", list, plain((*station).replug))
 	all(t, set, "unplugged in the middle of a code", list, plain((*station).halved))
-	check(t, set, "honeywell, twin", "equal scanners re-plugged in the other order", func(t *testing.T) (string, error) {
+	once(t, set, "honeywell, twin", "equal scanners re-plugged in the other order", list, func(t *testing.T) (string, error) {
 		return swapped(t, list[0], list[4], true)
 	})
 	all(t, set, "kill -9 and start", list, plain((*station).killed))
@@ -96,7 +99,7 @@ func TestAgent(t *testing.T) {
 	all(t, set, "stuck key", wedges, plain((*station).stuck))
 	all(t, set, "overflow (SYN_DROPPED)", wedges, plain((*station).dropped))
 	all(t, set, "1,000 scans beside other readers", wedges, func(t *testing.T, s *station) (string, error) { return s.grab(t, 1000) })
-	check(t, set, "all", "200 re-plugs", func(*testing.T) (string, error) { return cycles(list, 200) })
+	once(t, set, "all", "200 re-plugs", list, func(*testing.T) (string, error) { return cycles(list, 200) })
 }
 
 // TestLatency measures without the 300 ms in which the agent looks whether
@@ -120,18 +123,18 @@ func TestLatency(t *testing.T) {
 func TestKaralabe(t *testing.T) {
 	const set = "payagent with cgo: karalabe/hid"
 	list := bench(t, "payagent", "karalabe", "", "honeywell", "newland", "twin")
-	check(t, set, "all", "payagent devices list", func(t *testing.T) (string, error) { return list[0].r.listed(t, list) })
+	once(t, set, "all", "payagent devices list", list, func(t *testing.T) (string, error) { return list[0].r.listed(t, list) })
 	all(t, set, "scan and pay", list, plain((*station).pay))
 	all(t, set, "scan with no order", list, plain((*station).unarmed))
 	all(t, set, "hostile barcodes", list, plain((*station).hostile))
-	check(t, set, "all", "all at the same moment", func(*testing.T) (string, error) { return together(list) })
+	once(t, set, "all", "all at the same moment", list, func(*testing.T) (string, error) { return together(list) })
 	all(t, set, "unplugged with an order armed", list, plain((*station).replug))
 	all(t, set, "unplugged in the middle of a code", list, plain((*station).halved))
-	check(t, set, "honeywell, twin", "equal scanners re-plugged in the other order", func(t *testing.T) (string, error) {
+	once(t, set, "honeywell, twin", "equal scanners re-plugged in the other order", list, func(t *testing.T) (string, error) {
 		return swapped(t, list[0], list[2], false)
 	})
 	all(t, set, "kill -9 and start", list, plain((*station).killed))
-	check(t, set, "all", "50 re-plugs", func(*testing.T) (string, error) { return cycles(list, 50) })
+	once(t, set, "all", "50 re-plugs", list, func(*testing.T) (string, error) { return cycles(list, 50) })
 	check(t, set, "all", "the kernel has its driver back", func(t *testing.T) (string, error) {
 		list[0].r.stop()
 		for _, s := range list {
@@ -148,7 +151,7 @@ func TestKaralabe(t *testing.T) {
 func TestWithoutCgo(t *testing.T) {
 	const set = "payagent without cgo (static): hidraw, evdev, serial"
 	list := bench(t, "payagent-nocgo", "hid", "", "honeywell", "newland", "keyboard", "cdc")
-	check(t, set, "all", "payagent devices list", func(t *testing.T) (string, error) { return list[0].r.listed(t, list) })
+	once(t, set, "all", "payagent devices list", list, func(t *testing.T) (string, error) { return list[0].r.listed(t, list) })
 	all(t, set, "scan and pay", list, plain((*station).pay))
 	all(t, set, "unplugged with an order armed", list, plain((*station).replug))
 	all(t, set, "kill -9 and start", list, plain((*station).killed))

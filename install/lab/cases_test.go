@@ -5,6 +5,7 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,39 @@ func (s *station) unarmed() (string, error) {
 	return "not paid, not kept for the next order", err
 }
 
+// identity scans an identity card while the client holds the scanner and no
+// order waits: it goes to that client and to no platform.
+func (s *station) identity() (string, error) {
+	const number = "11010519491231002X" // the sample of the standard GB 11643
+	path, session := "/v1/tills/"+s.name, map[string]string{"session": "lab"}
+	before, err := s.r.truths()
+	if err != nil {
+		return "", err
+	}
+	if _, err := s.r.call(http.MethodPost, path+"/scanner/claim", "", session, nil); err != nil {
+		return "", err
+	}
+	if err := s.g.scan(number); err != nil {
+		return "", err
+	}
+	var got struct {
+		Identity struct{ Kind, Text string }
+	}
+	if _, err := s.r.call(http.MethodGet, path+"/identity?session=lab&wait=10s", "", nil, &got); err != nil {
+		return "", err
+	}
+	if _, err := s.r.call(http.MethodPost, path+"/scanner/release", "", session, nil); err != nil {
+		return "", err
+	}
+	if got.Identity.Kind != "id_card" || strings.TrimSpace(got.Identity.Text) != number {
+		return "", fmt.Errorf("the client got a %s of %d characters", got.Identity.Kind, len(got.Identity.Text))
+	}
+	if after, err := s.r.truths(); err != nil || len(after) != len(before) {
+		return "", because(err, "a request reached the platform")
+	}
+	return "it went to the client that held the scanner", nil
+}
+
 // hostile sends what is no payment code while an order waits.
 func (s *station) hostile() (string, error) {
 	from := s.r.stream.mark()
@@ -98,7 +132,6 @@ func (s *station) hostile() (string, error) {
 		"\x04\x1a\x15\x0b" + "rm -rf /" + "\t", // what a keyboard would do
 		"https://evil.invalid/?code=" + good,
 		good[:12], // too short for any wallet
-		good + "\x00",
 	}
 	for i, text := range list {
 		if err := s.g.scan(text); err != nil {
@@ -190,11 +223,12 @@ func (s *station) halved() (string, error) {
 	if _, err := s.pull(no); err != nil {
 		return "", err
 	}
-	plugged := time.Now()
 	if err := s.g.plug(); err != nil {
 		return "", err
 	}
-	<-time.After(time.Until(plugged.Add(backWithin)))
+	if _, err := s.present(); err != nil {
+		return "", err
+	}
 	if err := s.g.send(rest...); err != nil {
 		return "", err
 	}
@@ -215,8 +249,9 @@ func (s *station) halves(text string) (first, rest [][]byte) {
 		return keys(text[:9]), keys(text[9:] + "\r")
 	}
 	// A report says that more follows, and the cable goes.
-	all := reports(s.g.kind, strings.Repeat("0", 56)+text)
-	return all[:1], all[1:]
+	first = reports(s.g.kind, text[:9])
+	first[0][63] = 1
+	return first, reports(s.g.kind, text[9:])
 }
 
 // killed kills the agent while an order waits, and starts it again.
@@ -237,15 +272,20 @@ func (s *station) killed() (string, error) {
 	if err := s.r.launch(); err != nil {
 		return "", err
 	}
-	started := time.Now()
+	took, err := s.present()
+	if err != nil {
+		return "", err
+	}
+	if took > backWithin {
+		return "", fmt.Errorf("the scanner was there %v after the agent served", ms(took))
+	}
 	<-stale
-	<-time.After(time.Until(started.Add(backWithin)))
 	st, err := s.r.state(no)
 	if err != nil || st != "waiting" {
 		return "", because(err, "after kill -9 and a start the order is %s", st)
 	}
 	_, err = s.finish(no, from)
-	return "kill -9 with an order armed; after the start the order waits, a scan 2 s later paid", err
+	return fmt.Sprintf("with an order armed; started again, the scanner was there %v after, the order waits, the next scan paid", ms(took)), err
 }
 
 // latency measures from the gadget's write that completes a code to the event
@@ -282,23 +322,60 @@ func (s *station) latency(t *testing.T, n int) (string, error) {
 	return spread(took), nil
 }
 
+// ready repairs what a case before left that failed half way, so that one
+// failure is one row.
+func ready(list []*station) error {
+	r := list[0].r
+	pause := false
+	for _, s := range list {
+		if s.g.end == nil {
+			if err := s.g.plug(); err != nil {
+				return err
+			}
+			pause = true
+		}
+	}
+	if r.ended() {
+		if err := r.launch(); err != nil {
+			return errors.Join(errors.New("the agent is dead"), err)
+		}
+		pause = true
+	}
+	for _, s := range list {
+		if !pause {
+			break
+		}
+		if _, err := s.present(); err != nil {
+			return err
+		}
+	}
+	if results.lastFailed() {
+		for _, s := range list {
+			s.open = ""
+		}
+		return r.clear()
+	}
+	return nil
+}
+
 // all runs a case at every station.
 func all(t *testing.T, set, name string, list []*station, run func(t *testing.T, s *station) (string, error)) {
 	for _, s := range list {
 		check(t, set, s.name, name, func(t *testing.T) (string, error) {
-			if s.g.end == nil { // a case before failed half way
-				if err := s.g.plug(); err != nil {
-					return "", err
-				}
-				<-time.After(backWithin)
-			}
-			if s.r.ended() {
-				if err := s.r.launch(); err != nil {
-					return "", errors.Join(errors.New("the agent is dead"), err)
-				}
-				<-time.After(backWithin)
+			if err := ready([]*station{s}); err != nil {
+				return "", err
 			}
 			return run(t, s)
 		})
 	}
+}
+
+// once runs a case that needs several stations.
+func once(t *testing.T, set, device, name string, list []*station, run func(t *testing.T) (string, error)) {
+	check(t, set, device, name, func(t *testing.T) (string, error) {
+		if err := ready(list); err != nil {
+			return "", err
+		}
+		return run(t)
+	})
 }

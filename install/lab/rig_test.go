@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -271,7 +272,9 @@ func (r *rig) call(method, path, key string, body, into any) (int, error) {
 	defer resp.Body.Close()
 	got, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode >= 300 {
-		err = fmt.Errorf("%s %s: %d %s", method, path, resp.StatusCode, got)
+		var p struct{ Code, Title string }
+		_ = json.Unmarshal(got, &p)
+		err = fmt.Errorf("%s %s: %d %s: %s", method, path, resp.StatusCode, p.Code, p.Title)
 	}
 	if err == nil && into != nil {
 		err = json.Unmarshal(got, into)
@@ -295,13 +298,28 @@ func (r *rig) metrics() (string, error) {
 	return string(text), err
 }
 
+// metric is one number of that page; 0 where it is not there yet.
+func (r *rig) metric(series string) (int, error) {
+	text, err := r.metrics()
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(text, "\n"+series+" ")
+	line, _, _ := strings.Cut(rest, "\n")
+	if line == "" {
+		return 0, nil
+	}
+	f, err := strconv.ParseFloat(line, 64)
+	return int(f), err
+}
+
 // order makes an order that waits for a scan, and gives its number.
 func (r *rig) order(till string, fen int) (string, error) {
 	bill := fmt.Sprintf("LAB-%s-%016x", till, rand.Uint64())
 	var o orderSeen
 	_, err := r.call(http.MethodPost, "/v1/orders", bill, map[string]any{
 		"bill": bill, "amount_fen": fen, "mode": "charge", "order_type": "TREATMENT", "till": till, "subject": "门诊缴费", "memo": "内科",
-		"patient":  map[string]string{"name": "张三", "card_no": "0012345", "card_type": "medical_card"},
+		"patient":  map[string]string{"name": "张三", "card_no": "0012345", "card_type": "medical_card", "admission_no": "A0012345"},
 		"operator": map[string]string{"id": "1001", "name": "王收费"},
 	}, &o)
 	if err == nil && o.State != "waiting" {
@@ -330,6 +348,22 @@ func (r *rig) cancel(no string) error {
 	}
 	_, err := r.stream.await(from, 60*time.Second, func(e event) bool { return e.Order.No == no && e.Order.Final })
 	return err
+}
+
+// clear gives up what a case left behind that failed half way.
+func (r *rig) clear() error {
+	var open struct{ Orders []orderSeen }
+	if _, err := r.call(http.MethodGet, "/v1/orders?state=open", "", nil, &open); err != nil {
+		return err
+	}
+	for _, o := range open.Orders {
+		if err := r.cancel(o.No); err != nil {
+			if st, _ := r.state(o.No); st != "paid" { // meanwhile
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // truth is what the pretend bank knows of an order.

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -51,14 +49,14 @@ func (s *station) grab(t *testing.T, n int) (string, error) {
 	if err != nil {
 		return "", errors.Join(err, keysSpy.close())
 	}
-	before, err := s.r.scanned(s.name)
+	before, err := s.counted("good")
 	for i := 0; i < n && err == nil; i++ {
 		err = s.g.paced(0, s.g.packets(code())...)
 	}
 	var after int
 	if err == nil {
 		within(5*time.Second, func() bool {
-			after, err = s.r.scanned(s.name)
+			after, err = s.counted("good")
 			return err != nil || after-before >= n
 		})
 	}
@@ -75,21 +73,23 @@ func (s *station) grab(t *testing.T, n int) (string, error) {
 	return fmt.Sprintf("%d scans at the bus's speed, %d seen by the agent; 0 keys at the event node, 0 bytes at the console", n, after-before), nil
 }
 
-var scanSeries = regexp.MustCompile(`(?m)^payagent_scan_events_total\{[^}]*till="([^"]*)"[^}]*\} (\S+)$`)
+// counted is one of the counts that the agent keeps of a scanner: good, lost …
+func (s *station) counted(what string) (int, error) {
+	return s.r.metric(fmt.Sprintf(`payagent_device_reads_total{device="%s-scanner",what=%q}`, s.name, what))
+}
 
-// scanned is how many codes the agent says it read at a till.
-func (r *rig) scanned(till string) (int, error) {
-	text, err := r.metrics()
-	if err != nil {
-		return 0, err
+// present waits until the agent says that the scanner works and takes codes.
+func (s *station) present() (time.Duration, error) {
+	began := time.Now()
+	if !within(20*time.Second, func() bool {
+		n, err := s.r.metric(fmt.Sprintf(`payagent_device_present{device="%s-scanner"}`, s.name))
+		return err == nil && n == 1
+	}) {
+		return 0, fmt.Errorf("the agent does not have the scanner of %s", s.name)
 	}
-	for _, m := range scanSeries.FindAllStringSubmatch(text, -1) {
-		if m[1] == till {
-			f, err := strconv.ParseFloat(m[2], 64)
-			return int(f), err
-		}
-	}
-	return 0, nil
+	took := time.Since(began)
+	<-time.After(settle) // codes right after the opening are dropped, 300 ms of them
+	return took, nil
 }
 
 // stuck holds keys down while an order waits; the code after it pays.
@@ -125,6 +125,10 @@ func (s *station) dropped() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	lost, err := s.counted("lost")
+	if err != nil {
+		return "", err
+	}
 	for round := range 5 {
 		if err := s.r.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 			return "", err
@@ -143,8 +147,12 @@ func (s *station) dropped() (string, error) {
 	if all, err := s.r.truths(); err != nil || all[no].Requests != 0 {
 		return "", because(err, "the rest of a code reached the platform")
 	}
+	now, err := s.counted("lost")
+	if err != nil || now < lost+5 {
+		return "", because(err, "the agent counts %d overflows of 5", now-lost)
+	}
 	_, err = s.finish(no, from)
-	return "5 overflows with 15 codes: none read in part, none paid; the code after them paid", err
+	return fmt.Sprintf("15 codes, %d overflows counted: none read in part, none paid; the code after them paid", now-lost), err
 }
 
 // together arms all stations and scans at the same moment.
@@ -195,7 +203,11 @@ func swapped(t *testing.T, a, b *station, nodes bool) (string, error) {
 	if err := a.g.plug(); err != nil {
 		return "", err
 	}
-	<-time.After(backWithin)
+	for _, s := range []*station{a, b} {
+		if _, err := s.present(); err != nil {
+			return "", err
+		}
+	}
 	if other != before {
 		return "", fmt.Errorf("the nodes were not exchanged: %s and %s; the case proves nothing", before, other)
 	}
@@ -242,7 +254,11 @@ func cycles(list []*station, n int) (string, error) {
 	if err := r.launch(); err != nil {
 		return "", err
 	}
-	<-time.After(backWithin)
+	for _, s := range list {
+		if _, err := s.present(); err != nil {
+			return "", err
+		}
+	}
 	if _, err := cycling(list, 3); err != nil {
 		return "", err
 	}
@@ -253,8 +269,10 @@ func cycles(list []*station, n int) (string, error) {
 		return "", err
 	}
 	after := r.files()
-	<-time.After(backWithin)
 	for i, s := range list {
+		if _, err := s.present(); err != nil {
+			return "", err
+		}
 		if _, err := s.finish(numbers[i], from); err != nil {
 			return "", fmt.Errorf("%s after %d cycles: %w", s.name, n, err)
 		}

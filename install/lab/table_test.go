@@ -51,6 +51,13 @@ func check(t *testing.T, set, device, name string, run func(t *testing.T) (strin
 	})
 }
 
+// lastFailed tells whether the latest row failed.
+func (s *table) lastFailed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.rows) > 0 && s.rows[len(s.rows)-1].failed
+}
+
 func verdict(failed bool) string {
 	if failed {
 		return "FAILED"
