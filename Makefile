@@ -58,6 +58,9 @@ kill: ## kill -9 测试：ROUNDS=n kill the real program ROUNDS times under load
 lab: ## 设备实验室（虚拟机）：RUN=正则只跑一部分 scanners as USB gadgets in a VM, the real agent takes payments from them
 	@./install/lab/run $(if $(RUN),'$(RUN)')
 
+cross: ## 各平台编译，ARM 模拟运行 the drivers for every platform with and without cgo, their tests on emulated ARM
+	@./install/lab/cross
+
 bench: ## 性能 figures as ratios, see docs/benchmarks.md
 	$(GO) test -run '^$$' -bench Scan -benchtime 300x ./agent/bench
 	$(GO) test -run '^$$' -bench Overhead -benchtime 30x ./agent/bench

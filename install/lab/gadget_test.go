@@ -247,29 +247,21 @@ func (g *gadget) unplug() error {
 const patience = 10 * time.Second
 
 // keyPause is what a scanner waits between two keys. The kernel keeps 64 events
-// for a reader, which is a dozen keys: at full speed an emulated machine on a
-// busy host is too late now and then, and the code is lost, as it must be.
+// for a reader, which is a dozen keys: at the bus's full speed a slow machine is
+// too late now and then, and the code is lost, as it must be.
 const keyPause = 5 * time.Millisecond
 
 // send writes packets, each of which the host has fetched before the next, at
 // the pace of a scanner.
 func (g *gadget) send(packets ...[]byte) error {
-	pause := time.Duration(0)
-	if g.kind == keyboard {
-		pause = keyPause
-	}
-	return g.paced(pause, packets...)
-}
-
-func (g *gadget) paced(pause time.Duration, packets ...[]byte) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.end == nil {
 		return errors.New("it is not plugged in")
 	}
 	for i, p := range packets {
-		if i > 0 && pause > 0 {
-			<-time.After(pause)
+		if i > 0 && g.kind == keyboard {
+			<-time.After(keyPause)
 		}
 		if err := g.end.SetWriteDeadline(time.Now().Add(patience)); err != nil {
 			return err
