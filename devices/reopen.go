@@ -206,6 +206,9 @@ func (r *Reopened) read(s Scanner) error {
 			default:
 				select {
 				case <-r.out:
+					r.mu.Lock()
+					r.was.Unread++
+					r.mu.Unlock()
 				default:
 				}
 			}

@@ -320,6 +320,9 @@ func TestReopenUnread(t *testing.T) {
 				t.Fatalf("%d: %v", i, err)
 			}
 		}
+		if n := r.Counts().Unread; n != 12 {
+			t.Errorf("%d codes count as not asked for", n)
+		}
 		_ = r.Close()
 	})
 }
