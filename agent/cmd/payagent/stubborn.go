@@ -67,14 +67,20 @@ func (s *stubborn) loop() {
 	}
 }
 
-// take makes d the display, and shows what was missed.
+// take shows what was missed and then makes d the display: until that is shown,
+// newer screens wait behind it, so that the last word is the newest.
 func (s *stubborn) take(d devices.Display) {
-	s.mu.Lock()
-	s.now = d
-	missed := s.screen
-	s.screen = nil
-	s.mu.Unlock()
-	if missed != nil {
+	for {
+		s.mu.Lock()
+		missed := s.screen
+		s.screen = nil
+		if missed == nil {
+			s.now = d
+		}
+		s.mu.Unlock()
+		if missed == nil {
+			return
+		}
 		// What the display says about it, it says at the next screen too.
 		_ = d.Show(s.ctx, *missed)
 	}

@@ -75,6 +75,47 @@ func TestStubbornDisplay(t *testing.T) {
 	})
 }
 
+// slow is a glass on which a newer screen comes while an older one is being
+// shown.
+type slow struct {
+	glass
+	while func()
+}
+
+func (g *slow) Show(ctx context.Context, s devices.Screen) error {
+	if do := g.while; do != nil {
+		g.while = nil
+		do()
+	}
+	return g.glass.Show(ctx, s)
+}
+
+// TestStubbornOrder: what was missed is never shown over what came after it.
+func TestStubbornOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		no := errors.New("no such pin")
+		g, opened := &slow{}, 0
+		s := openStubborn("lights", func() (devices.Display, error) {
+			if opened++; opened == 1 {
+				return nil, no
+			}
+			return g, nil
+		})
+		g.while = func() { _ = s.Show(t.Context(), devices.Screen{Title: "new"}) }
+		if err := s.Show(t.Context(), devices.Screen{Title: "old"}); !errors.Is(err, no) {
+			t.Error(err)
+		}
+		<-time.After(openAgain + time.Second)
+		synctest.Wait()
+		if !slices.Equal(g.shown, []string{"old", "new"}) {
+			t.Errorf("%q", g.shown)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestStubbornOpeningSlowly: a display that takes long to open blocks Show no
 // longer than its context, and Close waits for it.
 func TestStubbornOpeningSlowly(t *testing.T) {
