@@ -228,6 +228,8 @@ func TestDevicesWatch(t *testing.T) {
 	b := openBox(t)
 	file, _ := writeConfig(t, "scanners: [{name: pad, driver: serial, options: {path: "+b.node+", settle: -1s}}]")
 	const pays, strange, product, junk = "134567890123456789", "984567890123456789", "6901234567892", "PATIENT-0007"
+	// With what a scanner may put around them, no table knows payment codes.
+	prefixed := []string{"j284567890123456", "S#287654321098765432*", "Xfp0123456789abcdef0123456789abcdef012", "A]hQVDUFYwM+EPT1"}
 	for _, show := range []bool{false, true} {
 		out := newScreen()
 		args := []string{"devices", "watch", "--config", file}
@@ -240,6 +242,10 @@ func TestDevicesWatch(t *testing.T) {
 			b.send(t, code+"\r")
 			out.await(t, "字节 bytes", i+1)
 		}
+		for i, code := range prefixed {
+			b.send(t, code+"\r")
+			out.await(t, "字节 bytes", i+5)
+		}
 		stop()
 		if err := wait(); err != nil {
 			t.Fatal(err)
@@ -247,6 +253,11 @@ func TestDevicesWatch(t *testing.T) {
 		text := out.String()
 		if strings.Contains(text, pays) || strings.Contains(text, strange) {
 			t.Errorf("a payment code is shown:\n%s", text)
+		}
+		for _, code := range prefixed {
+			if strings.Contains(text, code[3:15]) {
+				t.Errorf("a payment code with something around it is shown:\n%s", text)
+			}
 		}
 		if shown := strings.Contains(text, product) && strings.Contains(text, junk); shown != show {
 			t.Errorf("show %t:\n%s", show, text)
@@ -426,6 +437,26 @@ func TestLearnGivesUp(t *testing.T) {
 	}
 	var trouble *learn.Trouble
 	if err := wait(); !errors.As(err, &trouble) || trouble.Kind != learn.Strange {
+		t.Error(err)
+	}
+}
+
+// TestLearnUnplugged: a port that is gone when the next speed is tried ends the
+// wizard with a reason.
+func TestLearnUnplugged(t *testing.T) {
+	b := openBox(t)
+	link := filepath.Join(t.TempDir(), "port")
+	if err := os.Symlink(b.node, link); err != nil {
+		t.Skip("no links here:", err)
+	}
+	out := newScreen()
+	_, wait := start(t, out, "devices", "learn", "--device", link, "--quick", "--baud", "9600,115200")
+	out.await(t, "scan code 1", 1)
+	if err := os.Remove(link); err != nil {
+		t.Fatal(err)
+	}
+	b.send(t, "\xf8\x80\xe6\x00\x1c\xfe\x86\x80")
+	if err := wait(); err == nil || !strings.Contains(err.Error(), "cannot open "+link) {
 		t.Error(err)
 	}
 }

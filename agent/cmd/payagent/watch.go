@@ -126,21 +126,55 @@ type seenScan struct {
 // shown; anything else only where show is set.
 func masked(c config.Config, till string, s devices.Scan, show bool) seenScan {
 	raw := s.Text.Reveal()
-	r := c.Codes.Table().Recognise(raw, s.Symbology)
+	table := c.Codes.Table()
+	r := table.Recognise(raw, s.Symbology)
 	kind := r.Code.Kind
 	zh, en := platforms.Explain(kind)
 	v := seenScan{Event: "scan", Device: s.Device, Till: till, Kind: kind, KindText: text{ZH: zh, EN: en}, Length: s.Text.Len(), Symbology: s.Symbology}
 	plain := []platforms.CodeKind{platforms.KindProduct, platforms.KindMerchantQR, platforms.KindCard, platforms.KindJunk}
-	if show && !r.Payable && slices.Contains(plain, kind) && !digitsOnly(raw, 14) {
+	if show && !r.Payable && slices.Contains(plain, kind) && !paysInside(table, raw) {
 		v.Text = raw
 	}
 	return v
 }
 
-// digitsOnly tells whether a text is at least n characters, all digits: what a
-// wallet of tomorrow may look like.
-func digitsOnly(s string, n int) bool {
-	return len(s) >= n && strings.Trim(s, "0123456789") == ""
+// The bounds within which a text is searched for what pays.
+const (
+	mostAround = 16 // characters that a scanner may put in front: a prefix, a length, a code id
+	digitsLong = 14 // a wallet of tomorrow may look like that many digits
+)
+
+// paysInside tells whether a text holds what may be a payment code or names a
+// person, with something around it: a scanner that is not yet set up right adds
+// a prefix, a code id or a suffix, and no table knows the code then.
+func paysInside(table platforms.CodeRules, text string) bool {
+	run := 0
+	for _, b := range []byte(text) {
+		if run++; b < '0' || b > '9' {
+			run = 0
+		}
+		if run == digitsLong {
+			return true
+		}
+	}
+	for from := 1; from <= min(mostAround, len(text)); from++ {
+		rest := text[from:]
+		if table.Recognise(rest, "").Code.Kind == platforms.KindEMV {
+			return true
+		}
+		if to := strings.IndexFunc(rest, func(r rune) bool { return !alnum(r) }); to >= 0 {
+			rest = rest[:to] // a suffix of letters counts as a part of the code
+		}
+		// Less than that is a plain word which has a code's beginning in it.
+		if len(rest) >= digitsLong && table.Recognise(rest, "").Payable {
+			return true
+		}
+	}
+	return false
+}
+
+func alnum(r rune) bool {
+	return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
 }
 
 func (v seenScan) String() string {

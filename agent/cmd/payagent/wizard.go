@@ -178,16 +178,31 @@ type subject struct {
 
 func (s *subject) match() devices.Match { return devices.Match{Port: s.found.Port, Node: s.found.Node} }
 
-func (s *subject) open() (err error) {
+// open opens the device, instead of what was open before.
+func (s *subject) open() error {
+	s.close()
+	var t tap
+	var err error
 	switch s.found.Class {
 	case devices.ClassSerial:
-		s.tap, err = tapSerial(s.found.Node, s.speeds[s.baud])
+		t, err = tapSerial(s.found.Node, s.speeds[s.baud])
 	case devices.ClassKeyboard:
-		s.tap, err = tapKeys(s.match())
+		t, err = tapKeys(s.match())
 	default:
-		s.tap, err = tapHID(s.match(), s.startFeature())
+		t, err = tapHID(s.match(), s.startFeature())
+	}
+	if err == nil {
+		s.tap = t
 	}
 	return err
+}
+
+// close closes what is open, if anything is.
+func (s *subject) close() {
+	if s.tap != nil {
+		_ = s.tap.Close()
+	}
+	s.tap = nil
 }
 
 // startFeature is what the model's template sends first; nil if nothing.
@@ -219,7 +234,7 @@ func (s *subject) learn(ctx context.Context) (err error) {
 	if err := s.open(); err != nil {
 		return err
 	}
-	defer func() { _ = s.tap.Close() }()
+	defer s.close()
 	if s.found.Class == devices.ClassSerial {
 		s.say("波特率 baud: %d", s.speeds[s.baud])
 	}
@@ -245,7 +260,6 @@ func (s *subject) learn(ctx context.Context) (err error) {
 			// The next speed costs no try: a wrong one shows as noise.
 			if t.Kind == learn.Baud && s.found.Class == devices.ClassSerial && i == 0 && s.baud+1 < len(s.speeds) {
 				s.baud++
-				_ = s.tap.Close()
 				if err := s.open(); err != nil {
 					return err
 				}
@@ -266,7 +280,7 @@ func (s *subject) phone(ctx context.Context) (string, error) {
 	if err := s.open(); err != nil {
 		return "", err
 	}
-	defer func() { _ = s.tap.Close() }()
+	defer s.close()
 	code := learn.Sheet()[2]
 	s.say("最后：用手机拍下码 3，把手机屏幕上的照片给扫码设备读（20 秒内；不测可等待）\nlast: photograph code 3 and show the picture on the phone's screen to the scanner (within 20 s; wait to leave it out)")
 	scan, err := listen(ctx, s.tap, code.Text, min(20*time.Second, s.patience), s.quiet)
