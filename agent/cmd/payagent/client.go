@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"syscall"
 	"time"
 
 	"payagent/agent/config"
@@ -98,7 +97,7 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 // ask sends one request and gives the body of a good answer.
 func (cl *client) ask(ctx context.Context, c config.Config, method, path string) ([]byte, error) {
 	data, err := cl.once(ctx, method, path)
-	if !errors.Is(err, syscall.ECONNREFUSED) {
+	if !refused(err) {
 		return data, err
 	}
 	if method != http.MethodGet {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -502,6 +503,49 @@ func awaitDoor(t *testing.T, file string) {
 			t.Fatal(err)
 		}
 		runtime.Gosched()
+	}
+}
+
+// TestNoTestWhileAnOrderWaits: the running agent would take the code of a test
+// as the order's payment, so none is asked for.
+func TestNoTestWhileAnOrderWaits(t *testing.T) {
+	for _, armedAfter := range []int{0, 1} {
+		asked := 0
+		mux := http.NewServeMux()
+		mux.HandleFunc("GET /v1/tills/w1", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = fmt.Fprintf(w, `{"armed":%t}`, asked >= armedAfter)
+			asked++
+		})
+		mux.HandleFunc("GET /v1/devices", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"devices":[{"name":"pad","till":"w1","kind":"scanner","present":true,"counts":{"good":0}}]}`)
+		})
+		out := newScreen()
+		row := deviceRow{Name: "pad", Till: "w1", Present: true, Counts: &countsRow{}}
+		err := trial{out: out, patience: hang}.through(t.Context(), &client{base: "http://agent", rt: inProcess{mux}}, row, "")
+		if err == nil || !strings.Contains(err.Error(), "an order waits for a code at w1") || !strings.Contains(out.String(), "请勿扫码") {
+			t.Errorf("armed after %d: %v\n%s", armedAfter, err, out)
+		}
+		if prompted := strings.Contains(out.String(), "请在"); prompted != (armedAfter > 0) {
+			t.Errorf("armed after %d:\n%s", armedAfter, out)
+		}
+	}
+}
+
+// TestRefused: that nobody listens is known on every system.
+func TestRefused(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cl := &client{base: "http://" + l.Addr().String(), rt: &http.Transport{}}
+	if _, err := cl.once(t.Context(), http.MethodGet, "/healthz"); !refused(err) {
+		t.Error(err)
+	}
+	if refused(io.EOF) || refused(nil) {
+		t.Error("another error is taken for it")
 	}
 }
 

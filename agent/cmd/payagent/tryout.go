@@ -113,6 +113,10 @@ func (t trial) counted(ctx context.Context, cl *client, r deviceRow) error {
 	if r.Counts == nil {
 		return fmt.Errorf("cannot test %s through the agent: its driver counts nothing; stop the agent and test it again", r.Name)
 	}
+	if err := t.free(ctx, cl, r); err != nil {
+		return err
+	}
+	t.say("测试期间请勿在窗口 %s 收费 take no payment at %s meanwhile", r.Till, r.Till)
 	t.ask(r.Actions)
 	end := time.NewTimer(t.patience)
 	defer end.Stop()
@@ -127,6 +131,9 @@ func (t trial) counted(ctx context.Context, cl *client, r deviceRow) error {
 			return t.nothing(r.Name, devices.Counts{Bad: now.Bad, Cut: now.Cut, Doubles: now.Doubles, Settled: now.Settled})
 		case <-tick.C:
 		}
+		if err := t.free(ctx, cl, r); err != nil {
+			return err
+		}
 		rows, err := cl.devices(ctx)
 		if err != nil {
 			return err
@@ -140,6 +147,24 @@ func (t trial) counted(ctx context.Context, cl *client, r deviceRow) error {
 			return nil
 		}
 	}
+}
+
+// free tells that no order waits at the scanner's till: the agent would take
+// the code that is scanned for a test as its payment.
+func (t trial) free(ctx context.Context, cl *client, r deviceRow) error {
+	data, err := cl.once(ctx, http.MethodGet, "/v1/tills/"+url.PathEscape(r.Till))
+	if err != nil {
+		return err
+	}
+	var till struct{ Armed bool }
+	if err := json.Unmarshal(data, &till); err != nil {
+		return fmt.Errorf("the agent's answer cannot be read: %w", err)
+	}
+	if till.Armed {
+		t.say("  ! 窗口 %s 有订单正在等待付款码，现在扫码会付款：请勿扫码，先完成或取消该订单", r.Till)
+		return fmt.Errorf("cannot test %s now: an order waits for a code at %s, and a scan would pay it; scan nothing, finish or cancel the order, then test again", r.Name, r.Till)
+	}
+	return nil
 }
 
 func (t trial) ask(actions []string) {

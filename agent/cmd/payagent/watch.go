@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"payagent/agent/config"
@@ -58,7 +57,7 @@ func running(ctx context.Context, c config.Config) (cl *client, rows []deviceRow
 		return nil, nil, false, nil // never started
 	}
 	rows, err = cl.devices(ctx)
-	if errors.Is(err, syscall.ECONNREFUSED) {
+	if refused(err) {
 		return nil, nil, false, nil
 	}
 	return cl, rows, err == nil, err
