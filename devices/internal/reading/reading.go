@@ -146,10 +146,13 @@ func (r *Reader) read() error {
 		n, err := r.handle.Read(buf)
 		at := time.Now()
 		var frames []framing.Frame
-		if n > 0 {
+		switch {
+		case n > 0:
 			frames = r.decoder.Feed(buf[:n], at)
 			clear(buf[:n])
-		} else {
+		case err == nil:
+			// The pause before an error ends nothing: half a code must not become
+			// one because its cable was pulled.
 			frames = r.decoder.Idle(at)
 		}
 		r.take(frames, since)
