@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"payagent/devices/internal/framing"
+	"payagent/devices/internal/usb"
 )
 
 // replyTime is how long after a command reports that look like an answer are
@@ -58,7 +59,7 @@ func newDecoder(cfg Config, d descriptor, vendor uint16) *decoder {
 		k.fixed = l
 	case described:
 		k.fixed = found
-	case vendor == vendorNewland:
+	case vendor == usb.Newland:
 		k.fixed = newlandLayout()
 	default:
 		// The first family, too, is looked at, since some of its devices have a

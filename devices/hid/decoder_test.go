@@ -10,6 +10,7 @@ import (
 
 	"payagent/devices/internal/framing"
 	"payagent/devices/internal/reading"
+	"payagent/devices/internal/usb"
 )
 
 var start0 = time.Date(2026, 3, 4, 8, 0, 0, 0, time.UTC)
@@ -313,7 +314,7 @@ func TestWrongDecoders(t *testing.T) {
 // of it; a real code cannot look like that.
 func TestShifted(t *testing.T) {
 	for want, k := range map[string]*decoder{
-		"usb-if, shifted":     newDecoder(Config{Min: 1, Max: 512}, descriptor{}, vendorHoneywell),
+		"usb-if, shifted":     newDecoder(Config{Min: 1, Max: 512}, descriptor{}, usb.Honeywell),
 		"usb-if, shifted ":    rightOf(t, "honeywell", false),
 		"descriptor, shifted": rightOf(t, "honeywell", true),
 	} {

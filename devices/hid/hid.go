@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"payagent/devices"
+	"payagent/devices/internal/usb"
 )
 
 // The backends by name.
@@ -166,21 +167,11 @@ func List(backend string) ([]devices.Found, error) {
 	list, err := b.List()
 	var found []devices.Found
 	for _, d := range list {
-		if d.Class == devices.ClassHIDPOS || d.Class == devices.ClassOther && scannerMaker(d.Vendor) {
+		if d.Class == devices.ClassHIDPOS || d.Class == devices.ClassOther && usb.Maker(d.Vendor) {
 			found = append(found, d.Found)
 		}
 	}
 	return found, err
-}
-
-// scannerMaker tells whether a device without a known class is likely a
-// scanner in another mode.
-func scannerMaker(vendor uint16) bool {
-	switch vendor {
-	case vendorHoneywell, vendorYoujie, vendorDatalogic, vendorNewland, vendorZebra, vendorSunmi:
-		return true
-	}
-	return false
 }
 
 // Open opens the one scanner that fits, for this program alone.
@@ -232,7 +223,7 @@ func pick(b Backend, cfg Config) (Device, error) {
 	for _, d := range list {
 		if d.Class == devices.ClassHIDPOS {
 			scanners = append(scanners, d.Found)
-		} else if cfg.Match.Fits(d.Found) && (!cfg.Match.Empty() || scannerMaker(d.Vendor) && d.Class != devices.ClassKeyboard) {
+		} else if cfg.Match.Fits(d.Found) && (!cfg.Match.Empty() || usb.Maker(d.Vendor) && d.Class != devices.ClassKeyboard) {
 			others = append(others, d.Found)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/karalabe/hid"
 
 	"payagent/devices"
+	"payagent/devices/internal/usb"
 )
 
 // native is the backend on karalabe/hid as it is on Windows and macOS, where
@@ -36,7 +37,7 @@ func (native) List() ([]Device, error) {
 			f.Class, f.Driver = devices.ClassKeyboard, ""
 		default:
 			f.Driver = ""
-			if scannerMaker(f.Vendor) {
+			if usb.Maker(f.Vendor) {
 				f.Hint = otherMode()
 			}
 		}

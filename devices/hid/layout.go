@@ -27,16 +27,6 @@ type layout struct {
 func usbIFLayout() layout   { return layout{LayoutUSBIF, 2, 64, 1, 2, 5, 56, 63 * 8} }
 func newlandLayout() layout { return layout{LayoutNewland, 2, 64, 1, -1, 2, 56, 63 * 8} }
 
-// The makers whose layout is known without a descriptor.
-const (
-	vendorHoneywell = 0x0C2E
-	vendorYoujie    = 0x23D0
-	vendorDatalogic = 0x05F9
-	vendorNewland   = 0x1EAB
-	vendorZebra     = 0x05E0
-	vendorSunmi     = 0x324F
-)
-
 // unnumbered is the same layout on a device that does not number its reports.
 func (l layout) unnumbered() layout {
 	l.id = 0

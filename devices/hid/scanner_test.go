@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"payagent/devices"
+	"payagent/devices/internal/usb"
 )
 
 // begin opens a scanner on a handle without hardware.
@@ -285,9 +286,9 @@ func TestPick(t *testing.T) {
 	pos := func(port, node string, vendor uint16) Device {
 		return Device{devices.Found{Port: port, Node: node, Vendor: vendor, Class: devices.ClassHIDPOS}, desc}
 	}
-	keyboard := Device{Found: devices.Found{Port: "1-1:1.1", Node: "/dev/hidraw1", Vendor: vendorHoneywell, Class: devices.ClassKeyboard}}
-	other := Device{Found: devices.Found{Port: "1-9:1.0", Vendor: vendorZebra, Class: devices.ClassOther, Hint: otherMode()}}
-	two := []Device{pos("1-1:1.0", "/dev/hidraw0", vendorHoneywell), keyboard, pos("1-2:1.0", "/dev/hidraw2", vendorHoneywell), other, pos("1-3:1.0", "/dev/locked", 1)}
+	keyboard := Device{Found: devices.Found{Port: "1-1:1.1", Node: "/dev/hidraw1", Vendor: usb.Honeywell, Class: devices.ClassKeyboard}}
+	other := Device{Found: devices.Found{Port: "1-9:1.0", Vendor: usb.Zebra, Class: devices.ClassOther, Hint: otherMode()}}
+	two := []Device{pos("1-1:1.0", "/dev/hidraw0", usb.Honeywell), keyboard, pos("1-2:1.0", "/dev/hidraw2", usb.Honeywell), other, pos("1-3:1.0", "/dev/locked", 1)}
 	for name, w := range map[string]struct {
 		list   []Device
 		cfg    Config
@@ -297,13 +298,13 @@ func TestPick(t *testing.T) {
 	}{
 		"the only one":         {two[:2], Config{}, "/dev/hidraw0", nil, ""},
 		"by port":              {two, Config{Match: devices.Match{Port: "1-2"}}, "/dev/hidraw2", nil, ""},
-		"its keyboard is none": {two[:2], Config{Match: devices.Match{Vendor: vendorHoneywell}}, "/dev/hidraw0", nil, ""},
-		"two equal ones":       {two, Config{Match: devices.Match{Vendor: vendorHoneywell}}, "", devices.ErrSeveral, "1-2:1.0"},
+		"its keyboard is none": {two[:2], Config{Match: devices.Match{Vendor: usb.Honeywell}}, "/dev/hidraw0", nil, ""},
+		"two equal ones":       {two, Config{Match: devices.Match{Vendor: usb.Honeywell}}, "", devices.ErrSeveral, "1-2:1.0"},
 		"held by another":      {[]Device{other}, Config{}, "", devices.ErrAbsent, "set-up code"},
 		"none":                 {nil, Config{}, "", devices.ErrAbsent, ""},
 		"a keyboard":           {two, Config{Match: devices.Match{Port: "1-1:1.1"}}, "", devices.ErrAbsent, "HID POS"},
-		"another mode":         {two, Config{Match: devices.Match{Vendor: vendorZebra}}, "", devices.ErrAbsent, "set-up code"},
-		"no descriptor":        {two, Config{Match: devices.Match{Vendor: vendorZebra}, Layout: LayoutUSBIF}, "", nil, ""},
+		"another mode":         {two, Config{Match: devices.Match{Vendor: usb.Zebra}}, "", devices.ErrAbsent, "set-up code"},
+		"no descriptor":        {two, Config{Match: devices.Match{Vendor: usb.Zebra}, Layout: LayoutUSBIF}, "", nil, ""},
 		"locked":               {two, Config{Match: devices.Match{Port: "1-3"}}, "/dev/locked", nil, "cannot open /dev/locked"},
 	} {
 		t.Run(name, func(t *testing.T) {

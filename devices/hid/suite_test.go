@@ -6,6 +6,7 @@ import (
 
 	"payagent/devices"
 	"payagent/devices/devicetest"
+	"payagent/devices/internal/usb"
 )
 
 // suiteConfig keeps the suite independent of the machine's speed: a code of
@@ -21,9 +22,9 @@ func TestSuite(t *testing.T) {
 		vendor uint16
 	}{
 		"usb-if/descriptor":  {usbIF, descOf(t, "honeywell"), 0},
-		"usb-if/guessed":     {usbIF, nil, vendorHoneywell},
-		"newland/descriptor": {newland, descOf(t, "newland"), vendorNewland},
-		"newland/vendor":     {newland, nil, vendorNewland},
+		"usb-if/guessed":     {usbIF, nil, usb.Honeywell},
+		"newland/descriptor": {newland, descOf(t, "newland"), usb.Newland},
+		"newland/vendor":     {newland, nil, usb.Newland},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cycles := 500

@@ -52,7 +52,7 @@ func (s system) describe(d *Device, hid string) {
 	if d.Class != devices.ClassHIDPOS {
 		d.Driver = ""
 	}
-	if d.Class == devices.ClassOther && scannerMaker(d.Vendor) {
+	if d.Class == devices.ClassOther && usb.Maker(d.Vendor) {
 		d.Hint = otherMode()
 	}
 }
@@ -173,7 +173,7 @@ func (s system) adopt(m devices.Match) {
 		return
 	}
 	for _, d := range list {
-		ours := scannerMaker(d.Vendor)
+		ours := usb.Maker(d.Vendor)
 		if m != (devices.Match{Node: m.Node}) {
 			m.Node = "" // it has none now
 			ours = m.Fits(d.Found)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"payagent/devices"
+	"payagent/devices/internal/usb"
 )
 
 // unreadable describes a keyboard as Windows' device manager knows it, by its
@@ -26,7 +27,7 @@ func unreadable(hardware []string, instance, name string) (f devices.Found, ok b
 			ZH: "Windows 上读不到键盘类设备。若是扫码枪，请扫设置码改为 HID POS 或串口（USB-COM）模式，见 payagent devices learn",
 			EN: "a keyboard cannot be read on Windows. If it is a scanner, switch it to HID POS or serial (USB COM) mode with its set-up sheet, see payagent devices learn",
 		}
-		if maker(vendor) {
+		if usb.Maker(vendor) {
 			f.Hint = devices.Said{
 				ZH: "这把扫码枪处于键盘模式，Windows 上读不到，扫码会进入当前窗口。请扫设置码改为 HID POS 或串口（USB-COM）模式，见 payagent devices learn",
 				EN: "this scanner types like a keyboard: it cannot be read on Windows, and its codes land in whatever window is open. Switch it to HID POS or serial (USB COM) mode with its set-up sheet, see payagent devices learn",

@@ -85,7 +85,7 @@ func types(bits string) bool {
 
 // hint says what would be better than reading a keyboard.
 func hint(vendor uint16) devices.Said {
-	if maker(vendor) {
+	if usb.Maker(vendor) {
 		return devices.Said{
 			ZH: "这把扫码枪处于键盘模式，可以使用；换成 HID POS 或串口模式更可靠，见 payagent devices learn",
 			EN: "this scanner types like a keyboard, which works; HID POS or serial mode is safer, see payagent devices learn",

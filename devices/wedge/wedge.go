@@ -130,16 +130,6 @@ func New(handle io.ReadCloser, place devices.Found, cfg Config) (Scanner, error)
 	return Scanner{r}, nil
 }
 
-// maker tells whether a USB vendor id is one that only makers of scanners use
-// (wire.md §7.5).
-func maker(vendor uint16) bool {
-	switch vendor {
-	case 0x0c2e, 0x23d0, 0x05e0, 0x05f9, 0x1eab, 0x324f:
-		return true
-	}
-	return false
-}
-
 // sorted puts devices into the order of their places.
 func sorted(list []devices.Found) []devices.Found {
 	slices.SortFunc(list, func(a, b devices.Found) int {

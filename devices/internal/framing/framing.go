@@ -200,6 +200,7 @@ func (f *Framer) giveUp() {
 	if len(f.buf) > 0 || f.over {
 		f.stats.Cut++
 	}
+	clear(f.buf[:cap(f.buf)]) // half a payment code is none the less a part of one
 	f.buf, f.over, f.open = f.buf[:0], false, false
 }
 
@@ -256,6 +257,7 @@ func (f *Framer) one(b byte, at time.Time) (Frame, bool) {
 		return Frame{}, false
 	}
 	if len(f.buf) == cap(f.buf) {
+		clear(f.buf)
 		f.buf, f.over = f.buf[:0], true
 		return Frame{}, false
 	}

@@ -188,6 +188,24 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// TestNothingStays: whatever becomes of a code, its bytes are not kept.
+func TestNothingStays(t *testing.T) {
+	for name, end := range map[string]func(*Framer){
+		"whole":    func(f *Framer) { f.Feed([]byte("\r"), at(1)) },
+		"given up": func(f *Framer) { f.Idle(at(60_000)) },
+		"dropped":  func(f *Framer) { f.Drop() },
+		"begun":    func(f *Framer) { f.Feed([]byte{stx}, at(1)) },
+		"too long": func(f *Framer) { f.Feed([]byte(strings.Repeat("1", 600)), at(1)) },
+	} {
+		f := framer(t, Config{})
+		f.Feed([]byte(code1), at(0))
+		end(f)
+		if kept := strings.Trim(string(f.buf[:cap(f.buf)]), "\x00"); kept != "" {
+			t.Errorf("%s: %d bytes stay", name, len(kept))
+		}
+	}
+}
+
 func TestDoubles(t *testing.T) {
 	d := NewDoubles(3 * time.Second)
 	for i, c := range []struct {

@@ -1,5 +1,6 @@
 // Package usb reads from Linux's sysfs which USB device stands behind a device
-// node. It is pure reading of files, so a test gives it a folder of its own.
+// node, and knows who makes scanners. It is pure reading of files, so a test
+// gives it a folder of its own.
 package usb
 
 import (
@@ -57,4 +58,23 @@ func hex(dir, name string) uint16 {
 		return 0
 	}
 	return uint16(v)
+}
+
+// The USB vendor ids of makers of scanners (wire.md §7.5).
+const (
+	Honeywell = 0x0C2E
+	Youjie    = 0x23D0
+	Datalogic = 0x05F9
+	Newland   = 0x1EAB
+	Zebra     = 0x05E0
+	Sunmi     = 0x324F
+)
+
+// Maker tells whether a vendor id is one that only makers of scanners use.
+func Maker(vendor uint16) bool {
+	switch vendor {
+	case Honeywell, Youjie, Datalogic, Newland, Zebra, Sunmi:
+		return true
+	}
+	return false
 }
