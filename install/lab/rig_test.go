@@ -75,7 +75,7 @@ type till struct{ name, scanner string }
 
 // yaml is a configuration as a hospital would write it, with the timing of a
 // real one.
-func yaml(tills []till, more string) (string, error) {
+func yaml(tills []till) (string, error) {
 	text, err := os.ReadFile(worldDir + "/paysim.json")
 	if err != nil {
 		return "", err
@@ -113,18 +113,17 @@ tills:
 		fmt.Fprintf(&b, "  - {name: %s, kind: counter, device_no: \"W%d\", department: %s, operator: {id: \"1001\", name: 王收费}, scan_wait: 20m,\n     scanners: [%s]}\n",
 			x.name, i, dept, x.scanner)
 	}
-	b.WriteString(more)
 	return b.String(), nil
 }
 
 // newRig writes the configuration, starts the agent and follows its events.
-func newRig(t *testing.T, binary string, tills []till, more string) *rig {
+func newRig(t *testing.T, binary string, tills []till) *rig {
 	t.Helper()
 	if err := startWorld(); err != nil {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, binary: "/bin/" + binary, conf: confFile}
-	text, err := yaml(tills, more)
+	text, err := yaml(tills)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,9 @@ const (
 	kill = syscall.SIGKILL
 )
 
+// session is the name under which the stream's client claims scanners.
+const session = "lab"
+
 // orderSeen is the part of an order that the laboratory looks at.
 type orderSeen struct {
 	No    string `json:"out_trade_no"`
@@ -51,6 +54,7 @@ type event struct {
 	At    time.Time
 	Order orderSeen
 	Face  face
+	Card  struct{ Till, Text string }
 	Data  string
 }
 
@@ -90,7 +94,7 @@ func (s *stream) stop() {
 
 // read follows one connection; ready is called when events come.
 func (s *stream) read(ctx context.Context, token string, last *string, ready func()) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, door+"/v1/events", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, door+"/v1/events?session="+session, nil)
 	if err != nil {
 		return
 	}
@@ -134,6 +138,8 @@ func (s *stream) add(e event) {
 	switch e.Name {
 	case "order":
 		_ = json.Unmarshal([]byte(e.Data), &e.Order)
+	case "identity.scanned":
+		_ = json.Unmarshal([]byte(e.Data), &e.Card)
 	case "till":
 		_ = json.Unmarshal([]byte(e.Data), &e.Face)
 	}
