@@ -38,8 +38,8 @@ func poleConfig(d config.Display) (pole.Config, error) {
 	}
 	cfg := pole.Config{Name: d.Name, Path: o.Path, Match: match, Family: o.Family, Baud: o.Baud, Line: o.Line, Columns: o.Columns, Rows: o.Rows,
 		Charset: o.Charset, Init: o.Init, Brightness: o.Brightness, Shared: o.Shared, Refresh: o.Refresh}
-	if o.Path == "" && match.Empty() {
-		return cfg, d.Options.Fail("path", "name the port, e.g. /dev/serial/by-path/… or COM3, or the USB place (port, id) that payagent devices list shows")
+	if err := onePort(d.Options, o.Path, match, "/dev/serial/by-path/… or COM3"); err != nil {
+		return cfg, err
 	}
 	if _, err := cfg.Check(); err != nil {
 		return cfg, d.Options.Fail("", err.Error())

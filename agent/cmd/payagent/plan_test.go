@@ -178,6 +178,24 @@ func TestClashes(t *testing.T) {
 }
 
 // TestPlaces: what changes of places are told, over restarts too.
+// TestPortNamedTwice: a device whose port is given in two ways is refused, since
+// one of them would be left aside unsaid.
+func TestPortNamedTwice(t *testing.T) {
+	for _, device := range []string{
+		`scanners: [{name: x, driver: serial, options: {path: /dev/ttyS9, port: "1-1"}}]`,
+		`displays: [{name: x, driver: pole, options: {family: cd5220, path: /dev/ttyS9, port: "1-1"}}]`,
+	} {
+		file, _ := writeConfig(t, device)
+		c, err := config.Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := planDevices(c); err == nil || !strings.Contains(err.Error(), "named twice") {
+			t.Errorf("%s: %v", device, err)
+		}
+	}
+}
+
 func TestPlaces(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	at := func(serial string) devices.Found { return devices.Found{Serial: serial, Port: "1-1:1.0", Vendor: 1} }

@@ -74,6 +74,17 @@ func (u usbPlace) match(o config.Options) (devices.Match, error) {
 	return m, nil
 }
 
+// onePort makes sure that a serial port is named in one way.
+func onePort(o config.Options, path string, match devices.Match, example string) error {
+	switch {
+	case path == "" && match.Empty():
+		return o.Fail("path", "name the port, e.g. "+example+", or the USB place (port, id) that payagent devices list shows")
+	case path != "" && !match.Empty():
+		return o.Fail("path", "the port is named twice; give the path, or port, id and the like, but not both")
+	}
+	return nil
+}
+
 type hidOptions struct {
 	usbPlace
 	Backend string
@@ -200,11 +211,8 @@ func serialConfig(s config.Scanner, codes config.Codes) (serial.Config, error) {
 		Alive: serial.Alive{Ask: o.Alive.Ask, Answer: o.Alive.Answer, Every: o.Alive.Every, Within: o.Alive.Within},
 		Framing: serial.Framing{End: strings.ToLower(o.End), Prefix: o.Prefix, Suffix: o.Suffix, AIM: o.AIM, Min: o.Min, Max: o.Max, Gap: o.Gap,
 			Charset: auto(o.Charset)}}
-	if o.Path == "" && match.Empty() {
-		return cfg, s.Options.Fail("path", "name the port, e.g. /dev/serial/by-id/… or COM3, or the USB place (port, id) that payagent devices list shows")
-	}
-	if o.Path != "" && !match.Empty() {
-		return cfg, s.Options.Fail("path", "the port is named twice; give the path, or port, id and the like, but not both")
+	if err := onePort(s.Options, o.Path, match, "/dev/serial/by-id/… or COM3"); err != nil {
+		return cfg, err
 	}
 	if _, err := cfg.Framing.Check(); err != nil {
 		return cfg, s.Options.Fail("end", err.Error())
