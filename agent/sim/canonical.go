@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"strconv"
 	"time"
 
 	"payagent/platforms"
@@ -152,6 +153,20 @@ func Flows() []Flow {
 		{"smartpay, money after a failed end with a cancel", func() Plan {
 			return story(sp).with(func(p *Plan) { p.LieAfter, p.P8All = 30*time.Minute, true }).with(script(map[string]Fault{
 				"N0001/query/0": RefusedLike, "N0001/query/1": RefusedLike, "N0001/query/2": RefusedLike, "N0001/query/3": RefusedLike}))
+		}},
+		{"a flat no behind queries that were not answered, and the charge comes late", func() Plan {
+			lost := map[string]Fault{"N0001/charge/0": LateExec, "N0001/cancel/0": Unresolved}
+			for n := range 16 {
+				lost["N0001/query/"+strconv.Itoa(n)] = LostBefore
+			}
+			return story(never(Bill{})).with(script(lost))
+		}},
+		{"smartpay, canceled in vain, then failed, money after an hour", func() Plan {
+			unclear := map[string]Fault{"N0001/charge/0": LostAfter}
+			for n := range 16 {
+				unclear["N0001/query/"+strconv.Itoa(n)] = RefusedLike
+			}
+			return story(sp).with(script(unclear)).with(func(p *Plan) { p.LieAfter, p.P8All = 50*time.Minute, true })
 		}},
 		{"smartpay, late money after unclear looks", func() Plan {
 			return story(sp).with(func(p *Plan) { p.LieAfter = 5 * time.Minute }).with(script(map[string]Fault{
