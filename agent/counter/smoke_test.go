@@ -134,3 +134,37 @@ func TestUnpluggedScannerIsSaidAndTheOrderStays(t *testing.T) {
 		t.Fatal(c)
 	}
 }
+
+// A patient is early: the phone lies on the scanner while the cashier still
+// types, is read once a second, and must not be lifted first.
+func TestPhoneBeforeItsOrder(t *testing.T) {
+	w := &world{t: t, c: New(testConfig())}
+	w.now.Boot = "b"
+	w.step(Recover{})
+	early := Scan{Till: "w1", Code: Code{Text: platforms.Hide("134567890123456789"), Hash: "h1"}}
+	if got := one[Screen](t, w.step(early)); got.View.Note != NoteNotWaiting {
+		t.Fatal(got.View.Note)
+	}
+	w.now.Mono += time.Second
+	if got := has[Screen](w.step(early)); len(got) > 0 {
+		t.Fatal("the same read is said twice")
+	}
+	w.open("N1", "B1")
+	w.now.Mono += time.Second
+	l := one[Lookup](t, w.step(early))
+	one[Call](t, w.step(Found{Token: l.Token}))
+	// It still lies there while it pays and after: it is the same read.
+	for range 3 {
+		w.now.Mono += time.Second
+		if got := w.step(early); len(has[Call](got)) > 0 || len(has[Lookup](got)) > 0 {
+			t.Fatal(got)
+		}
+	}
+	w.step(PayDone{Order: "N1", Verb: order.VerbCharge, Answer: platforms.Answer{Status: platforms.Paid, OrderNo: "N1", Amount: 100, HasAmount: true}})
+	for range 3 {
+		w.now.Mono += time.Second
+		if got := has[Screen](w.step(early)); len(got) > 0 {
+			t.Fatal("a phone that was not taken away changes the result on the screen", got[0].View.Note)
+		}
+	}
+}

@@ -61,6 +61,9 @@ func (c *Counter) settleTill(t *till) {
 		front.o.CancelAsked == nil && !c.stopped
 	if armed != t.armed || !t.shown {
 		t.armed, t.dirty = armed, true
+		if armed {
+			t.lastHash = "" // a phone that lay on the scanner before its order is read again now
+		}
 	}
 	t.settleClaims(c.now.Mono)
 	if !t.dirty || !c.ready {

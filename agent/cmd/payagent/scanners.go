@@ -102,6 +102,16 @@ type hidOptions struct {
 	Pause   time.Duration
 }
 
+// sameRead is how long a scanner itself keeps back the code it read last. A
+// code that stays in view goes on once a second: the counter decides whether
+// it is the same read, and one shown before its order must be seen again.
+func sameRead(codes config.Codes) time.Duration {
+	if codes.DoubleRead == 0 {
+		return -1
+	}
+	return min(codes.DoubleRead, time.Second)
+}
+
 func hidConfig(s config.Scanner, driver string, codes config.Codes) (hid.Config, error) {
 	var o hidOptions
 	if err := s.Options.Decode(&o); err != nil {
@@ -119,7 +129,7 @@ func hidConfig(s config.Scanner, driver string, codes config.Codes) (hid.Config,
 		backend = hid.BackendKaralabe
 	}
 	cfg := hid.Config{Name: s.Name, Match: match, Backend: backend, Layout: auto(o.Layout), StartFeature: o.StartFeature,
-		Start: plainList(o.Start), Actions: plainMap(o.Actions), Settle: o.Settle, DoubleRead: codes.DoubleRead, Charset: auto(o.Charset), Min: o.Min, Max: o.Max, Pause: o.Pause}
+		Start: plainList(o.Start), Actions: plainMap(o.Actions), Settle: o.Settle, DoubleRead: sameRead(codes), Charset: auto(o.Charset), Min: o.Min, Max: o.Max, Pause: o.Pause}
 	if _, err := cfg.Check(); err != nil {
 		return cfg, s.Options.Fail("", err.Error())
 	}
@@ -152,7 +162,7 @@ func wedgeConfig(s config.Scanner, codes config.Codes) (wedge.Config, error) {
 	if err != nil {
 		return wedge.Config{}, err
 	}
-	cfg := wedge.Config{Name: s.Name, Match: match, Layout: o.Layout, End: o.End, Gap: o.Gap, Settle: o.Settle, DoubleRead: codes.DoubleRead,
+	cfg := wedge.Config{Name: s.Name, Match: match, Layout: o.Layout, End: o.End, Gap: o.Gap, Settle: o.Settle, DoubleRead: sameRead(codes),
 		Min: o.Min, Max: o.Max, Prefix: o.Prefix, Suffix: o.Suffix, AIM: o.AIM}
 	if err := cfg.Check(); err != nil {
 		return cfg, s.Options.Fail("", err.Error())
@@ -207,7 +217,7 @@ func serialConfig(s config.Scanner, codes config.Codes) (serial.Config, error) {
 		return serial.Config{}, err
 	}
 	cfg := serial.Config{Name: s.Name, Path: o.Path, Match: match, Baud: o.Baud, Line: o.Line, DTR: o.DTR, RTS: o.RTS, Settle: o.Settle,
-		DoubleRead: codes.DoubleRead, Protocol: o.Protocol, Start: plainList(o.Start), Actions: plainMap(o.Actions), Pause: o.Pause,
+		DoubleRead: sameRead(codes), Protocol: o.Protocol, Start: plainList(o.Start), Actions: plainMap(o.Actions), Pause: o.Pause,
 		Alive: serial.Alive{Ask: o.Alive.Ask, Answer: o.Alive.Answer, Every: o.Alive.Every, Within: o.Alive.Within},
 		Framing: serial.Framing{End: strings.ToLower(o.End), Prefix: o.Prefix, Suffix: o.Suffix, AIM: o.AIM, Min: o.Min, Max: o.Max, Gap: o.Gap,
 			Charset: auto(o.Charset)}}

@@ -23,14 +23,15 @@ type read struct {
 // window are not shown to one scanner.
 const maxSeen = 32
 
-// NewDoubles suppresses the same text within window of when it was read last;
-// 0 or less suppresses nothing.
+// NewDoubles suppresses the same text within window of when it was last let
+// through; 0 or less suppresses nothing. A code that stays in view comes once
+// per window: a phone may lie on the scanner before its order exists.
 func NewDoubles(window time.Duration) *Doubles {
 	return &Doubles{window: window, seed: maphash.MakeSeed()}
 }
 
-// Again tells whether text was read within the window before at, and notes it.
-// A code that stays in view is one code however long it stays.
+// Again tells whether text was let through within the window before at, and
+// notes it if not.
 func (d *Doubles) Again(text string, at time.Time) bool {
 	if d.window <= 0 {
 		return false
@@ -45,7 +46,6 @@ func (d *Doubles) Again(text string, at time.Time) bool {
 	sum := maphash.String(d.seed, text)
 	for i := range d.seen {
 		if d.seen[i].sum == sum {
-			d.seen[i].at = at
 			d.count++
 			return true
 		}

@@ -214,8 +214,8 @@ func TestDoubles(t *testing.T) {
 		want bool
 	}{
 		{"a", 0, false}, {"a", 100, true}, {"b", 200, false}, {"a", 300, true},
-		{"a", 3200, true},  // still in view
-		{"a", 6200, false}, // gone for 3 s
+		{"a", 2999, true},
+		{"a", 3000, false}, // still in view: once in 3 s
 		{"b", 6300, false},
 	} {
 		if got := d.Again(c.text, at(c.at)); got != c.want {
