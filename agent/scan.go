@@ -137,8 +137,10 @@ func (a *Agent) showOne(ctx context.Context, d Display, s devices.Screen) bool {
 	return err == nil
 }
 
+// testScreen is one of a waiting order: idle displays show no amount and idle
+// lamps no light.
 func testScreen() devices.Screen {
-	return devices.Screen{State: devices.StateIdle, Title: "显示测试", Line: "一二三 123", TitleEN: "Display test", LineEN: "ABC 123",
+	return devices.Screen{State: string(order.Waiting), Title: "显示测试", Line: "一二三 123", TitleEN: "Display test", LineEN: "ABC 123",
 		Amount: "123.45", Speech: "显示测试", Test: true}
 }
 

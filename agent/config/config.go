@@ -344,7 +344,7 @@ type Codes struct {
 // CodeRule recognises one more kind of code. A text with the right beginning,
 // length and letters is of that kind.
 type CodeRule struct {
-	// What it is: wechat, alipay, alipay_face, unionpay, ecny, insurance, id_card, merchant_qr, emv, product or junk.
+	// What it is: wechat, alipay, alipay_face, unionpay, ecny, insurance, id_card, card, merchant_qr, emv, product or junk.
 	Kind string
 	// Beginnings, one of which the text has, in quotes: "424", or a range of equally long numbers "10-15".
 	Starts []string
