@@ -135,7 +135,9 @@ func TestManyActions(t *testing.T) {
 			go func() { results <- s.Do(t.Context(), "beep") }()
 		}
 		pass(time.Minute)
-		if n := len(results); n < 20 || n > 22 {
+		// One is carried out, before or after the others came; eight may wait.
+		n := len(results)
+		if n < 22 || n > 23 {
 			t.Errorf("%d of 30 have a result", n)
 		}
 		_ = s.Close()
@@ -145,8 +147,8 @@ func TestManyActions(t *testing.T) {
 				gone++
 			}
 		}
-		if gone != 8 {
-			t.Errorf("%d waited", gone)
+		if gone != 30-n {
+			t.Errorf("%d waited, %d had a result", gone, n)
 		}
 	})
 }
