@@ -118,14 +118,7 @@ func (w *wire) Write(p []byte) (int, error) {
 			rest = rest[n:]
 		}
 	case keyboard:
-		if len(p) > 0 {
-			err = w.g.send(keys(strings.Map(func(r rune) rune {
-				if r < ' ' && !strings.ContainsRune("\r\n\t\x1b", r) {
-					return 0x7f // a key that types nothing; with Ctrl it would be a hostile one
-				}
-				return r
-			}, string(p)))...)
-		}
+		err = w.g.send(typed(string(p))...)
 	default:
 		err = w.reports(p)
 	}
@@ -133,6 +126,35 @@ func (w *wire) Write(p []byte) (int, error) {
 		return 0, fmt.Errorf("%w: %w", io.ErrClosedPipe, err)
 	}
 	return len(p), nil
+}
+
+// typed are the reports of a keyboard for the suite's bytes. Noise around a code
+// is too many keys at once, as a keyboard says it; noise inside is F1.
+func typed(text string) [][]byte {
+	var list [][]byte
+	for line := range strings.SplitAfterSeq(text, "\r") {
+		code := strings.TrimRight(line, "\r\n")
+		end := line[len(code):]
+		for len(code) > 0 && noisy(code[0]) {
+			code = code[1:]
+			list = append(list, []byte{0, 0, 1, 1, 1, 1, 1, 1}, make([]byte, 8))
+		}
+		tail := 0
+		for len(code) > 0 && noisy(code[len(code)-1]) {
+			code = code[:len(code)-1]
+			tail++
+		}
+		if code != "" {
+			list = append(list, keys(code)...)
+		}
+		for range tail {
+			list = append(list, []byte{0, 0, 1, 1, 1, 1, 1, 1}, make([]byte, 8))
+		}
+		if end != "" {
+			list = append(list, keys(end)...)
+		}
+	}
+	return list
 }
 
 func (w *wire) reports(p []byte) error {

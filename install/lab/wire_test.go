@@ -57,7 +57,7 @@ func key(c byte) (code, modifier byte) {
 		return 0x04 + c - 'A', shift
 	case c == ' ':
 		return 0x2c, 0
-	case c > 0 && c < 0x1b:
+	case c > 0 && c < 0x1b: // of a hostile code
 		return 0x04 + c - 1, ctrl
 	}
 	if i := strings.IndexByte(plain, c); i >= 0 && c != 0 {
