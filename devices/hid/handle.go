@@ -1,6 +1,7 @@
 package hid
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -29,6 +30,9 @@ type apiHandle struct {
 	// when the device is closed; otherwise the system would write into memory
 	// that was given back.
 	pin, pinned bool
+	// gone asks the system, apart from the library, whether the device was pulled;
+	// nil where nobody can tell. Of many unplugs the library misses one.
+	gone func() bool
 }
 
 func newAPIHandle(dev api, desc []byte, packet int) *apiHandle {
@@ -69,6 +73,11 @@ func (h *apiHandle) Read(p []byte, timeout time.Duration) (int, error) {
 			h.part = nil
 			return 0, fmt.Errorf("cannot read the HID device: %w", err)
 		case n <= 0:
+			if h.gone != nil && h.gone() {
+				clear(h.part)
+				h.part = nil
+				return 0, errUnplugged
+			}
 			// A time-out, or an empty packet. Between two packets of a report there
 			// may be time-outs too, where the machine is busy. What stays unfinished
 			// goes up as it is and is counted there.
@@ -86,6 +95,9 @@ func (h *apiHandle) Read(p []byte, timeout time.Duration) (int, error) {
 		}
 	}
 }
+
+// errUnplugged is what Read gives when only the system saw the unplug.
+var errUnplugged = errors.New("cannot read the HID device: it is not plugged in any more")
 
 // joinTime is how long the next packet of a report may take. Devices send them
 // in a row, one in each polling interval.

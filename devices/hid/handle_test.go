@@ -106,6 +106,30 @@ func TestPackets(t *testing.T) {
 	})
 }
 
+// TestPulledUnseen: an unplug that the library misses ends the next read that
+// times out, with nothing of the code that had begun.
+func TestPulledUnseen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dev := &library{handle: newHandle()}
+		h := newAPIHandle(dev, descOf(t, "newland"), 8)
+		pulled := false
+		h.gone = func() bool { return pulled }
+		buf := make([]byte, 64)
+		if n, err := h.Read(buf, 100*time.Millisecond); n != 0 || err != nil {
+			t.Error(n, err)
+		}
+		go func() { _ = dev.send(newland.pack([]byte(pay), false)[:8]) }()
+		if n, err := h.Read(buf, 100*time.Millisecond); n != 0 || err != nil {
+			t.Error(n, err)
+		}
+		pulled = true
+		if n, err := h.Read(buf, time.Second); n != 0 || err == nil || len(h.part) > 0 {
+			t.Error(n, err)
+		}
+		_ = h.Close()
+	})
+}
+
 // TestPinned: where a read belongs to the thread that began it, the goroutine
 // stays on its thread until it has closed the device.
 func TestPinned(t *testing.T) {

@@ -5,6 +5,7 @@ package hid
 import (
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,7 +31,22 @@ func (b libusb) Open(d Device) (Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newAPIHandle(dev, d.Descriptor, b.packet(d.Port)), nil
+	h := newAPIHandle(dev, d.Descriptor, b.packet(d.Port))
+	h.gone = b.pulled(d.Port)
+	return h, nil
+}
+
+// pulled gives a function that tells whether the device at a place has gone
+// since, even if another or the same was plugged in there: the bus numbers each
+// plug anew.
+func (b libusb) pulled(port string) func() bool {
+	device, _, _ := strings.Cut(port, ":")
+	dir := filepath.Join(b.sys, "bus/usb/devices", device)
+	number := usb.Text(dir, "devnum")
+	if number == "" {
+		return nil
+	}
+	return func() bool { return usb.Text(dir, "devnum") != number }
 }
 
 // wake opens the hidraw node for a moment. The kernel's driver then clears an

@@ -41,6 +41,18 @@ func TestKaralabeList(t *testing.T) {
 		t.Errorf("packets of %d bytes where there is nothing", n)
 	}
 	b.wake("1-1:1.0") // its node is not there: no harm
+	r.put("bus/usb/devices/1-1/devnum", "7\n")
+	gone := b.pulled("1-1:1.0")
+	if gone() {
+		t.Error("gone while it is there")
+	}
+	r.put("bus/usb/devices/1-1/devnum", "8\n")
+	if !gone() {
+		t.Error("another plug is taken for the same")
+	}
+	if b.pulled("9-9:1.0") != nil {
+		t.Error("somebody can tell of a place that is not there")
+	}
 }
 
 // TestKaralabeAbsent: the real library, asked for what is not there.
