@@ -258,7 +258,7 @@ type Scanner struct {
 	Role string
 	// false for a scanner whose codes must never pay, e.g. a gun for patients' cards only.
 	Pays bool
-	// Reopen the device when no code came for this long, since some die silently. 0 leaves it to the driver: 2h for serial, never for the others. Negative: never.
+	// Reopen the device when no code came for this long, since some die silently. 0 leaves it to the driver: 2h, but never for wedge, which would let go of the keyboard. Negative: never.
 	Refresh time.Duration
 	// Settings of the driver; see docs/drivers.md.
 	Options Options

@@ -38,7 +38,7 @@ func planScanner(p *scannerPlan, codes config.Codes) error {
 	switch p.driver {
 	case "hid", "karalabe":
 		cfg, err := hidConfig(p.conf, p.driver, codes)
-		p.shelf, p.match = "hid", cfg.Match
+		p.shelf, p.match, p.refresh = "hid", cfg.Match, silentRefresh
 		p.open = func() (devices.Scanner, error) { return hid.Open(cfg) }
 		return err
 	case "wedge":
@@ -48,7 +48,7 @@ func planScanner(p *scannerPlan, codes config.Codes) error {
 		return err
 	case "serial":
 		cfg, err := serialConfig(p.conf, codes)
-		p.shelf, p.path, p.match, p.refresh = "serial", cfg.Path, cfg.Match, serialRefresh
+		p.shelf, p.path, p.match, p.refresh = "serial", cfg.Path, cfg.Match, silentRefresh
 		p.open = func() (devices.Scanner, error) { return serial.Open(cfg) }
 		return err
 	case "stdin":

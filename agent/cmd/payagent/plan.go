@@ -16,10 +16,11 @@ import (
 	"payagent/devices/models"
 )
 
-// serialRefresh is when a serial scanner that is silent is opened anew by
-// default: serial lines show nothing when the device on them has died, and
-// some do after hours (DEV-08). The others' unplugging and dying is seen.
-const serialRefresh = 2 * time.Hour
+// silentRefresh is when a silent scanner is opened anew by default: a serial
+// line shows nothing when the device on it has died, nor does libusb when its
+// endpoint has stalled, and some do after hours (DEV-08). A keyboard is not
+// given back even for a moment, since a scan would land in HIS.
+const silentRefresh = 2 * time.Hour
 
 // scannerPlan says how one scanner of the configuration is opened.
 type scannerPlan struct {

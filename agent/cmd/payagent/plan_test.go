@@ -117,12 +117,12 @@ func TestModelChoice(t *testing.T) {
 	}
 }
 
-// TestRefresh: serial scanners are opened anew after a long silence, others
-// not, unless the configuration says so.
+// TestRefresh: scanners are opened anew after a long silence, keyboards not,
+// unless the configuration says so.
 func TestRefresh(t *testing.T) {
 	c := tills(t, "/d", `tills: [{name: w, scanners: [
 		{driver: serial, options: {path: /a}}, {driver: serial, refresh: -1s, options: {path: /b}}, {driver: serial, refresh: 5m, options: {path: /c}},
-		{driver: hid}]}]`)
+		{driver: hid}, {driver: wedge, options: {port: "1-1"}}]}]`)
 	p, err := planDevices(c)
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +131,7 @@ func TestRefresh(t *testing.T) {
 	for _, s := range p.scanners {
 		got = append(got, s.refresh)
 	}
-	if !slices.Equal(got, []time.Duration{2 * time.Hour, 0, 5 * time.Minute, 0}) {
+	if !slices.Equal(got, []time.Duration{2 * time.Hour, 0, 5 * time.Minute, 2 * time.Hour, 0}) {
 		t.Error(got)
 	}
 }
