@@ -136,6 +136,18 @@ func TestKaralabe(t *testing.T) {
 	all(t, set, "kill -9 and start", list, plain((*station).killed))
 	once(t, set, "all", "60 re-plugs", list, func(*testing.T) (string, error) { return cycles(list, 60/len(list)) })
 	check(t, set, "all", "the kernel has its driver back", func(t *testing.T) (string, error) {
+		// The row above ended the agent by a signal that lets it close nothing.
+		if err := list[0].r.launch(); err != nil {
+			return "", err
+		}
+		for _, s := range list {
+			if _, err := s.present(); err != nil {
+				return "", err
+			}
+			if port := s.g.port(t); bound(port) == "usbhid" {
+				return "", fmt.Errorf("at %s the kernel's driver was never taken off", port)
+			}
+		}
 		list[0].r.stop()
 		for _, s := range list {
 			port := s.g.port(t)
