@@ -23,7 +23,7 @@ type Face interface {
 // DisplayMember opens a display.
 type DisplayMember struct {
 	Open func() (devices.Display, Face, error)
-	Hang time.Duration // guard for one case, default 30 s
+	Hang time.Duration // guard for one case, default 5 min
 }
 
 // DisplayCase is one rule for displays.
@@ -36,7 +36,7 @@ type DisplayCase struct {
 // RunDisplay runs one case; nil means that the rule was kept.
 func RunDisplay(m DisplayMember, c DisplayCase) error {
 	if m.Hang <= 0 {
-		m.Hang = 30 * time.Second
+		m.Hang = 5 * time.Minute
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), m.Hang)
 	defer cancel()
