@@ -127,12 +127,38 @@ func (h *apiHandle) Feature(p []byte) error {
 	return nil
 }
 
-// Close implements Handle.
+// Close implements Handle. Through libusb the library waits for a thread that
+// sleeps up to a minute in its wait for events, if another scanner's thread took
+// the event that was its own; it is so after one of some hundred unplugs. So it is
+// not waited for longer than it takes: the device stays with the goroutine that
+// closes it, and nobody else touches it any more.
 func (h *apiHandle) Close() error {
-	err := h.dev.Close()
-	if h.pinned {
-		h.pinned = false
-		runtime.UnlockOSThread()
+	if h.gone == nil {
+		err := h.dev.Close()
+		if h.pinned {
+			h.pinned = false
+			runtime.UnlockOSThread()
+		}
+		return err
 	}
-	return err
+	closed := make(chan error, 1)
+	go func() { closed <- h.dev.Close() }()
+	late := time.NewTimer(closeTime)
+	defer late.Stop()
+	if h.gone() {
+		late.Reset(closeGoneTime)
+	}
+	select {
+	case err := <-closed:
+		return err
+	case <-late.C:
+		return nil
+	}
 }
+
+// How long Close waits: the kernel's driver comes back within some tens of
+// milliseconds, and a device that was pulled has none.
+const (
+	closeTime     = 2 * time.Second
+	closeGoneTime = 100 * time.Millisecond
+)
