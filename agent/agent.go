@@ -122,14 +122,24 @@ func New(p Parts) (*Agent, error) {
 			return nil, fmt.Errorf("cannot start: platform %s is configured but was not opened", c.Name)
 		}
 		_, charge := member.(platforms.Charger)
-		_, present := member.(platforms.Presenter)
 		_, refund := member.(platforms.Refunder)
 		a.shape.Platforms[c.Name] = counter.Platform{Traits: member.Traits(), Policy: policyOf(c.Policy),
-			Charge: charge, Present: present, Refund: refund}
+			Charge: charge, Present: presents(member), Refund: refund}
 		a.gates[c.Name] = make(chan struct{}, 16)
 		a.probes[c.Name] = make(chan struct{}, 1)
 	}
 	return a, nil
+}
+
+// presents tells which of the shown modes a platform can do.
+func presents(p platforms.Platform) map[platforms.Mode]bool {
+	can := map[platforms.Mode]bool{}
+	if member, ok := p.(platforms.Presenter); ok {
+		for _, m := range []platforms.Mode{platforms.ModePresent, platforms.ModeH5, platforms.ModeInsurance} {
+			can[m] = member.Presents(m)
+		}
+	}
+	return can
 }
 
 // rolesOf tells the counter what each scanner of a till is for.

@@ -84,7 +84,7 @@ func (a *Agent) prepare(r Request) (counter.Create, error) {
 		return e, err
 	}
 	shape := a.shape.Platforms[conf.Name]
-	if r.Mode == platforms.ModePresent && !shape.Present || r.Mode == platforms.ModeCharge && !shape.Charge {
+	if r.Mode.Shown() && !shape.Present[r.Mode] || r.Mode == platforms.ModeCharge && !shape.Charge {
 		return e, field("mode", "platform %s cannot do that; use a till whose route leads to one that can", conf.Name)
 	}
 	spec := order.Created{Bill: r.Bill, Amount: r.Amount, Mode: r.Mode, Till: r.Till, TillKind: till.Kind,

@@ -93,7 +93,7 @@ func (a *Agent) Speech(v counter.View) words.Text {
 	if o == nil {
 		return words.Text{}
 	}
-	return words.Speech(string(o.State()), o.Mode == platforms.ModePresent, a.qrSeen(o), o.Amount)
+	return words.Speech(string(o.State()), o.Mode.Shown(), a.qrSeen(o), o.Amount)
 }
 
 // qrSeen tells whether an order's QR code may be on a screen now.

@@ -50,9 +50,12 @@ type Charger interface {
 	Charge(ctx context.Context, c Charge) (Answer, error)
 }
 
-// Presenter asks for a QR code that the payer scans. The text is in Answer.QR.
+// Presenter asks for what the payer pays by in one of the shown modes. The text
+// of the QR code, or the address of the page (goto_url), is in Answer.QR.
 type Presenter interface {
 	Present(ctx context.Context, c Charge) (Answer, error)
+	// Presents tells, once at start, which of the shown modes it can do.
+	Presents(m Mode) bool
 }
 
 // Refunder gives back a part or all of a paid order. The same request number
@@ -76,6 +79,9 @@ type Traits struct {
 	// the money back, so Paid after our own successful cancel proves nothing
 	// (SmartPay, wire.md §1.5).
 	PaidIsSticky bool
+	// NoQuery: the platform has no query. Only notifications that verify tell
+	// what became of an order, and a cancel rests on no query.
+	NoQuery bool
 	// Channels lists the wallets that the platform takes.
 	Channels []Channel
 }
@@ -94,11 +100,23 @@ const (
 // Mode tells who scans whom.
 type Mode string
 
-// The modes: the payer's code is scanned (条码付), or the payer scans our QR (扫码付).
+// The modes: the payer's code is scanned (条码付), the payer scans our QR
+// (扫码付), the payer pays on a page of the platform (H5支付, seed 004 §3.1), or
+// there by medical insurance and cash in one (医保支付, seed 004 §3.2).
 const (
-	ModeCharge  Mode = "charge"
-	ModePresent Mode = "present"
+	ModeCharge    Mode = "charge"
+	ModePresent   Mode = "present"
+	ModeH5        Mode = "h5"
+	ModeInsurance Mode = "insurance"
 )
+
+// Shown tells whether the payer pays by something that the platform gave us to
+// show: a QR code or the address of a page. Nothing is taken from the payer
+// before they have seen it.
+func (m Mode) Shown() bool { return m == ModePresent || m == ModeH5 || m == ModeInsurance }
+
+// Known tells whether there is such a mode.
+func (m Mode) Known() bool { return m == ModeCharge || m.Shown() }
 
 // Merchant names the credentials an order runs under, frozen into the order.
 type Merchant struct {
@@ -156,6 +174,8 @@ type Charge struct {
 	Patient    Patient
 	Expires    string // TimeoutExpress of seed 004 §5.5, e.g. "20m"; empty for the platform's default
 	Details    []Detail
+	Web        Web       // ModeH5, ModeInsurance
+	Insurance  Insurance // ModeInsurance
 }
 
 // Refund is one request to give money back.
@@ -203,21 +223,24 @@ func (s Status) String() string {
 // Answer is what a reply to Charge, Present or Query said. A field that the
 // reply did not carry is zero.
 type Answer struct {
-	Status    Status
-	AskNow    bool   // the reply needs confirming by a query at once (FWC: pay replies carry no status)
-	OrderNo   string // our number as the reply carried it
-	Handle    string // the platform's own key for later calls
-	TradeNo   string
-	Merchant  string // merchant code as the reply carried it
-	Amount    Fen    // valid if HasAmount
-	HasAmount bool
-	Channel   Channel
-	PaidAt    time.Time // the platform's clock, UTC+8; zero if not carried
-	Buyer     Hidden    // the payer's id or account
-	QR        string    // text to show as a QR code (Present only)
-	Final     bool      // paid and past refunding (TRADE_FINISHED)
-	Code      string    // the platform's own code
-	Message   string    // the platform's own words; never contains a payment code or a token
+	Status      Status
+	AskNow      bool   // the reply needs confirming by a query at once (FWC: pay replies carry no status)
+	OrderNo     string // our number as the reply carried it
+	Handle      string // the platform's own key for later calls
+	TradeNo     string
+	Merchant    string // merchant code as the reply carried it
+	Amount      Fen    // valid if HasAmount
+	HasAmount   bool
+	Channel     Channel
+	PaidAt      time.Time // the platform's clock, UTC+8; zero if not carried
+	Buyer       Hidden    // the payer's id or account
+	QR          string    // text to show as a QR code, or the address of the page to pay on (Present only)
+	PayString   string    // what a wallet's own JavaScript is called with, without blanks around (paystr of seed 004 §6.6)
+	Refunded    Fen       // given back so far, all requests together; valid if HasRefunded
+	HasRefunded bool
+	Final       bool   // paid and past refunding (TRADE_FINISHED)
+	Code        string // the platform's own code
+	Message     string // the platform's own words; never contains a payment code or a token
 }
 
 // CancelAction tells what a cancel did.

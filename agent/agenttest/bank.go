@@ -239,6 +239,9 @@ func (w whole) Charge(_ context.Context, x platforms.Charge) (platforms.Answer, 
 	return w.doCharge(x)
 }
 
+// Presents implements platforms.Presenter.
+func (w whole) Presents(m platforms.Mode) bool { return m == platforms.ModePresent }
+
 // Present implements platforms.Presenter.
 func (w whole) Present(_ context.Context, x platforms.Charge) (platforms.Answer, error) {
 	return w.doPresent(x)

@@ -1,9 +1,6 @@
 package counter
 
-import (
-	"payagent/agent/order"
-	"payagent/platforms"
-)
+import "payagent/agent/order"
 
 // act carries out a button. An order that is not in memory is fetched first.
 func (c *Counter) act(e Act) {
@@ -89,7 +86,7 @@ func (c *Counter) confirm(x *entry, e Act) string {
 	f.Person = &order.Person{Operator: e.Operator}
 	if c.write(x, f, Write{}) {
 		c.takeFront(x)
-		if x.o.Mode == platforms.ModePresent {
+		if x.o.Mode.Shown() {
 			c.present(x)
 		}
 	}

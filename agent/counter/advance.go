@@ -234,7 +234,7 @@ func (c *Counter) recover(e Recover) {
 			o.Loop.CancelsLost = 1 // its reply died with the old process
 		}
 		switch s := o.State(); {
-		case s == order.Waiting && o.HandedCode, s == order.Waiting && o.Mode == platforms.ModePresent:
+		case s == order.Waiting && o.HandedCode, s == order.Waiting && o.Mode.Shown():
 			// The code is gone with the old process, and nothing was sent.
 			f := c.fact(x, order.KindEnded)
 			f.Ended = &order.Ended{State: order.Failed, Reason: "nothing_sent", Unsent: true}

@@ -61,7 +61,7 @@ type Platform struct {
 	Traits  platforms.Traits
 	Policy  order.Policy
 	Charge  bool
-	Present bool
+	Present map[platforms.Mode]bool // of the shown modes, which
 	Refund  bool
 }
 

@@ -79,7 +79,7 @@ func (c *Counter) closedFor(s order.Created) string {
 		return CodeUnreachable
 	}
 	p := c.cfg.Platforms[s.Platform]
-	if s.Mode == platforms.ModePresent && !p.Present || s.Mode == platforms.ModeCharge && !p.Charge {
+	if s.Mode.Shown() && !p.Present[s.Mode] || s.Mode == platforms.ModeCharge && !p.Charge {
 		return CodeUnsupported
 	}
 	return ""
@@ -196,7 +196,7 @@ func (c *Counter) accept(e Create, at time.Duration, got *platforms.Scanned, que
 	switch {
 	case got != nil:
 		c.charge(x, *got, *e.Handed, at, "")
-	case s.Mode == platforms.ModePresent && !queued:
+	case s.Mode.Shown() && !queued:
 		c.present(x)
 	}
 	c.advance(x)
@@ -244,7 +244,7 @@ func (c *Counter) present(x *entry) {
 
 func slotOf(o *order.Order, v order.Verb) *Slot {
 	return &Slot{Order: o.No, Verb: v, Amount: o.Amount, Platform: o.Platform, Merchant: o.Merchant, Handle: o.Handle,
-		Present: o.Mode == platforms.ModePresent}
+		Present: o.Mode.Shown()}
 }
 
 // ofBill merges what the log knows of a bill with what memory knows better.

@@ -11,7 +11,7 @@ import (
 func testConfig() Config {
 	return Config{
 		Tills: map[string]Till{"w1": {Name: "w1"}},
-		Platforms: map[string]Platform{"p": {Policy: order.DefaultPolicy(), Charge: true, Present: true, Refund: true,
+		Platforms: map[string]Platform{"p": {Policy: order.DefaultPolicy(), Charge: true, Present: map[platforms.Mode]bool{platforms.ModePresent: true}, Refund: true,
 			Traits: platforms.Traits{FindsByNumber: true, Channels: []platforms.Channel{platforms.WeChat, platforms.Alipay}}}},
 		Recognise: func(text, _ string) platforms.Scanned {
 			return platforms.Scanned{Code: platforms.AuthCode{Hidden: platforms.Hide(text), Kind: platforms.KindWeChat},

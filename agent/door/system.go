@@ -98,7 +98,7 @@ func (d *door) capabilities(w http.ResponseWriter, _ *http.Request, c caller) {
 	for _, p := range conf.Platforms {
 		can := d.agent.Platform(p.Name)
 		v.Platforms = append(v.Platforms, platformCapability{Name: p.Name, Channels: channels(can.Traits.Channels),
-			Charge: can.Charge, Present: can.Present, Refund: can.Refund, Up: !slices.Contains(down, p.Name)})
+			Charge: can.Charge, Present: can.Present[platforms.ModePresent], Refund: can.Refund, Up: !slices.Contains(down, p.Name)})
 	}
 	for name := range conf.OrderTypes {
 		low, high := conf.Bounds(name)
@@ -122,7 +122,7 @@ func (d *door) tillCapability(conf config.Config, t config.Till) tillCapability 
 		for _, kind := range v.OrderTypes {
 			p, _, err := conf.RouteFor(config.Query{Till: t.Name, Mode: platforms.Mode(mode), OrderType: kind})
 			can := d.agent.Platform(p.Name)
-			if err != nil || mode == string(platforms.ModeCharge) && !can.Charge || mode == string(platforms.ModePresent) && !can.Present {
+			if err != nil || mode == string(platforms.ModeCharge) && !can.Charge || platforms.Mode(mode).Shown() && !can.Present[platforms.Mode(mode)] {
 				continue
 			}
 			v.Routes = append(v.Routes, routeView{Mode: mode, OrderType: kind, Platform: p.Name, Channels: channels(can.Traits.Channels)})

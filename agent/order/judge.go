@@ -89,7 +89,7 @@ func (o *Order) hearPayError(now Now, v Verb, a platforms.Answer, err error) Ver
 	contradicted := o.Loop.LastStatus == platforms.Pending || o.Loop.LastStatus == platforms.Paid || o.CancelSent != nil ||
 		o.Doubt != "" || o.Loop.Clash
 	if !errors.Is(err, platforms.ErrNotCharged) || contradicted {
-		o.Loop.AskNow = o.Loop.AskNow || o.Mode == platforms.ModePresent
+		o.Loop.AskNow = o.Loop.AskNow || o.Mode.Shown()
 		verdict := Verdict{Alarm: mixedUp(err)}
 		if a.Handle != "" && o.Handle == "" {
 			// The answer proves nothing, but it tells the key to ask by.

@@ -156,7 +156,7 @@ func (o *Order) began() Instant {
 // with it the platform's key, is missing, and looking up by our number is not
 // proven at this site.
 func (o *Order) keyless(t platforms.Traits) bool {
-	return o.Handle == "" && !t.FindsByNumber && o.Mode != platforms.ModePresent
+	return o.Handle == "" && !t.FindsByNumber && !o.Mode.Shown()
 }
 
 // shown tells that a payer can see the QR code.
@@ -169,7 +169,7 @@ func (o *Order) wantsCancel(p Policy, now Now) (bool, time.Duration) {
 		return true, 0
 	}
 	from := *o.SentAt
-	if o.Mode == platforms.ModePresent {
+	if o.Mode.Shown() {
 		if !o.shown(now) {
 			return true, 0 // nobody can see a QR: close what may exist
 		}
@@ -184,7 +184,7 @@ func (o *Order) nextOpen(p Policy, t platforms.Traits, now Now) Step {
 	if l.Calling != "" {
 		return waitForEvent()
 	}
-	if o.Mode == platforms.ModePresent && l.PayOpen {
+	if o.Mode.Shown() && l.PayOpen {
 		return waitForEvent() // no QR yet, so nobody can pay
 	}
 	if o.keyless(t) {
@@ -215,13 +215,13 @@ func (o *Order) askAt(p Policy, now Now) time.Duration {
 		return now.Mono
 	case l.Unreached > 0:
 		return now.due(l.LastTry, p.wait(l.Unreached+1))
-	case !l.Asked && o.Mode == platforms.ModePresent && o.QR != "":
+	case !l.Asked && o.Mode.Shown() && o.QR != "":
 		return now.due(o.QRAt, p.PresentEvery)
 	case !l.Asked:
 		return now.due(o.began(), p.FirstQuery)
 	case o.Doubt != "" && now.Age(o.began()) > p.Horizon+15*time.Second:
 		return now.due(l.LastAsk, p.wait(4+l.Slow))
-	case o.Mode == platforms.ModePresent:
+	case o.Mode.Shown():
 		return now.due(l.LastAsk, p.PresentEvery)
 	}
 	return now.due(l.LastAsk, p.QueryEvery)
@@ -230,11 +230,11 @@ func (o *Order) askAt(p Policy, now Now) time.Duration {
 func (o *Order) nextCancel(p Policy, now Now) Step {
 	l := &o.Loop
 	at := now.Mono
-	if o.Mode != platforms.ModePresent && o.SentAt != nil {
+	if !o.Mode.Shown() && o.SentAt != nil {
 		at = now.due(*o.SentAt, p.CancelNotBefore)
 	}
 	at0 := at
-	if o.Mode == platforms.ModePresent || o.SentAt == nil {
+	if o.Mode.Shown() || o.SentAt == nil {
 		at0 = now.due(o.began(), 0)
 	}
 	if l.Cancels > 0 {
@@ -292,7 +292,7 @@ func (o *Order) slowAsk(p Policy, now Now) time.Duration {
 // asked and canceled in vain often and long enough, or never shown to anyone.
 func (o *Order) neverArrived(p Policy, now Now) bool {
 	l := &o.Loop
-	if o.Mode == platforms.ModePresent && o.QR == "" && o.SentAt != nil {
+	if o.Mode.Shown() && o.QR == "" && o.SentAt != nil {
 		return l.NotFound >= 1
 	}
 	return l.NotFound >= p.QuickCancels && now.Age(o.began()) >= p.NotFoundFinal
@@ -331,12 +331,12 @@ func (o *Order) nextReversal(p Policy, now Now) Step {
 		if l.LateTries > 0 {
 			at = now.due(l.LastTry, p.wait(l.LateTries-1))
 		}
-		if o.Mode != platforms.ModePresent && o.SentAt != nil {
+		if !o.Mode.Shown() && o.SentAt != nil {
 			at = max(at, now.due(*o.SentAt, p.CancelNotBefore))
 		}
 		return do(DoQuery, at) // before a refund too: it may be a cancel where there are none
 	}
-	if o.Mode != platforms.ModePresent && o.SentAt != nil && now.Mono < now.due(*o.SentAt, p.CancelNotBefore) {
+	if !o.Mode.Shown() && o.SentAt != nil && now.Mono < now.due(*o.SentAt, p.CancelNotBefore) {
 		return later(now.due(*o.SentAt, p.CancelNotBefore))
 	}
 	if now.Age(o.EndedAt) >= p.CancelWindow || l.NoMoreCancel {

@@ -48,7 +48,7 @@ func DefaultPolicy() Policy {
 
 // horizon is how long an order is asked about before it is canceled.
 func (p Policy) horizon(o *Order) time.Duration {
-	if o.Mode == platforms.ModePresent {
+	if o.Mode.Shown() {
 		return time.Duration(p.PresentQueries) * p.PresentEvery
 	}
 	if o.CodeChannel == platforms.WeChat && p.HorizonWeChat > 0 {

@@ -1,16 +1,12 @@
 package order
 
-import (
-	"time"
-
-	"payagent/platforms"
-)
+import "time"
 
 // ButtonsIn is how long until 校验 and 撤销 are offered during 用户支付中 (seed
 // 000: after about 10 seconds): zero when they are, and in states where nothing
 // has to be waited for.
 func (o *Order) ButtonsIn(p Policy, now Now) time.Duration {
-	if o.State() != Paying || o.Mode == platforms.ModePresent || o.SentAt == nil {
+	if o.State() != Paying || o.Mode.Shown() || o.SentAt == nil {
 		return 0
 	}
 	return max(0, p.ManualAfter-now.Age(*o.SentAt))

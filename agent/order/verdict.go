@@ -1,10 +1,6 @@
 package order
 
-import (
-	"time"
-
-	"payagent/platforms"
-)
+import "time"
 
 // Answer3 is yes, no, or wait.
 type Answer3 string
@@ -79,7 +75,7 @@ func (o *Order) settlesIn(p Policy, now Now) time.Duration {
 // Cancelable is how long until a cancel that is asked for now will be carried
 // out: zero for at once.
 func (o *Order) Cancelable(p Policy, now Now) time.Duration {
-	if o.SentAt == nil || o.Mode == platforms.ModePresent {
+	if o.SentAt == nil || o.Mode.Shown() {
 		return 0
 	}
 	return max(0, p.CancelNotBefore-now.Age(*o.SentAt))
@@ -110,7 +106,7 @@ func (o *Order) Actions(p Policy, now Now, canRefund bool) []Action {
 	case Waiting:
 		list = append(list, ActCancel)
 	case Paying:
-		manual := o.Mode == platforms.ModePresent || o.SentAt != nil && now.Age(*o.SentAt) >= p.ManualAfter
+		manual := o.Mode.Shown() || o.SentAt != nil && now.Age(*o.SentAt) >= p.ManualAfter
 		if manual {
 			list = append(list, ActCheck)
 		}

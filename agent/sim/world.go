@@ -205,7 +205,7 @@ func newWorld(p Plan) *World {
 	}
 	for name, pl := range w.plats {
 		w.cfg.Platforms[name] = counter.Platform{Traits: pl.traits, Policy: testPolicy(), Charge: true,
-			Present: name == "fwc", Refund: name == "fwc"}
+			Present: map[platforms.Mode]bool{platforms.ModePresent: name == "fwc"}, Refund: name == "fwc"}
 	}
 	for _, name := range []string{"k1", "w1", "w2"} {
 		t := counter.Till{Name: name, Devices: scannersOf(name)}

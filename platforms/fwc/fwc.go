@@ -112,6 +112,9 @@ func (p *Platform) Charge(ctx context.Context, c platforms.Charge) (platforms.An
 	return p.payAnswer(c, r)
 }
 
+// Presents tells that QR codes are all this platform shows.
+func (p *Platform) Presents(m platforms.Mode) bool { return m == platforms.ModePresent }
+
 // Present sends FWC_IF_Qrcode_Pay, once. The answer is Pending with the text of
 // the QR code.
 func (p *Platform) Present(ctx context.Context, c platforms.Charge) (platforms.Answer, error) {

@@ -250,6 +250,8 @@ func (t *toy) Charge(ctx context.Context, c platforms.Charge) (platforms.Answer,
 	return t.answer(out, err, c.Code.Reveal())
 }
 
+func (t *toy) Presents(m platforms.Mode) bool { return m == platforms.ModePresent }
+
 func (t *toy) Present(ctx context.Context, c platforms.Charge) (platforms.Answer, error) {
 	if err := t.check(c); err != nil {
 		return platforms.Answer{}, err
