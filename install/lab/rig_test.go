@@ -23,10 +23,10 @@ import (
 const (
 	door     = "http://127.0.0.1:8780"
 	world    = "http://127.0.0.1:8790"
-	dataDir  = "/work/agent"
+	dataDir  = "/lab/agent"
 	tokenAt  = dataDir + "/first-token"
-	confFile = "/work/payagent.yaml"
-	worldDir = "/work/world"
+	confFile = "/lab/payagent.yaml"
+	worldDir = "/lab/world"
 )
 
 // rig is the agent with its API client; the pretend world goes on beside it.
@@ -46,7 +46,7 @@ var startWorld = sync.OnceValue(func() error {
 	if err := os.MkdirAll(worldDir, 0o700); err != nil {
 		return err
 	}
-	log, err := os.Create("/work/paysim.log")
+	log, err := os.Create("/lab/paysim.log")
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func newRig(t *testing.T, binary string, tills []till) *rig {
 	if err := os.RemoveAll(dataDir); err != nil {
 		t.Fatal(err)
 	}
-	if r.log, err = os.Create("/work/agent.log"); err != nil {
+	if r.log, err = os.Create("/lab/agent.log"); err != nil {
 		t.Fatal(err)
 	}
 	r.start()
@@ -211,7 +211,7 @@ func (r *rig) stop() {
 
 // tail is the end of the agent's log.
 func (r *rig) tail(lines int) string {
-	data, _ := os.ReadFile("/work/agent.log")
+	data, _ := os.ReadFile("/lab/agent.log")
 	all := strings.Split(strings.TrimSpace(string(data)), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
@@ -231,7 +231,7 @@ func (r *rig) routines() (int, error) {
 	if err := r.signal(quit); err != nil {
 		return 0, err
 	}
-	data, err := os.ReadFile("/work/agent.log")
+	data, err := os.ReadFile("/lab/agent.log")
 	if err != nil {
 		return 0, err
 	}
