@@ -164,6 +164,9 @@ func (a *Agent) load() (counter.Recover, error) {
 		return r, err
 	}
 	for _, no := range open {
+		if IsNote(no) {
+			continue
+		}
 		o, err := a.fold(no)
 		if err != nil {
 			return r, err

@@ -100,31 +100,51 @@ type Event struct {
 }
 
 // Events gives up to limit events after seq, and the oldest number still kept.
+// Notes are passed over: they are no order's events.
 func (a *Agent) Events(seq uint64, limit int) (list []Event, first uint64, err error) {
-	entries, from, err := a.parts.Log.After(queue.Seq(seq), limit)
+	for len(list) < limit {
+		entries, from, err := a.parts.Log.After(queue.Seq(seq), limit-len(list))
+		if err != nil {
+			return nil, 0, err
+		}
+		first = max(first, uint64(from))
+		if len(entries) == 0 {
+			break
+		}
+		for _, e := range entries {
+			seq = uint64(e.Seq)
+			if IsNote(e.Stream) {
+				continue
+			}
+			ev, err := a.event(e)
+			if err != nil {
+				return nil, 0, err
+			}
+			list = append(list, ev)
+		}
+	}
+	return list, first, nil
+}
+
+// event is an order as it was after one record.
+func (a *Agent) event(e queue.Entry) (Event, error) {
+	stream, err := a.parts.Log.Stream(e.Stream)
 	if err != nil {
-		return nil, 0, err
+		return Event{}, err
 	}
-	for _, e := range entries {
-		stream, err := a.parts.Log.Stream(e.Stream)
-		if err != nil {
-			return nil, 0, err
-		}
-		upTo := slices.IndexFunc(stream, func(x queue.Entry) bool { return x.Seq > e.Seq })
-		if upTo >= 0 {
-			stream = stream[:upTo]
-		}
-		o, err := foldEntries(e.Stream, stream)
-		if err != nil {
-			return nil, 0, err
-		}
-		var f order.Fact
-		if err := json.Unmarshal(e.Data, &f); err != nil {
-			return nil, 0, err
-		}
-		list = append(list, Event{Seq: uint64(e.Seq), Kind: f.Kind, Order: o})
+	upTo := slices.IndexFunc(stream, func(x queue.Entry) bool { return x.Seq > e.Seq })
+	if upTo >= 0 {
+		stream = stream[:upTo]
 	}
-	return list, uint64(from), nil
+	o, err := foldEntries(e.Stream, stream)
+	if err != nil {
+		return Event{}, err
+	}
+	var f order.Fact
+	if err := json.Unmarshal(e.Data, &f); err != nil {
+		return Event{}, err
+	}
+	return Event{Seq: uint64(e.Seq), Kind: f.Kind, Order: o}, nil
 }
 
 // LastEvent is the number of the newest event.

@@ -180,6 +180,9 @@ func namesInUse(c config.Config, store queue.Log) ([]string, error) {
 	}
 	var used, gone []string
 	for _, no := range open {
+		if agent.IsNote(no) {
+			continue
+		}
 		facts, err := agent.ReadFacts(store, no)
 		if err != nil {
 			return nil, err
