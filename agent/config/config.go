@@ -85,6 +85,11 @@ type Door struct {
 	Hosts []string
 }
 
+// Listener gives the addresses as every listener has them.
+func (d Door) Listener() Listener {
+	return Listener{Listen: d.Listen, TLS: d.TLS, AcceptPlainHTTP: d.AcceptPlainHTTP}
+}
+
 // TLS names a certificate.
 type TLS struct {
 	// PEM file with the certificate and its chain.

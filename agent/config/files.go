@@ -32,8 +32,11 @@ func (c Config) CheckFiles() ([]Warning, error) {
 				fmt.Sprintf("%s: other users of this machine can read %s; run chmod 600 on it.", key, path)})
 		}
 	}
-	look("door.tls.cert", c.Door.TLS.Cert, false)
-	look("door.tls.key", c.Door.TLS.Key, true)
+	for _, l := range c.sections() {
+		look(l.key+".tls.cert", l.TLS.Cert, false)
+		look(l.key+".tls.key", l.TLS.Key, true)
+		look(l.key+".client_ca", l.ClientCA, false)
+	}
 	for i, p := range c.Platforms {
 		at := fmt.Sprintf("platforms[%d].", i)
 		look(at+"ca_file", p.CAFile, false)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-//go:generate go run ./keysdoc config.go KEYS.md
+//go:generate go run ./keysdoc . KEYS.md
 
 // Key describes one key of the file.
 type Key struct {
@@ -38,6 +38,10 @@ func walk(v reflect.Value, path string, out *[]Key) {
 			continue
 		}
 		at, fv, ft := join(path, keyOf(f)), v.Field(i), f.Type
+		if f.Anonymous {
+			walk(fv, path, out) // its keys stand among those around it
+			continue
+		}
 		for section := true; section; {
 			switch {
 			case ft.Kind() == reflect.Pointer && ft.Elem().Kind() == reflect.Struct:

@@ -34,11 +34,11 @@ func (c Config) Warnings() []Warning {
 				fmt.Sprintf("Platform %s may use old TLS suites without forward secrecy; switch allow_rsa_key_exchange off when its gateway was renewed.", p.Name))
 		}
 	}
-	if c.Door.TLS.Cert == "" {
-		for _, s := range c.Door.Listen {
-			if ap, err := netip.ParseAddrPort(s); err == nil && !ap.Addr().IsLoopback() {
-				add("lan_plain_http", fmt.Sprintf("接口地址 %s 未启用 TLS：该网络上的任何人都能读取令牌和订单。", s),
-					fmt.Sprintf("The interface %s is open without TLS: whoever listens on that network reads tokens and orders.", s))
+	for _, l := range c.sections() {
+		for _, s := range l.Listen {
+			if ap, err := netip.ParseAddrPort(s); err == nil && l.TLS.Cert == "" && !ap.Addr().IsLoopback() {
+				add("lan_plain_http", fmt.Sprintf("%s 的地址 %s 未启用 TLS：该网络上的任何人都能读取令牌和订单。", l.key, s),
+					fmt.Sprintf("%s is open at %s without TLS: whoever listens on that network reads tokens and orders.", l.key, s))
 			}
 		}
 	}

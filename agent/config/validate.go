@@ -132,28 +132,7 @@ func (v validator) door() {
 	if len(v.Door.Listen) == 0 {
 		v.add("door.listen", `name at least one address, e.g. "127.0.0.1:8780"`)
 	}
-	lan := false
-	for i, s := range v.Door.Listen {
-		key := fmt.Sprintf("door.listen[%d]", i)
-		ap, err := netip.ParseAddrPort(s)
-		switch {
-		case err != nil || ap.Port() == 0:
-			v.add(key, `%q is not IP:port; write e.g. "127.0.0.1:8780" or "[::1]:8780"`, clip(s))
-		case ap.Addr().IsUnspecified():
-			v.add(key, "%s opens every network of this machine; name the one address that HIS calls", s)
-		case slices.Contains(v.Door.Listen[:i], s):
-			v.add(key, "%s is named twice; remove one", s)
-		case !ap.Addr().IsLoopback():
-			lan = true
-		}
-	}
-	tls := v.Door.TLS
-	if (tls.Cert == "") != (tls.Key == "") {
-		v.add("door.tls", "a certificate needs both cert and key; name both files or neither")
-	}
-	if lan && tls.Cert == "" && !v.Door.AcceptPlainHTTP {
-		v.add("door.listen", "an address that is not loopback needs tls: {cert, key}; or write accept_plain_http: true and accept that tokens and orders can be read on that network")
-	}
+	v.listener("door", v.Door.Listener())
 	for i, o := range v.Door.Origins {
 		u, err := url.Parse(o)
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Scheme+"://"+u.Host != o {

@@ -2,25 +2,15 @@ package door
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"payagent/agent/access"
 	"payagent/agent/agenttest"
@@ -127,137 +117,6 @@ func TestServe(t *testing.T) {
 	if !strings.Contains(log.String(), "standing warning") {
 		t.Error("no standing warning in the log")
 	}
-}
-
-// certificate writes a self-signed pair for 127.0.0.1.
-func certificate(t *testing.T) (config.TLS, *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	c := config.TLS{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
-	for path, block := range map[string]*pem.Block{c.Cert: {Type: "CERTIFICATE", Bytes: der}, c.Key: {Type: "PRIVATE KEY", Bytes: secret}} {
-		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	pool := x509.NewCertPool()
-	cert, _ := x509.ParseCertificate(der)
-	pool.AddCert(cert)
-	return c, pool
-}
-
-// What is opened how: loopback plainly, the rest with TLS or only as told.
-func TestOpen(t *testing.T) {
-	pair, pool := certificate(t)
-	for name, c := range map[string]config.Door{
-		"nothing named":     {},
-		"every network":     {Listen: []string{"0.0.0.0:0"}},
-		"every network v6":  {Listen: []string{"[::]:0"}},
-		"no address":        {Listen: []string{"localhost:0"}},
-		"LAN without TLS":   {Listen: []string{"127.0.0.1:0", "192.0.2.1:0"}},
-		"not ours":          {Listen: []string{"127.0.0.1:0", "192.0.2.1:0"}, AcceptPlainHTTP: true},
-		"missing key":       {Listen: []string{"127.0.0.1:0"}, TLS: config.TLS{Cert: pair.Cert, Key: "/none"}},
-		"key for a cert":    {Listen: []string{"127.0.0.1:0"}, TLS: config.TLS{Cert: pair.Key, Key: pair.Key}},
-		"second of no form": {Listen: []string{"127.0.0.1:0", "x"}},
-	} {
-		list, err := open(context.Background(), c)
-		if err == nil || list != nil {
-			t.Errorf("%s: %v", name, err)
-		} else if !strings.HasPrefix(err.Error(), "cannot open") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	// The machine's own LAN address, where it has one, with TLS.
-	lan := ""
-	addrs, _ := net.InterfaceAddrs()
-	for _, a := range addrs {
-		if n, ok := a.(*net.IPNet); ok && !n.IP.IsLoopback() && n.IP.To4() != nil {
-			lan = n.IP.String()
-		}
-	}
-	if lan == "" {
-		t.Log("this machine has no LAN address; TLS is tested below on loopback only")
-	} else if list, err := open(context.Background(), config.Door{Listen: []string{lan + ":0"}}); err == nil {
-		_ = list[0].Close()
-		t.Error("a LAN address was opened without TLS")
-	}
-	secure, err := secured(pair)
-	if err != nil {
-		t.Fatal(err)
-	}
-	inner, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{ReadHeaderTimeout: time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto) })}
-	done := make(chan struct{})
-	go func() { defer close(done); _ = server.Serve(tls.NewListener(limit(inner), secure)) }()
-	defer func() { _ = server.Close(); <-done }()
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}}
-	if status, proto := get(t, client, "https://"+inner.Addr().String()+"/"); status != 200 || proto != "HTTP/2.0" {
-		t.Errorf("%d %s", status, proto)
-	}
-	client.CloseIdleConnections()
-	if c, err := tls.Dial("tcp", inner.Addr().String(), &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}); err == nil {
-		_ = c.Close()
-		t.Error("TLS 1.1 is taken")
-	}
-}
-
-// A full house waits; a place that is given back is taken; closing ends it.
-func TestLimited(t *testing.T) {
-	inner, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := limit(inner)
-	for range maxConns - 1 {
-		l.places <- struct{}{}
-	}
-	accepted := make(chan net.Conn)
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				close(accepted)
-				return
-			}
-			accepted <- c
-		}
-	}()
-	for range 2 {
-		c, err := net.Dial("tcp", inner.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = c.Close() }()
-	}
-	first := <-accepted
-	if len(l.places) != maxConns {
-		t.Errorf("%d places are taken", len(l.places))
-	}
-	_, _ = first.Close(), first.Close() // twice gives back one place
-	second := <-accepted
-	if len(l.places) != maxConns {
-		t.Errorf("%d places are taken", len(l.places))
-	}
-	_ = l.Close()
-	for range accepted {
-	}
-	_ = second.Close()
 }
 
 // With a store that cannot be opened the door stays up, refuses, and says why.

@@ -9,6 +9,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"payagent/agent/config"
@@ -16,7 +17,7 @@ import (
 
 func main() {
 	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "cannot run: name the source file with the structs and the file to write")
+		fmt.Fprintln(os.Stderr, "cannot run: name the folder with the structs and the file to write")
 		os.Exit(2)
 	}
 	text, err := markdown(os.Args[1])
@@ -39,7 +40,7 @@ func markdown(source string) (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString("# Configuration keys\n\nGenerated from the comments in config.go; do not edit. `[]` stands for an entry of a list, `NAME` for a name of\n" +
+	b.WriteString("# Configuration keys\n\nGenerated from the comments of the structs in this folder; do not edit. `[]` stands for an entry of a list, `NAME` for a name of\n" +
 		"your own. Durations are written with their unit (`500ms`, `60s`, `10m`, `24h`), sizes as bytes or with KiB, MiB, GiB,\n" +
 		"amounts in whole fen. Identifiers stand in quotes.\n\n| key | value | default | meaning |\n|---|---|---|---|\n")
 	for _, k := range keys {
@@ -56,13 +57,24 @@ func markdown(source string) (string, error) {
 	return b.String(), nil
 }
 
-// comments reads the comment of every struct field, by "Struct.Field".
+// comments reads the comment of every struct field of a folder, by "Struct.Field".
 func comments(source string) (map[string]string, error) {
-	file, err := parser.ParseFile(token.NewFileSet(), source, nil, parser.ParseComments)
+	names, err := filepath.Glob(filepath.Join(source, "*.go"))
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]string{}
+	for _, name := range names {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			return nil, err
+		}
+		collect(file, out)
+	}
+	return out, nil
+}
+
+func collect(file *ast.File, out map[string]string) {
 	for _, d := range file.Decls {
 		g, ok := d.(*ast.GenDecl)
 		if !ok {
@@ -84,5 +96,4 @@ func comments(source string) (map[string]string, error) {
 			}
 		}
 	}
-	return out, nil
 }
