@@ -48,6 +48,7 @@ func (a *Agent) call(ctx context.Context, c counter.Call) {
 			a.memory.probed(c.Platform, a.Now())
 		}
 		a.stats.called(c.Platform, c.Verb, time.Since(start), err)
+		a.countCode(c, ev)
 		a.log.Debug("call", "order", c.Order, "verb", c.Verb, "took", time.Since(start), "error", err)
 		if err != nil && !errors.Is(err, platforms.ErrToken) {
 			a.wantProbe(c.Platform)

@@ -30,8 +30,7 @@ func (a *Agent) Say(o *order.Order) Sayings {
 	}
 	// "canceled" as a reason says less than the state with its action.
 	if why, ok := a.words.Find(words.Reason, reason); ok && reason != "canceled" {
-		conf, _ := a.cfg.PlatformNamed(o.Platform)
-		said, known := a.words.Platform(conf.Driver, o.Code, o.Message)
+		said, known := a.PlatformWords(o.Platform, o.Code, o.Message)
 		text := said.Cashier
 		if !known {
 			text = words.Text{ZH: o.Message, EN: o.Message}

@@ -115,6 +115,7 @@ func help() map[string][2]string {
 		"payagent_store_fsync_seconds_count":    {"counter", "Durable commits timed."},
 		"payagent_upstream_requests_total":      {"counter", "Calls to payment platforms by outcome."},
 		"payagent_upstream_request_seconds_sum": {"counter", "Time spent in calls to payment platforms."},
+		"payagent_unmapped_codes_total":         {"counter", "Answers of platforms with a code that the catalogue of errors does not know."},
 		"payagent_platform_up":                  {"gauge", "1 if the latest probe was answered."},
 		"payagent_alarms_total":                 {"counter", "Alarms raised, by code."},
 		"payagent_scan_events_total":            {"counter", "Codes read, by till."},

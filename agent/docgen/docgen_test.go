@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"payagent/agent/door"
+	"payagent/agent/words"
 	"payagent/devices/models"
 	"payagent/platforms"
 	"payagent/platforms/fwc"
@@ -41,6 +43,7 @@ func pages() map[string]func() (string, error) {
 		"docs/interfaces.md": interfaces,
 		"docs/drivers.md":    func() (string, error) { return DriversPage(root) },
 		"docs/metrics.md":    func() (string, error) { return MetricsPage(root) },
+		"docs/errors.md":     func() (string, error) { return ErrorsPage(words.New(), door.ProblemStatus), nil },
 		"install/udev/70-payagent.rules": func() (string, error) {
 			set, err := models.Load("")
 			return UdevRules(set), err
@@ -101,6 +104,26 @@ func TestInterfacesHoldEveryRow(t *testing.T) {
 	}
 	if n < 200 {
 		t.Errorf("only %d rows", n)
+	}
+}
+
+// Every code of the wires, and every problem with its HTTP status, stands in
+// the catalogue of errors.
+func TestErrorsPageHoldsEveryCode(t *testing.T) {
+	c := words.New()
+	page := ErrorsPage(c, door.ProblemStatus)
+	for _, g := range []words.Group{words.SmartPay, words.FWC, words.LC, words.Served, words.Problem} {
+		for _, code := range c.Codes(g) {
+			e, _ := c.Find(g, code)
+			if !strings.Contains(page, "| `"+code+"` | ") || !strings.Contains(page, cell(e.IT.EN)) {
+				t.Errorf("%s %s is not in the page", g, code)
+			}
+		}
+	}
+	for _, want := range []string{"| `bill_paid` | 409 | ", "| `platform_unreachable` | 503<br>Retry-After 10 | "} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
 	}
 }
 

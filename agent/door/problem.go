@@ -49,6 +49,10 @@ type problemView struct {
 	Trace   string     `json:"trace_id"`
 }
 
+// ProblemStatus gives the HTTP status of a problem's code, and after how many
+// seconds asking again makes sense (0: not by waiting), for documents.
+func ProblemStatus(code string) (status int, retryS int64) { return statusOf(code) }
+
 // statusOf gives the status of a problem's code, and after how many seconds
 // asking again makes sense (0: not by waiting).
 func statusOf(code string) (status int, retry int64) {

@@ -69,6 +69,7 @@ type orderView struct {
 	RefundableFen  platforms.Fen     `json:"refundable_fen"`
 	PlatformCode   string            `json:"platform_code,omitempty"`
 	PlatformText   string            `json:"platform_message,omitempty"`
+	PlatformWords  *platformWords    `json:"platform_words,omitempty"`
 	Cash           safetyView        `json:"safe_to_take_cash"`
 	Retry          safetyView        `json:"safe_to_retry"`
 	Actions        []order.Action    `json:"actions_allowed"`
@@ -98,6 +99,7 @@ type refundView struct {
 	EndedAt      string            `json:"ended_at,omitempty"`
 	PlatformCode string            `json:"platform_code,omitempty"`
 	PlatformText string            `json:"platform_message,omitempty"`
+	PlatformSays *platformWords    `json:"platform_words,omitempty"`
 }
 
 // order makes the view of an order as it is at this moment.
@@ -110,7 +112,7 @@ func (d *door) order(o *order.Order) *orderView {
 		Channel: o.PaidVia(), ReportChannel: words.ReportChannel(string(o.PaidVia())), Platform: o.Platform, Merchant: o.Merchant.Profile,
 		TradeNo: o.TradeNo, AmountOK: s == order.Paid && o.AmountSeen, Buyer: o.Buyer, CancelAsked: o.CancelAsked != nil,
 		CancelAction: string(o.Action), EndReason: o.EndReason, DoubtReason: o.Doubt, Detached: o.Detached,
-		Refunds: []refundView{}, RefundedFen: o.RefundedSum(), PlatformCode: o.Code, PlatformText: o.Message,
+		Refunds: []refundView{}, RefundedFen: o.RefundedSum(), PlatformCode: o.Code, PlatformText: o.Message, PlatformWords: d.platformWords(o.Platform, o.Code, o.Message),
 		Cash: d.safety(o.SafeToTakeCash(p.Policy, now)), Retry: d.safety(o.SafeToRetry(p.Policy, now)),
 		Actions: o.Actions(p.Policy, now, p.Refund), CreatedAt: stamp(o.CreatedAt.Wall), EndedAt: stamp(o.EndedAt.Wall),
 		AgeMS: max(0, now.Age(o.CreatedAt).Milliseconds()), Message: say.Message, NextAction: say.Next, PatientMessage: say.Patient}
@@ -153,15 +155,16 @@ func (d *door) order(o *order.Order) *orderView {
 		v.ValidForS = &in
 	}
 	for _, r := range o.Refunds {
-		v.Refunds = append(v.Refunds, d.refund(r))
+		v.Refunds = append(v.Refunds, d.refund(o, r))
 	}
 	return v
 }
 
-func (d *door) refund(r order.RefundLine) refundView {
+func (d *door) refund(o *order.Order, r order.RefundLine) refundView {
 	e, _ := d.words.Find(words.Refund, string(r.State))
 	v := refundView{RefundNo: r.Request, AmountFen: r.Sum, State: r.State, StateText: e.Cashier,
-		Operator: operatorView{ID: r.Operator.ID, Name: r.Operator.Name}, RequestedAt: stamp(r.At.Wall), PlatformCode: r.Code, PlatformText: r.Message}
+		Operator: operatorView{ID: r.Operator.ID, Name: r.Operator.Name}, RequestedAt: stamp(r.At.Wall), PlatformCode: r.Code, PlatformText: r.Message,
+		PlatformSays: d.platformWords(o.Platform, r.Code, r.Message)}
 	if r.State.Final() {
 		v.EndedAt = stamp(r.EndedAt.Wall)
 	}

@@ -47,13 +47,15 @@ const (
 	Refund   Group = "refund"   // refund states
 	SmartPay Group = "smartpay" // codes of the SmartPay wire (wire.md §1.4–1.6)
 	FWC      Group = "fwc"      // codes of the FWC wire (wire.md §2.2, 2.4)
+	LC       Group = "lc"       // codes of the signed gateway (wire.md §3)
+	Served   Group = "served"   // codes that the agent gives to the reconciling platform (seed 004 §7)
 	Device   Group = "device"   // why a scanner or display is away, and hints about it
 	Scanner  Group = "scanner"  // what the scanners of a till are doing
 )
 
 // Groups lists them in the order of the documentation.
 func Groups() []Group {
-	return []Group{State, Reason, Scan, Verdict, Reply, Problem, Alarm, Refund, Device, Scanner, SmartPay, FWC}
+	return []Group{State, Reason, Scan, Verdict, Reply, Problem, Alarm, Refund, Device, Scanner, SmartPay, FWC, LC, Served}
 }
 
 // Entry is what is said for one code.
@@ -76,7 +78,8 @@ func New() Catalogue {
 	c := Catalogue{entries: map[Group]map[string]Entry{}}
 	for group, list := range map[Group][]Entry{
 		State: states(), Reason: reasons(), Scan: scans(), Verdict: verdicts(), Reply: replies(),
-		Problem: problems(), Alarm: alarms(), Refund: refunds(), SmartPay: smartpayCodes(), FWC: fwcCodes(), Device: deviceCodes(), Scanner: scannerStates(),
+		Problem: problems(), Alarm: alarms(), Refund: refunds(), SmartPay: smartpayCodes(), FWC: fwcCodes(), LC: lcCodes(), Served: servedCodes(),
+		Device: deviceCodes(), Scanner: scannerStates(),
 	} {
 		c.entries[group] = map[string]Entry{}
 		for _, e := range list {
@@ -122,9 +125,11 @@ func (c Catalogue) OrderState(state, variant string) Entry {
 // caller counts that. message is the platform's own text; it holds no payment
 // code (package platforms promises so).
 func (c Catalogue) Platform(driver, code, message string) (e Entry, known bool) {
-	if g := Group(driver); g == SmartPay || g == FWC {
-		if e, ok := c.Find(g, code); ok {
-			return e, true
+	if g := Group(driver); g == SmartPay || g == FWC || g == LC {
+		for _, name := range []string{code, fieldOf(g) + code} {
+			if e, ok := c.Find(g, name); ok {
+				return e, true
+			}
 		}
 	}
 	said := strings.TrimSpace(message)
@@ -141,6 +146,18 @@ func (c Catalogue) Platform(driver, code, message string) (e Entry, known bool) 
 	fill := func(t Text) Text { return t.Fill("code", clip(code), "message", clip(said)) }
 	e.Cashier, e.IT = fill(e.Cashier), fill(e.IT)
 	return e, false
+}
+
+// fieldOf is the field that a bare number of a wire stands in, where the
+// catalogue's code names it.
+func fieldOf(g Group) string {
+	switch g {
+	case FWC:
+		return "IsSuccess "
+	case LC:
+		return "code "
+	}
+	return ""
 }
 
 // clip keeps a platform's text within a screen's line or two.
