@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode"
 
+	"payagent/agent/door/cli"
 	"payagent/agent/words"
 )
 
@@ -54,6 +55,9 @@ func NewChecker(root string) (*Checker, error) {
 				c.usage[program][n-1] += " " + strings.TrimSpace(line)
 			}
 		}
+	}
+	for _, verb := range cli.Verbs() {
+		c.usage["payagent"] = append(c.usage["payagent"], "payagent "+verb+" --"+strings.Join(cli.Flags(verb), " --"))
 	}
 	for _, m := range regexp.MustCompile(`\{"(GET|POST)", "(/[^"]*)"`).FindAllStringSubmatch(read("agent/door/door.go"), -1) {
 		c.routes = append(c.routes, m[1]+" "+m[2])

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"payagent/agent/config"
+	"payagent/agent/door/cli"
 	"payagent/agent/seal"
 	"payagent/platforms"
 )
@@ -34,14 +35,32 @@ func newClient(c config.Config) (*client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot ask the agent: %w; run this as the agent's user, after its first start", err)
 	}
-	base := "http://127.0.0.1:8780"
+	return &client{base: loopback(c), token: token, rt: &http.Transport{Proxy: nil}, close: func() error { return nil }}, nil
+}
+
+// loopback is the door's address on this machine.
+func loopback(c config.Config) string {
 	for _, listen := range c.Door.Listen {
 		if ip := hostOf(listen); ip.IsLoopback() {
-			base = "http://" + listen
-			break
+			return "http://" + listen
 		}
 	}
-	return &client{base: base, token: token, rt: &http.Transport{Proxy: nil}, close: func() error { return nil }}, nil
+	return "http://127.0.0.1:8780"
+}
+
+// doorOf is where the agent of a configuration is, for package cli.
+func doorOf(file string) (cli.Target, error) {
+	c, err := config.Load(file)
+	if err != nil {
+		return cli.Target{}, err
+	}
+	return cli.Target{Address: loopback(c), Token: func() (string, error) {
+		token, _, err := seal.ReadSecret(firstToken(c))
+		if err != nil {
+			err = fmt.Errorf("cannot ask the agent: %w; run this as the agent's user, after its first start, or name a token of its own with --address and --token-file", err)
+		}
+		return token.Reveal(), err
+	}}, nil
 }
 
 func hostOf(listen string) net.IP {

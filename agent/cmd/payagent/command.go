@@ -6,14 +6,24 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"strconv"
 	"strings"
 	"time"
 
 	"payagent/agent/access"
 	"payagent/agent/config"
+	"payagent/agent/door/cli"
 )
 
 var errUsage = errors.New("wrong command line")
+
+// exitCode ends the process with a code of package cli, which has printed
+// everything there is to say.
+type exitCode int
+
+// Error names the code.
+func (e exitCode) Error() string { return "exit code " + strconv.Itoa(int(e)) }
 
 const usage = `payagent — face-to-face payments at hospital tills  当面付代理
 
@@ -27,6 +37,7 @@ const usage = `payagent — face-to-face payments at hospital tills  当面付�
   payagent token    add --config FILE --name N [--till T] --scopes collect,refund,admin,screen   新增令牌
   payagent token    list|revoke --config FILE [--name N]                                  令牌
   payagent devices  list|watch|test|learn         scanners and displays: payagent devices --help   设备
+  payagent pay|query|cancel|refund|book --json    for programs that can only start a process: payagent pay --help   供 HIS 调用
   payagent version                                                                        版本
 `
 
@@ -86,6 +97,11 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 		return withConfig("run", rest, func(c config.Config, _ options) error { return run(ctx, c, out) })
 	case "devices":
 		return devicesCommand(ctx, rest, out)
+	case "pay", "query", "cancel", "refund", "book":
+		if code := cli.Run(ctx, first, rest, cli.Streams{In: os.Stdin, Out: out, Env: os.Getenv}, doorOf); code != cli.OK {
+			return exitCode(code)
+		}
+		return nil
 	case "", "help", "--help", "-h":
 		_, err := fmt.Fprint(out, usage)
 		return err

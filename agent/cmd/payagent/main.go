@@ -24,6 +24,10 @@ func main() {
 	if err == nil {
 		return
 	}
+	var code exitCode
+	if errors.As(err, &code) {
+		os.Exit(int(code))
+	}
 	fmt.Fprintln(os.Stderr, "payagent: "+err.Error())
 	if errors.Is(err, errUsage) {
 		os.Exit(2)
