@@ -24,13 +24,20 @@ var update = flag.Bool("update", false, "write the generated documents")
 
 const root = "../.."
 
+// everyInterface names what the two documents define or demand.
+const everyInterface = "000 SweepCodePay|000 QueryOrderState|000 Revoke|004 2.1|004 2.2|004 4.1|004 5.1|004 5.2|004 5.3|004 5.4|004 5.5"
+
 func interfaces() (string, error) {
 	keys, err := ReadKeys(root)
 	api, err2 := ReadAPI(root)
 	if err := errors.Join(err, err2); err != nil {
 		return "", err
 	}
-	return InterfacesPage([]Adapter{
+	table, err := WiresTable(root, Wires(), Questions(), keys.Known)
+	if err != nil {
+		return "", err
+	}
+	return InterfacesPage(table, []Adapter{
 		{"smartpay", "智付", "SmartPay", smartpay.Fields()},
 		{"fwc", "联空集成平台", "LinkingCloud FWC", fwc.Fields()},
 	}, keys.Find, api)
@@ -87,9 +94,9 @@ func TestInterfacesHoldEveryRow(t *testing.T) {
 	n := 0
 	for _, r := range append(smartpay.Fields(), fwc.Fields()...) {
 		n++
-		section := "\n### " + r.Message + " 请求 request\n"
+		section := "\n#### " + r.Message + " 请求 request\n"
 		if r.Direction == platforms.FieldRead {
-			section = "\n### " + r.Message + " 应答 reply\n"
+			section = "\n#### " + r.Message + " 应答 reply\n"
 		}
 		_, rest, ok := strings.Cut(page, section)
 		if here, _, _ := strings.Cut(rest, "\n#"); !ok || !strings.Contains(here, "| `"+r.Field+"` |") {
@@ -98,7 +105,7 @@ func TestInterfacesHoldEveryRow(t *testing.T) {
 	}
 	for _, message := range []string{"SweepCodePay", "QueryOrderState", "Revoke", "FWC_IF_Barcode_Pay", "FWC_IF_Barcode_Pay_Query",
 		"FWC_IF_Barcode_Pay_Cancel", "FWC_IF_Barcode_Pay_Refund", "FWC_IF_Qrcode_Pay"} {
-		if strings.Count(page, "### "+message+" ") != 2 {
+		if strings.Count(page, "#### "+message+" ") != 2 {
 			t.Errorf("%s has no request and reply of its own", message)
 		}
 	}
@@ -127,6 +134,49 @@ func TestErrorsPageHoldsEveryCode(t *testing.T) {
 	}
 }
 
+// Every interface of the two documents is in the table.
+func TestWiresAreComplete(t *testing.T) {
+	have := map[string]bool{}
+	for _, w := range Wires() {
+		have[w.Seed+" "+w.Section] = true
+	}
+	for _, want := range strings.Split(everyInterface, "|") {
+		if !have[want] {
+			t.Errorf("%s of the documents has no row", want)
+		}
+	}
+}
+
+// What does not exist is refused.
+func TestWiresThatNameNothing(t *testing.T) {
+	good := Wire{"004", "5.1", "X", "", "", []Home{{WeCall, "platforms/fwc", []string{"TestPayTable"}}}, nil}
+	asked := good
+	asked.Open = []string{"a"}
+	known := func(key string) bool { return key == "door.listen" }
+	q := Question{ID: "a", Keys: []string{"door.listen"}}
+	for name, x := range map[string]struct {
+		wire Wire
+		list []Question
+		want string
+	}{
+		"good":            {asked, []Question{q}, ""},
+		"no package":      {Wire{Name: "X", Homes: []Home{{WeCall, "platforms/nothing", []string{"TestPayTable"}}}}, nil, "no Go package"},
+		"no test":         {Wire{Name: "X", Homes: []Home{{WeCall, "platforms/fwc", []string{"TestNothing"}}}}, nil, "does not exist"},
+		"part of a name":  {Wire{Name: "X", Homes: []Home{{WeCall, "platforms/fwc", []string{"TestPay"}}}}, nil, "does not exist"},
+		"test elsewhere":  {Wire{Name: "X", Homes: []Home{{WeCall, "platforms/fwc", []string{"platforms/smartpay TestPayTable"}}}}, nil, "does not exist"},
+		"no proof":        {Wire{Name: "X", Homes: []Home{{WeCall, "platforms/fwc", nil}}}, nil, "no test proves"},
+		"no home":         {Wire{Name: "X"}, nil, "built nowhere"},
+		"unlisted":        {asked, nil, "not listed"},
+		"of nobody":       {good, []Question{q}, "belongs to no interface"},
+		"key not to find": {asked, []Question{{ID: "a", Keys: []string{"door.port"}}}, "does not exist"},
+	} {
+		_, err := WiresTable(root, []Wire{x.wire}, x.list, known)
+		if x.want == "" && err != nil || x.want != "" && (err == nil || !strings.Contains(err.Error(), x.want)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // A row that names what does not exist is refused.
 func TestRowsThatNameNothing(t *testing.T) {
 	keys, err := ReadKeys(root)
@@ -138,7 +188,7 @@ func TestRowsThatNameNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, source := range []string{"api amount_yuan", "api patient.password", "config merchants.token", "config horizon", "made up", ""} {
-		_, err := InterfacesPage([]Adapter{{"fwc", "", "", []platforms.FieldRow{{Message: "M", Field: "F", Direction: platforms.FieldSent, Source: source}}}}, keys.Find, api)
+		_, err := InterfacesPage("", []Adapter{{"fwc", "", "", []platforms.FieldRow{{Message: "M", Field: "F", Direction: platforms.FieldSent, Source: source}}}}, keys.Find, api)
 		if err == nil {
 			t.Errorf("the source %q was taken", source)
 		}

@@ -1,0 +1,51 @@
+package docgen
+
+// Questions are what the documents leave open (shared notes on the wires, marks
+// [U], and the anchors A1–A13 of the reliability notes). Keys are those of the
+// configuration.
+func Questions() []Question {
+	return []Question{
+		{"smartpay-transport", "智付的接口用哪种传输、地址、认证（SOAP 网关、表单网关、裸 XML）？SOAPAction 的取值？",
+			"Which transport, address and authentication does SmartPay use? Which SOAPAction?",
+			"默认 WSGW SOAP，SOAPAction 为空。", "WSGW SOAP with an empty SOAPAction.", []string{"platforms.options.transport", "platforms.options.client_id"}},
+		{"transaction-code", "三个方法的 TransactionCode 各是多少？", "What is the TransactionCode of each of the three methods?",
+			"没有默认值，必须配置。", "No default: it must be configured.", []string{"transaction_codes.sweep_code_pay", "transaction_codes.query_order_state", "transaction_codes.revoke"}},
+		{"smartpay-lists", "ServiceId、CardType、EqptType 的完整取值？", "What are all values of ServiceId, CardType and EqptType?",
+			"用公开服务端的取值，可逐项改。", "Values of the known server; each can be changed.", []string{"platforms.options.card_types", "platforms.options.eqpt_types", "order_types.NAME.service_id"}},
+		{"smartpay-codes", "RespCode 除 10000 与“负数失败”外的全部取值？哪个表示支付中？哪些确证未扣款？", "What are all RespCodes? Which means that the patient is paying, and which prove that nothing was charged?",
+			"-400011 为支付中；只有封闭清单里的代码算失败，其余一律查询。", "-400011 is paying; only a closed list counts as failed, everything else is asked about.", []string{"platforms.options.failure_codes"}},
+		{"smartpay-amount", "应答中 TotalFee 的单位？PayTime 的格式？", "What unit has TotalFee in the reply, and what format PayTime?",
+			"按分核对，不是整数分或不相等就待核实并报警；PayTime 读不出时用本机时钟并注明。", "Compared as fen; anything else puts the order in doubt with an alarm. An unreadable PayTime is replaced by our clock, and marked so.", nil},
+		{"smartpay-key", "QueryOrderState、Revoke 的 OrderId 填平台订单号还是 HIS 订单号？付款应答丢失后能否用 HIS 订单号查、撤？",
+			"Is OrderId the platform's or HIS's number? After a lost pay reply, can an order be asked about and revoked by HIS's number?",
+			"默认用平台的 OrderId；丢应答的订单立即待核实，现场演练证明可行后再改。", "The platform's OrderId. An order whose reply was lost is in doubt at once, until a drill at the site has shown that the other number works.", []string{"platforms.options.query_key"}},
+		{"order-state", "OrderState 3、4、5、7、8、9 的含义？RespCode 10000 而没有 OrderState 是什么情况？", "What do OrderState 3, 4, 5, 7, 8 and 9 mean, and a success without OrderState?",
+			"5、4 再问一次才算关闭；8 只有曾见已支付才算已支付；其余未知。", "5 and 4 are asked again before they count as closed; 8 is paid only if it was ever seen paid; the rest is unknown.", nil},
+		{"revoke", "Revoke 成功时是关闭还是退款？会不会提供退款接口？文档的示例标签不配对，以哪个为准？", "Did a successful Revoke close or refund? Will there be a refund interface? Which of the mismatched tags of the sample is right?",
+			"撤销成功显示“如已扣款将原路退回”；退款答 422；发送 OrderId。", "The patient is told that money, if charged, comes back; refunds answer 422; OrderId is sent.", nil},
+		{"no-status", "付款应答没有 TradeStatus，流程图却据它判断：以什么为准？", "The pay reply has no TradeStatus although the flow chart decides by it. What counts?",
+			"付款应答从不单独算已支付，一律再查询确认。", "A pay reply alone is never paid: a query confirms it.", nil},
+		{"sub-codes", "SubCode 的全部取值？哪些确证未扣款？IsSuccess 0 与 2 在付款后能否证明未扣款？", "What are all SubCodes, and which prove that nothing was charged? Do IsSuccess 0 and 2 prove anything after a pay call?",
+			"都不能证明，查询后撤销。", "None does: asked about, then canceled.", nil},
+		{"fwc-unsigned", "XML 接口的 sign 全为空：能否签名，或至少提供 HTTPS？", "Every sign of the XML family is empty: can messages be signed, or at least HTTPS be offered?",
+			"只能靠 TLS（可锁定证书）和核对单号、金额、商户。", "TLS, with pins if wanted, and comparing number, amount and merchant are all there is.", []string{"platforms.pins", "platforms.allow_plain_http"}},
+		{"fwc-unit", "5.1、5.5 的 TotalAmount 单位？", "What is the unit of TotalAmount in 5.1 and 5.5?",
+			"按元两位小数发送；上线前必须做 0.01 元演练。", "Yuan with two decimals; the 0.01 yuan drill before going live is mandatory.", []string{"platforms.options.amount_unit"}},
+		{"echo", "应答回显 AccessToken 与 AuthCode，能否关闭？", "Replies echo AccessToken and AuthCode. Can that be switched off?",
+			"整个应答视为机密，入日志前清洗。", "A raw reply counts as a secret and is cleaned before anything is kept.", nil},
+		{"closed", "TRADE_CLOSED 是“有退款”（5.2）还是“超时未付或全额退款”（6.2）？", "Does TRADE_CLOSED mean closed with a refund (5.2), or timed out or refunded in full (6.2)?",
+			"当作终态、钱不在医院；按撤销动作区分，否则对患者说“如已扣款将原路退回”。", "Final, and no money is held; which of the two is told by the cancel's action where there is one.", nil},
+		{"times", "时间格式里的 hh 是 24 小时制吗？时区？", "Is hh meant as 24 hours, and in which zone?",
+			"按 24 小时、UTC+8 读写；从不用平台的时间判断先后。", "24 hours, UTC+8; the platform's times never decide an order of events.", nil},
+		{"retry-flag", "RetryFlag 为 N 而没有 close 或 refund 时，钱在哪里？", "Where is the money when RetryFlag is N without close or refund?",
+			"close、refund 且 IsSuccess 1 才是证明；否则查询，仍不明则待核实并报警。", "Only close or refund with IsSuccess 1 is proof; otherwise a query decides, else in doubt with an alarm.", nil},
+		{"qr-cancel", "撤销二维码订单用 FWC_IF_Barcode_Pay_Cancel 还是 FWC_IF_Qrcode_Pay_Cancel？", "Which operation cancels a QR order?",
+			"按文档用前者。", "The barcode one, as the document has it.", []string{"platforms.options.cancel_op"}},
+		{"refund-change", "RefundChange 的取值？哪些 SubCode 确证退款没有动钱？", "What are the values of RefundChange? Which SubCodes prove that a refund moved nothing?",
+			"按累计退款金额 RefundFee 判断；没有确证就待核实。", "The cumulative RefundFee decides; without proof the refund is in doubt.", []string{"platforms.options.refund_refusals"}},
+		{"refund-query", "退款结果怎样查询？", "How is a refund asked about?",
+			"没有查询接口：用同一 OutRequestNo 再发一次，比对累计金额。", "There is no such call: the same OutRequestNo is sent again and the total compared.", nil},
+		{"prefixes", "自助机住院的前缀是 ZHZY 还是 ZJZY？订单号可用的字符与长度？", "Is the prefix of inpatients at kiosks ZHZY or ZJZY? Which characters and lengths may numbers have?",
+			"按文档用 ZHZY；只用数字和字母，至多 32 位。上线前与财务核对。", "ZHZY as printed; digits and letters, at most 32. Agree it with finance before going live.", []string{"prefixes"}},
+	}
+}
