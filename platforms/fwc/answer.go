@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"payagent/platforms"
+	"payagent/platforms/fwc/internal/message"
 )
 
 // The words of TradeStatus (seed 004 §5.2), some of which also turn up as
@@ -39,7 +40,7 @@ const (
 // and no code is known to prove that nothing was charged.
 func payStatus(success, subCode string) (platforms.Status, bool) {
 	switch success {
-	case callDone:
+	case message.Done:
 		switch subCode {
 		case waitBuyerPay:
 			return platforms.Pending, false
@@ -47,7 +48,7 @@ func payStatus(success, subCode string) (platforms.Status, bool) {
 			return platforms.Unknown, true
 		}
 		return platforms.Pending, true
-	case callFailed:
+	case message.Refused:
 		switch subCode {
 		case waitBuyerPay:
 			return platforms.Pending, true
@@ -79,10 +80,10 @@ func queryStatus(success, tradeStatus, subCode string) (status platforms.Status,
 	if isStatusWord(subCode) && subCode != tradeStatus {
 		return platforms.Unknown, false
 	}
-	if tradeStatus == tradeNotExist && (success == callFailed || success == callDone) {
+	if tradeStatus == tradeNotExist && (success == message.Refused || success == message.Done) {
 		return platforms.NotFound, false
 	}
-	if success != callDone {
+	if success != message.Done {
 		return platforms.Unknown, false
 	}
 	switch tradeStatus {
@@ -119,7 +120,7 @@ func (p *Platform) payAnswer(c platforms.Charge, r reply) (platforms.Answer, err
 		Channel: p.channel(payType), PaidAt: paidAt(at), Buyer: platforms.Hide(openUser),
 		Code: r.code(""), Message: r.words(),
 	}
-	a.Status, a.AskNow = payStatus(r.success, r.subCode)
+	a.Status, a.AskNow = payStatus(r.Success, r.SubCode)
 	var err error
 	if a.Amount, a.HasAmount, err = p.amount(r, c.Amount, amount); err != nil {
 		return platforms.Answer{}, err
@@ -136,12 +137,12 @@ func (p *Platform) presentAnswer(c platforms.Charge, r reply) (platforms.Answer,
 		return platforms.Answer{}, err
 	}
 	a := platforms.Answer{OrderNo: r.orderNo(c.OrderNo, no), Code: r.code(""), Message: r.words()}
-	a.Status, a.AskNow = payStatus(r.success, r.subCode)
+	a.Status, a.AskNow = payStatus(r.Success, r.SubCode)
 	if a.Status == platforms.Pending {
 		// Nobody has seen the code yet, so there is nothing to confirm at once;
 		// and without a code there is nothing to show.
 		a.AskNow = false
-		if r.success != callDone || !showable(qr) {
+		if r.Success != message.Done || !showable(qr) {
 			a.Status, a.AskNow = platforms.Unknown, true
 		} else {
 			a.QR = qr
@@ -180,7 +181,7 @@ func (p *Platform) queryAnswer(ref platforms.Ref, r reply) (platforms.Answer, er
 			a.Buyer = platforms.Hide(id)
 		}
 	}
-	a.Status, a.Final = queryStatus(r.success, status, r.subCode)
+	a.Status, a.Final = queryStatus(r.Success, status, r.SubCode)
 	var err error
 	if a.Amount, a.HasAmount, err = p.amount(r, ref.Amount, amount); err != nil {
 		return platforms.Answer{}, err
@@ -191,10 +192,10 @@ func (p *Platform) queryAnswer(ref platforms.Ref, r reply) (platforms.Answer, er
 // cancelResult lists the result elements of a cancel operation. The seed has
 // no sample of FWC_IF_Qrcode_Pay_Cancel; its siblings name the second one.
 func cancelResult(op string) []string {
-	if op == opCancel {
-		return []string{"BarcodeTradeCancelResult"}
+	if op == message.OpCancel {
+		return []string{message.ResultName(message.OpCancel)}
 	}
-	return []string{"BarcodeTradeCancelResult", "QrcodeTradeCancelResult"}
+	return []string{message.ResultName(message.OpCancel), message.ResultName(message.OpQRCancel)}
 }
 
 // cancelAnswer: proof is IsSuccess 1 with close or refund, nothing less.
@@ -215,7 +216,7 @@ func (p *Platform) cancelAnswer(ref platforms.Ref, r reply) (platforms.Cancellat
 	case "N":
 		c.Retry = platforms.RetryNo
 	}
-	if r.success != callDone {
+	if r.Success != message.Done {
 		return c, nil
 	}
 	switch strings.ToLower(action) {
@@ -258,9 +259,9 @@ func (p *Platform) refundAnswer(f platforms.Refund, r reply) (platforms.Refunded
 		out.Total, out.HasTotal = total, true
 	}
 	switch {
-	case r.success == callDone && out.HasTotal && out.Total >= f.Sum:
+	case r.Success == message.Done && out.HasTotal && out.Total >= f.Sum:
 		out.Status = platforms.RefundDone
-	case r.success == callFailed && slices.Contains(p.cfg.RefundRefusals, r.subCode):
+	case r.Success == message.Refused && slices.Contains(p.cfg.RefundRefusals, r.SubCode):
 		out.Status = platforms.RefundRefused
 	}
 	return out, nil

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"payagent/platforms"
-	"payagent/platforms/internal/strictxml"
+	"payagent/platforms/fwc/internal/message"
 	"payagent/platforms/internal/wire"
 )
 
@@ -33,7 +33,7 @@ func (p *Platform) call(ctx context.Context, c call) (reply, error) {
 	if err != nil {
 		return reply{}, p.before(c, err)
 	}
-	req, err := p.request(c.op, doc)
+	req, err := p.names().Request(message.Way(p.cfg.Transport), p.cfg.Endpoint, c.op, doc)
 	if err != nil {
 		return reply{}, p.before(c, err)
 	}
@@ -42,7 +42,7 @@ func (p *Platform) call(ctx context.Context, c call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	root, err := p.open(c, got)
+	root, err := p.names().Answer(message.Way(p.cfg.Transport), c.op, got, unusable, c.secrets...)
 	if err != nil {
 		return reply{}, err
 	}
@@ -51,7 +51,7 @@ func (p *Platform) call(ctx context.Context, c call) (reply, error) {
 		return reply{}, err
 	}
 	r.secrets = c.secrets
-	if r.success == tokenRefused {
+	if r.Success == message.TokenRefused {
 		return reply{}, p.refused(c, r)
 	}
 	return r, nil
@@ -89,69 +89,9 @@ func (p *Platform) refused(c call, r reply) error {
 		c.profile, platforms.ErrToken, words))
 }
 
-// request wraps the document for the configured transport.
-func (p *Platform) request(op, doc string) (wire.Request, error) {
-	param := wire.Param{Name: p.cfg.ParamName, Value: doc}
-	switch p.cfg.Transport {
-	case RawXMLPost:
-		return wire.Request{URL: p.url(op), ContentType: "text/xml; charset=utf-8", Body: []byte(doc)}, nil
-	case FormXML:
-		return wire.Request{URL: p.url(op), ContentType: wire.FormType, Body: wire.Form(param)}, nil
-	}
-	version := wire.SOAP11
-	if p.cfg.Transport == SOAP12 {
-		version = wire.SOAP12
-	}
-	req, err := wire.Call{
-		Version: version, Namespace: p.cfg.Namespace, Operation: op,
-		Action: p.cfg.ActionPrefix + op, Params: []wire.Param{param},
-	}.Request()
-	req.URL = p.cfg.Endpoint
-	return req, err
-}
-
-// url names the operation where no SOAP action does.
-func (p *Platform) url(op string) string {
-	if strings.Contains(p.cfg.Endpoint, "{op}") {
-		return strings.ReplaceAll(p.cfg.Endpoint, "{op}", op)
-	}
-	path, query, asked := strings.Cut(p.cfg.Endpoint, "?")
-	path = strings.TrimRight(path, "/") + "/" + op
-	if asked {
-		path += "?" + query
-	}
-	return path
-}
-
-// open takes the inner document out of the reply.
-func (p *Platform) open(c call, got wire.Reply) (*strictxml.Node, error) {
-	switch p.cfg.Transport {
-	case RawXMLPost, FormXML:
-		root, err := got.Document()
-		if err != nil {
-			return nil, unusable(err)
-		}
-		// An asmx service answers a form post with <string>text</string>.
-		if root.Name == "string" && (root.Space == p.cfg.Namespace || root.Space == "") {
-			text, err := root.Leaf()
-			if err != nil {
-				return nil, unusable(err)
-			}
-			if root, err = strictxml.ParseText(text); err != nil {
-				return nil, unusable(err)
-			}
-		}
-		return root, nil
-	}
-	text, err := got.Result(p.cfg.Namespace, c.op+"Response", c.op+"Result", c.secrets...)
-	if err != nil {
-		return nil, err
-	}
-	root, err := strictxml.ParseText(text)
-	if err != nil {
-		return nil, unusable(err)
-	}
-	return root, nil
+// names are the configured names of the service's parts.
+func (p *Platform) names() message.Names {
+	return message.Names{Namespace: p.cfg.Namespace, ActionPrefix: p.cfg.ActionPrefix, Param: p.cfg.ParamName}
 }
 
 func unusable(err error) error {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"payagent/platforms"
+	"payagent/platforms/fwc/internal/message"
 )
 
 // Transport is the way in which the one string of a call travels.
@@ -130,7 +131,7 @@ func (c Config) complete() (Config, error) {
 	set(&c.Namespace, "http://tempuri.org/")
 	set(&c.ActionPrefix, c.Namespace)
 	set(&c.ParamName, "xml")
-	set(&c.CancelOp, opCancel)
+	set(&c.CancelOp, message.OpCancel)
 	switch c.Transport {
 	case SOAP11, SOAP12, RawXMLPost, FormXML:
 	default:

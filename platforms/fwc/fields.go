@@ -1,6 +1,9 @@
 package fwc
 
-import "payagent/platforms"
+import (
+	"payagent/platforms"
+	"payagent/platforms/fwc/internal/message"
+)
 
 // Fields lists every field of every message of seed 004 §5, and of the ways
 // that carry them: where what we send comes from, and where what we read goes
@@ -121,7 +124,7 @@ func payFields() []platforms.FieldRow {
 		row{"OpenUserID", "api buyer", "masked wherever it is shown"},
 		readAmount(), readPaidAt(), readPayType(), echoAmount())
 	read = append(read, dropped("AuthCode", "Caption", "Descriptive", "OperatorID", "PatientName", "InhospitalNo", "TerminalID", "PayType", "Cnt")...)
-	return append(table(opPay, platforms.FieldSent, sent...), table(opPay, platforms.FieldRead, read...)...)
+	return append(table(message.OpPay, platforms.FieldSent, sent...), table(message.OpPay, platforms.FieldRead, read...)...)
 }
 
 func queryFields() []platforms.FieldRow {
@@ -136,14 +139,14 @@ func queryFields() []platforms.FieldRow {
 		readPaidAt(),
 		row{"Buyer_user_id", "api buyer", "where BuyerLogonId is not carried"},
 		readPayType())
-	return append(table(opQuery, platforms.FieldSent, frame()...), table(opQuery, platforms.FieldRead, read...)...)
+	return append(table(message.OpQuery, platforms.FieldSent, frame()...), table(message.OpQuery, platforms.FieldRead, read...)...)
 }
 
 func cancelFields() []platforms.FieldRow {
 	read := result("BarcodeTradeCancelResult", readTradeNo(), comparedNo(),
 		row{"RetryFlag", derived, "whether asking again may help; a done cancel is done whatever it says"},
 		row{"CancelAction", "api cancel_action", "close or refund, together with IsSuccess 1, is the proof"})
-	return append(table(opCancel, platforms.FieldSent, frame()...), table(opCancel, platforms.FieldRead, read...)...)
+	return append(table(message.OpCancel, platforms.FieldSent, frame()...), table(message.OpCancel, platforms.FieldRead, read...)...)
 }
 
 func refundFields() []platforms.FieldRow {
@@ -165,7 +168,7 @@ func refundFields() []platforms.FieldRow {
 		row{"RefundChange", ignored, "its values are not stated, and it says no on every repetition of a good refund"},
 		row{"head/OutRequestNo", derived, "the echo; another request number is an alarm"})
 	read = append(read, dropped("TradeNo", "RefundAmount", "RefundmentReason", "HospitalID", "TerminalID", "TotalAmount", "PayType")...)
-	return append(table(opRefund, platforms.FieldSent, sent...), table(opRefund, platforms.FieldRead, read...)...)
+	return append(table(message.OpRefund, platforms.FieldSent, sent...), table(message.OpRefund, platforms.FieldRead, read...)...)
 }
 
 func presentFields() []platforms.FieldRow {
@@ -185,7 +188,7 @@ func presentFields() []platforms.FieldRow {
 		row{"TwoDimensionCode", "api qr", "the text to show; the flow chart calls it qrr_code. At most 1024 bytes"},
 		echoAmount())
 	read = append(read, dropped("Caption", "Descriptive", "TradeDetail", "TimeoutExpress", "PayType", "PatientName", "Tel", "InhospitalNo")...)
-	return append(table(opPresent, platforms.FieldSent, sent...), table(opPresent, platforms.FieldRead, read...)...)
+	return append(table(message.OpPresent, platforms.FieldSent, sent...), table(message.OpPresent, platforms.FieldRead, read...)...)
 }
 
 // wayFields are what carries a document.

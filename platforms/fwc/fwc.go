@@ -33,15 +33,7 @@ import (
 	"strings"
 
 	"payagent/platforms"
-)
-
-// The operations of seed 004 §5.
-const (
-	opPay     = "FWC_IF_Barcode_Pay"
-	opQuery   = "FWC_IF_Barcode_Pay_Query"
-	opCancel  = "FWC_IF_Barcode_Pay_Cancel"
-	opRefund  = "FWC_IF_Barcode_Pay_Refund"
-	opPresent = "FWC_IF_Qrcode_Pay"
+	"payagent/platforms/fwc/internal/message"
 )
 
 // Platform is one LinkingCloud service. It keeps nothing between calls and may
@@ -102,8 +94,8 @@ func (p *Platform) Charge(ctx context.Context, c platforms.Charge) (platforms.An
 		return platforms.Answer{}, err
 	}
 	r, err := p.call(ctx, call{
-		op: opPay, profile: c.Merchant.Profile, charges: true,
-		head: p.payHead(c), results: []string{"BarcodeTradeResult"},
+		op: message.OpPay, profile: c.Merchant.Profile, charges: true,
+		head: p.payHead(c), results: []string{message.ResultName(message.OpPay)},
 		secrets: secretsOf(c),
 	})
 	if err != nil {
@@ -123,8 +115,8 @@ func (p *Platform) Present(ctx context.Context, c platforms.Charge) (platforms.A
 		return platforms.Answer{}, err
 	}
 	r, err := p.call(ctx, call{
-		op: opPresent, profile: c.Merchant.Profile, charges: true,
-		head: p.presentHead(c), results: []string{"QrcodeTradePayResult"},
+		op: message.OpPresent, profile: c.Merchant.Profile, charges: true,
+		head: p.presentHead(c), results: []string{message.ResultName(message.OpPresent)},
 		secrets: secretsOf(c),
 	})
 	if err != nil {
@@ -139,8 +131,8 @@ func (p *Platform) Query(ctx context.Context, ref platforms.Ref) (platforms.Answ
 		return platforms.Answer{}, err
 	}
 	r, err := p.call(ctx, call{
-		op: opQuery, profile: ref.Merchant.Profile,
-		head: numberHead(ref.OrderNo), results: []string{"BarcodeTradeStatus"},
+		op: message.OpQuery, profile: ref.Merchant.Profile,
+		head: numberHead(ref.OrderNo), results: []string{message.ResultName(message.OpQuery)},
 	})
 	if err != nil {
 		return platforms.Answer{}, err
@@ -155,7 +147,7 @@ func (p *Platform) Cancel(ctx context.Context, ref platforms.Ref) (platforms.Can
 	if err := checkRef(ref); err != nil {
 		return platforms.Cancellation{}, err
 	}
-	op := opCancel
+	op := message.OpCancel
 	if ref.Mode == platforms.ModePresent {
 		op = p.cfg.CancelOp
 	}
@@ -177,8 +169,8 @@ func (p *Platform) Refund(ctx context.Context, f platforms.Refund) (platforms.Re
 		return platforms.Refunded{}, err
 	}
 	r, err := p.call(ctx, call{
-		op: opRefund, profile: f.Merchant.Profile,
-		head: p.refundHead(f), results: []string{"BarcodeTradeRefundResult"},
+		op: message.OpRefund, profile: f.Merchant.Profile,
+		head: p.refundHead(f), results: []string{message.ResultName(message.OpRefund)},
 	})
 	if err != nil {
 		return platforms.Refunded{}, err
@@ -194,8 +186,8 @@ const probeNo = "PAYAGENTPROBE"
 // answer in the platform's own form means that it is there.
 func (p *Platform) Probe(ctx context.Context) error {
 	_, err := p.call(ctx, call{
-		op: opQuery, profile: p.cfg.ProbeProfile,
-		head: numberHead(probeNo), results: []string{"BarcodeTradeStatus"},
+		op: message.OpQuery, profile: p.cfg.ProbeProfile,
+		head: numberHead(probeNo), results: []string{message.ResultName(message.OpQuery)},
 	})
 	return err
 }

@@ -1,29 +1,21 @@
 package fwc
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 	"time"
 
 	"payagent/platforms"
+	"payagent/platforms/fwc/internal/message"
 	"payagent/platforms/internal/strictxml"
 	"payagent/platforms/internal/wire"
-)
-
-// The values of IsSuccess (seed 004 §5.1, §5.5).
-const (
-	callFailed   = "0" // 业务逻辑失败
-	callDone     = "1" // 业务逻辑成功: the call worked, no more than that
-	callError    = "2" // 处理业务时发生错误
-	tokenRefused = "3" // AccessToken验证失败
 )
 
 // reply is a decoded document. Of the echoed head only what is compared is
 // kept; token, code and the patient's data are dropped here.
 type reply struct {
-	success, message, subCode, subMessage string
+	message.Result
 
 	echoNo, echoAmount, echoRequestNo string
 
@@ -31,57 +23,19 @@ type reply struct {
 	secrets []platforms.Hidden
 }
 
-// decode reads <xml><head/><body/><sign/></xml>. Unknown elements are read
-// over, missing optional ones are empty; a document that says anything twice or
-// has no ResponseResult/IsSuccess is an error.
+// decode takes a document apart.
 func decode(root *strictxml.Node, results ...string) (reply, error) {
-	if root.Name != "xml" || root.Space != "" {
-		return reply{}, unusable(errors.New("its root is not <xml>"))
-	}
-	if err := root.NoDuplicates(); err != nil {
-		return reply{}, unusable(err)
-	}
-	var r reply
-	head, err := root.Maybe("head")
+	m, err := message.ReadReply(root, results...)
 	if err != nil {
 		return reply{}, unusable(err)
 	}
-	if head != nil {
-		if err := values(head, map[string]*string{
-			"OutTradeNo": &r.echoNo, "TotalAmount": &r.echoAmount, "OutRequestNo": &r.echoRequestNo,
-		}); err != nil {
-			return reply{}, err
-		}
+	r := reply{Result: m.Result, result: m.Body}
+	if m.Head == nil {
+		return r, nil
 	}
-	body, err := root.One("body")
-	if err != nil {
-		return reply{}, unusable(err)
-	}
-	head, err = body.One("ResponseResult")
-	if err != nil {
-		return reply{}, unusable(err)
-	}
-	if err := values(head, map[string]*string{
-		"IsSuccess": &r.success, "Message": &r.message, "SubCode": &r.subCode, "SubMessage": &r.subMessage,
-	}); err != nil {
-		return reply{}, err
-	}
-	if r.success == "" {
-		return reply{}, unusable(errors.New("it lacks IsSuccess"))
-	}
-	for _, name := range results {
-		found, err := body.Maybe(name)
-		if err != nil {
-			return reply{}, unusable(err)
-		}
-		if found != nil && r.result != nil {
-			return reply{}, unusable(errors.New("it has two results"))
-		}
-		if found != nil {
-			r.result = found
-		}
-	}
-	return r, nil
+	return r, values(m.Head, map[string]*string{
+		"OutTradeNo": &r.echoNo, "TotalAmount": &r.echoAmount, "OutRequestNo": &r.echoRequestNo,
+	})
 }
 
 // values reads children that may be missing.
@@ -107,20 +61,20 @@ func (r reply) read(into map[string]*string) error {
 // code is the platform's own code: SubCode, else the status word, else
 // IsSuccess.
 func (r reply) code(status string) string {
-	for _, s := range []string{r.subCode, status} {
+	for _, s := range []string{r.SubCode, status} {
 		if s != "" {
 			return wire.Clean(s, r.secrets...)
 		}
 	}
-	return "IsSuccess " + wire.Clean(r.success, r.secrets...)
+	return "IsSuccess " + wire.Clean(r.Success, r.secrets...)
 }
 
 // words are the platform's words for people.
 func (r reply) words() string {
-	if r.subMessage != "" {
-		return wire.Clean(r.subMessage, r.secrets...)
+	if r.SubMessage != "" {
+		return wire.Clean(r.SubMessage, r.secrets...)
 	}
-	return wire.Clean(r.message, r.secrets...)
+	return wire.Clean(r.Message, r.secrets...)
 }
 
 // orderNo gives the number the reply speaks of. Head and body both carry it;

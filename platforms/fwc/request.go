@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"payagent/platforms"
-	"payagent/platforms/internal/strictxml"
+	"payagent/platforms/fwc/internal/message"
 )
 
 // element is one child of head, in the order of the seed's samples.
@@ -122,20 +122,14 @@ func tradeDetail(all []platforms.Detail) string {
 	return strings.TrimSpace(b.String())
 }
 
-// document writes the inner document. The declaration is the seed's own.
+// document writes the inner document, token first.
 func (p *Platform) document(token platforms.Hidden, head []element) (string, error) {
-	var b strings.Builder
-	b.WriteString(`<?xml version="1.0" encoding="utf-8" ?><xml><head>`)
-	for _, e := range append([]element{{name: tokenElement, value: token.Reveal()}}, head...) {
+	fields := message.Fields{{Name: tokenElement, Value: token.Reveal()}}
+	for _, e := range head {
 		if e.value == "" && e.optional && p.cfg.OmitEmpty {
 			continue
 		}
-		v, err := strictxml.EscapeChecked(e.value)
-		if err != nil {
-			return "", fmt.Errorf("cannot write %s: %w", e.name, err)
-		}
-		b.WriteString("<" + e.name + ">" + v + "</" + e.name + ">")
+		fields = append(fields, message.Field{Name: e.name, Value: e.value})
 	}
-	b.WriteString("</head><body></body><sign></sign></xml>")
-	return b.String(), nil
+	return message.WriteRequest(fields)
 }

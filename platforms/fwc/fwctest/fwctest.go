@@ -2,9 +2,10 @@
 // §5 shows it: an asmx service over the books of package bank, for tests and
 // for the pretend world.
 //
-// It is written from the seed's samples and shares no code with the adapter, so
-// that an error in one does not hide in the other. Replies echo the head of the
-// request, token and payment code included, without OrderType, end with an
+// It shares the messages and the ways they travel with the adapter and the
+// façade (package message), and nothing else; that these are right both ways is
+// held to the seed's samples by the adapter's tests. Replies echo the head of
+// the request, token and payment code included, without OrderType, end with an
 // empty sign, and carry no status in the answer to a pay call: all as the
 // samples have it. A SOAP request is routed by its SOAPAction; one that the
 // service does not know is answered with the fault and HTTP 500 that asmx gives.
@@ -16,9 +17,7 @@ package fwctest
 import (
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +25,7 @@ import (
 	"payagent/platforms"
 	"payagent/platforms/bank"
 	"payagent/platforms/bank/wire"
+	"payagent/platforms/fwc/internal/message"
 )
 
 // Token is the AccessToken that a Handler accepts where Options name none.
@@ -72,6 +72,7 @@ type service struct {
 	bank *bank.Bank
 	opt  Options
 	ctl  *wire.Control
+	wire message.Service
 }
 
 // Handler serves the operations over the books of b.
@@ -81,9 +82,7 @@ func Handler(b *bank.Bank, opt Options) http.Handler {
 			*v = def
 		}
 	}
-	set(&opt.Namespace, "http://tempuri.org/")
-	set(&opt.ActionPrefix, opt.Namespace)
-	set(&opt.ParamName, "xml")
+	names := message.Names{Namespace: opt.Namespace, ActionPrefix: opt.ActionPrefix, Param: opt.ParamName}.Complete()
 	set(&opt.HospitalID, HospitalID)
 	if opt.TokenOK == nil {
 		opt.TokenOK = func(token string) bool { return token == Token }
@@ -101,7 +100,12 @@ func Handler(b *bank.Bank, opt Options) http.Handler {
 	if opt.Script == nil {
 		opt.Script = bank.ScriptFor
 	}
-	s := &service{bank: b, opt: opt, ctl: opt.Control}
+	ops := []string{message.OpPay, message.OpQuery, message.OpCancel, message.OpRefund, message.OpPresent}
+	if opt.QRCancel {
+		ops = append(ops, message.OpQRCancel)
+	}
+	s := &service{bank: b, opt: opt, ctl: opt.Control,
+		wire: message.Service{Names: names, Ops: ops, StrictAction: true, WrapString: opt.WrapString}}
 	if s.ctl != nil {
 		return http.HandlerFunc(s.serve)
 	}
@@ -109,124 +113,33 @@ func Handler(b *bank.Bank, opt Options) http.Handler {
 	return s.ctl.Wrap(http.HandlerFunc(s.serve))
 }
 
-// request is a call taken out of whatever carried it.
-type request struct {
-	op    string
-	doc   string                    // the inner document
-	write func(doc string) []byte   // wraps the reply in the same way
-	kind  string                    // Content-Type of the reply
-	fault func(words string) []byte // nil where the way has no faults
-}
-
+// serve answers one request.
 func (s *service) serve(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil || r.Method != http.MethodPost {
 		http.Error(w, "POST a document", http.StatusMethodNotAllowed)
 		return
 	}
-	req, words := s.unwrap(r, body)
-	if words != "" {
-		if req.fault == nil {
-			http.Error(w, words, http.StatusBadRequest)
-			return
-		}
-		w.Header().Set("Content-Type", req.kind)
-		w.WriteHeader(http.StatusInternalServerError)
-		_, _ = w.Write(req.fault(words))
+	call, no := s.wire.Read(r, body)
+	if no != nil {
+		w.Header().Set("Content-Type", s.kind(no.Kind))
+		w.WriteHeader(no.Status)
+		_, _ = w.Write(no.Body)
 		return
 	}
-	head, err := readHead(req.doc)
-	if err != nil {
-		// The real service answers such a document like any failed call.
-		head = nil
-	}
-	s.do(w, r, req, head)
+	// The real service answers a document that it cannot read like any failed
+	// call; Head is nil then.
+	s.ctl.Answer(w, r, describe(call.Op, call.Head), func(turn wire.Turn) wire.Reply {
+		return wire.Reply{Type: s.kind(call.Kind), Body: call.Wrap(s.reply(call.Op, call.Head, turn))}
+	})
 }
 
-// unwrap finds operation and document; words tell what is wrong instead.
-func (s *service) unwrap(r *http.Request, body []byte) (request, string) {
-	kind, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	op := path.Base(r.URL.Path)
-	switch {
-	case kind == "application/soap+xml":
-		return s.soap(soap12, params["action"], body)
-	case kind == "application/x-www-form-urlencoded":
-		r.Body = io.NopCloser(strings.NewReader(string(body)))
-		if err := r.ParseForm(); err != nil || !s.knows(op) {
-			return request{}, "the request is no form for a known operation"
-		}
-		req := request{op: op, doc: r.PostForm.Get(s.opt.ParamName), kind: s.kind("text/xml"), write: asBytes}
-		if s.opt.WrapString {
-			req.write = func(doc string) []byte {
-				return []byte(declaration + "<string xmlns=\"" + s.opt.Namespace + "\">" + escape(doc) + "</string>")
-			}
-		}
-		return req, ""
-	case hasAction(r.Header):
-		return s.soap(soap11, action(r.Header), body)
-	case s.knows(op):
-		return request{op: op, doc: string(body), kind: s.kind("text/xml"), write: asBytes}, ""
-	}
-	return s.soap(soap11, "", body)
-}
-
-func asBytes(doc string) []byte { return []byte(doc) }
-
+// kind leaves the charset out where the options say so.
 func (s *service) kind(media string) string {
 	if s.opt.BareType {
-		return media
+		media, _, _ = strings.Cut(media, ";")
 	}
-	return media + "; charset=utf-8"
-}
-
-// hasAction and action read the header whatever its spelling: a request that
-// never crossed a socket keeps the one it was written with.
-func hasAction(h http.Header) bool {
-	for name := range h {
-		if strings.EqualFold(name, "SOAPAction") {
-			return true
-		}
-	}
-	return false
-}
-
-func action(h http.Header) string {
-	for name, values := range h {
-		if strings.EqualFold(name, "SOAPAction") && len(values) == 1 {
-			v := values[0]
-			if len(v) >= 2 && v[0] == '"' && v[len(v)-1] == '"' {
-				return v[1 : len(v)-1]
-			}
-		}
-	}
-	return ""
-}
-
-// The operations.
-const (
-	opPay      = "FWC_IF_Barcode_Pay"
-	opQuery    = "FWC_IF_Barcode_Pay_Query"
-	opCancel   = "FWC_IF_Barcode_Pay_Cancel"
-	opRefund   = "FWC_IF_Barcode_Pay_Refund"
-	opPresent  = "FWC_IF_Qrcode_Pay"
-	opQRCancel = "FWC_IF_Qrcode_Pay_Cancel"
-)
-
-func (s *service) knows(op string) bool {
-	return slices.Contains([]string{opPay, opQuery, opCancel, opRefund, opPresent}, op) || op == opQRCancel && s.opt.QRCancel
-}
-
-// mandatory are the fields that the seed's tables mark Y.
-func mandatory(op string) []string {
-	switch op {
-	case opPay:
-		return []string{"OutTradeNo", "AuthCode", "TotalAmount", "Caption", "PatientName", "InhospitalNo", "OrderType"}
-	case opPresent:
-		return []string{"OutTradeNo", "TotalAmount", "Caption", "OrderType", "PatientName", "InhospitalNo"}
-	case opRefund:
-		return []string{"TradeNo", "RefundAmount", "OutRequestNo", "OutTradeNo", "TotalAmount"}
-	}
-	return []string{"OutTradeNo"}
+	return media
 }
 
 // orderTypes are the seed's eight words.
@@ -238,99 +151,93 @@ func orderTypes() []string {
 }
 
 // illegal says what is wrong with a request, or nothing.
-func illegal(op string, head fields) string {
+func illegal(op string, head message.Fields) string {
 	if head == nil {
 		return "the document is not readable"
 	}
-	for _, name := range mandatory(op) {
-		if head.get(name) == "" {
+	for _, name := range message.Mandatory(op) {
+		if head.Get(name) == "" {
 			return name + " is missing"
 		}
 	}
-	if len(head.get("OutTradeNo")) > 32 || len(head.get("OutRequestNo")) > 32 || len(head.get("RefundAmount")) > 9 {
+	if len(head.Get("OutTradeNo")) > 32 || len(head.Get("OutRequestNo")) > 32 || len(head.Get("RefundAmount")) > 9 {
 		return "a value is too long"
 	}
 	for _, name := range []string{"TotalAmount", "RefundAmount"} {
-		if v := head.get(name); v != "" {
+		if v := head.Get(name); v != "" {
 			if _, err := platforms.ParseYuan(v); err != nil {
 				return name + " is no amount"
 			}
 		}
 	}
-	if t := head.get("OrderType"); t != "" && !slices.Contains(orderTypes(), t) {
+	if t := head.Get("OrderType"); t != "" && !slices.Contains(orderTypes(), t) {
 		return "OrderType is unknown"
 	}
 	return ""
 }
 
 // describe tells the Control what was asked, in the API's words.
-func describe(op string, head fields) wire.Call {
+func describe(op string, head message.Fields) wire.Call {
 	kinds := map[string]string{
-		opPay: bank.OpCharge, opQuery: bank.OpQuery, opCancel: bank.OpCancel,
-		opQRCancel: bank.OpCancel, opRefund: bank.OpRefund, opPresent: bank.OpPresent,
+		message.OpPay: bank.OpCharge, message.OpQuery: bank.OpQuery, message.OpCancel: bank.OpCancel,
+		message.OpQRCancel: bank.OpCancel, message.OpRefund: bank.OpRefund, message.OpPresent: bank.OpPresent,
 	}
-	c := wire.Call{Op: kinds[op], OrderNo: head.get("OutTradeNo"), Code: head.get("AuthCode"), Fields: map[string]string{}}
+	c := wire.Call{Op: kinds[op], OrderNo: head.Get("OutTradeNo"), Code: head.Get("AuthCode"), Fields: map[string]string{}}
 	sum := "TotalAmount"
-	if op == opRefund {
+	if op == message.OpRefund {
 		sum = "RefundAmount"
 	}
-	c.Amount, _ = platforms.ParseYuan(head.get(sum))
+	c.Amount, _ = platforms.ParseYuan(head.Get(sum))
 	for name, api := range map[string]string{
 		"Caption": "subject", "Descriptive": "memo", "PatientName": "patient.name", "InhospitalNo": "patient.admission_no",
 		"Tel": "patient.phone", "OperatorID": "operator.id", "OutRequestNo": "request_no", "RefundmentReason": "reason",
 	} {
-		if head.has(name) {
-			c.Fields[api] = head.get(name)
+		if head.Has(name) {
+			c.Fields[api] = head.Get(name)
 		}
 	}
 	return c
 }
 
-func (s *service) do(w http.ResponseWriter, r *http.Request, req request, head fields) {
-	s.ctl.Answer(w, r, describe(req.op, head), func(turn wire.Turn) wire.Reply {
-		return wire.Reply{Type: req.kind, Body: req.write(s.reply(req.op, head, turn))}
-	})
-}
-
 // reply does the work and writes the document.
-func (s *service) reply(op string, head fields, turn wire.Turn) string {
-	if turn.Fault == bank.Token || !s.opt.TokenOK(head.get("AccessToken")) {
-		return document(op, head, outcome{success: "3", message: "AccessToken验证失败"}, nil)
+func (s *service) reply(op string, head message.Fields, turn wire.Turn) string {
+	if turn.Fault == bank.Token || !s.opt.TokenOK(head.Get("AccessToken")) {
+		return message.WriteReply(op, head, message.Result{Success: message.TokenRefused, Message: "AccessToken验证失败"}, nil)
 	}
 	if words := illegal(op, head); words != "" {
-		return document(op, head, outcome{"0", "参数错误", "ILLEGAL_ARGUMENT", words}, nil)
+		return message.WriteReply(op, head, said("0", "参数错误", "ILLEGAL_ARGUMENT", words), nil)
 	}
-	var o outcome
-	var result fields
+	var o message.Result
+	var result message.Fields
 	switch op {
-	case opPay:
+	case message.OpPay:
 		o, result = s.pay(head, turn)
-	case opPresent:
+	case message.OpPresent:
 		o, result = s.present(head, turn)
-	case opQuery:
+	case message.OpQuery:
 		o, result = s.query(head, turn)
-	case opRefund:
+	case message.OpRefund:
 		o, result = s.refund(head, turn)
 	default:
 		o, result = s.cancel(head, turn)
 	}
 	switch turn.Fault {
 	case bank.IsSuccess2:
-		o = outcome{"2", "处理业务时发生错误", "", ""}
+		o = said("2", "处理业务时发生错误", "", "")
 	case bank.Leak:
-		if code := head.get("AuthCode"); code != "" {
-			o.message += " AuthCode=" + code
+		if code := head.Get("AuthCode"); code != "" {
+			o.Message += " AuthCode=" + code
 		}
 	case bank.WrongOrder:
-		result.set("OutTradeNo", "XX"+head.get("OutTradeNo")[min(2, len(head.get("OutTradeNo"))):])
+		result.Set("OutTradeNo", "XX"+head.Get("OutTradeNo")[min(2, len(head.Get("OutTradeNo"))):])
 	case bank.OddStatus:
-		if op == opQuery {
-			result.set("TradeStatus", "TRADE_ODD")
+		if op == message.OpQuery {
+			result.Set("TradeStatus", "TRADE_ODD")
 		} else {
-			o.success = "7"
+			o.Success = "7"
 		}
 	}
-	return document(op, head, o, result)
+	return message.WriteReply(op, head, o, result)
 }
 
 // wallTime writes a time of the world for people, as PaymentDateTime.
@@ -342,3 +249,8 @@ func (s *service) wallTime(d time.Duration) string {
 }
 
 func yuan(f platforms.Fen) string { return fmt.Sprintf("%d.%02d", f/100, f%100) }
+
+// said is a ResponseResult.
+func said(success, words, subCode, subWords string) message.Result {
+	return message.Result{Success: success, Message: words, SubCode: subCode, SubMessage: subWords}
+}

@@ -7,48 +7,46 @@ import (
 	"payagent/platforms"
 	"payagent/platforms/bank"
 	"payagent/platforms/bank/wire"
+	"payagent/platforms/fwc/internal/message"
 )
 
-// outcome is ResponseResult.
-type outcome struct{ success, message, subCode, subMessage string }
-
-func (s *service) pay(head fields, turn wire.Turn) (outcome, fields) {
-	amount, _ := platforms.ParseYuan(head.get("TotalAmount"))
+func (s *service) pay(head message.Fields, turn wire.Turn) (message.Result, message.Fields) {
+	amount, _ := platforms.ParseYuan(head.Get("TotalAmount"))
 	t := s.bank.Charge(turn.Now, bank.Request{
-		OrderNo: head.get("OutTradeNo"), Merchant: s.opt.HospitalID, Amount: amount, Channel: channel(head.get("PayType")),
+		OrderNo: head.Get("OutTradeNo"), Merchant: s.opt.HospitalID, Amount: amount, Channel: channel(head.Get("PayType")),
 	}, turn.Payer)
 	switch t.Refusal {
 	case bank.NoMoney:
-		return outcome{"0", "支付失败", "BUYER_BALANCE_NOT_ENOUGH", "余额不足"}, nil
+		return said("0", "支付失败", "BUYER_BALANCE_NOT_ENOUGH", "余额不足"), nil
 	case bank.BadCode:
-		return outcome{"0", "支付失败", "PAYMENT_AUTH_CODE_INVALID", "付款码已过期"}, nil
+		return said("0", "支付失败", "PAYMENT_AUTH_CODE_INVALID", "付款码已过期"), nil
 	case bank.Dead:
-		return outcome{"0", "支付失败", "TRADE_HAS_CLOSE", "交易已关闭"}, nil
+		return said("0", "支付失败", "TRADE_HAS_CLOSE", "交易已关闭"), nil
 	}
-	result := fields{
-		{"TradeNo", t.TradeNo}, {"OutTradeNo", t.OrderNo}, {"OpenUserID", t.Buyer},
-		{"TotalAmount", spoilt(t.Amount, turn.Fault)}, {"PaymentDateTime", s.paidTime(t)},
+	result := message.Fields{
+		{Name: "TradeNo", Value: t.TradeNo}, {Name: "OutTradeNo", Value: t.OrderNo}, {Name: "OpenUserID", Value: t.Buyer},
+		{Name: "TotalAmount", Value: spoilt(t.Amount, turn.Fault)}, {Name: "PaymentDateTime", Value: s.paidTime(t)},
 	}
 	if t.State == bank.Paid {
-		return outcome{"1", "调用成功", "", ""}, result
+		return said("1", "调用成功", "", ""), result
 	}
-	return outcome{"1", "调用成功", "", "用户支付中"}, result
+	return said("1", "调用成功", "", "用户支付中"), result
 }
 
-func (s *service) present(head fields, turn wire.Turn) (outcome, fields) {
-	amount, _ := platforms.ParseYuan(head.get("TotalAmount"))
+func (s *service) present(head message.Fields, turn wire.Turn) (message.Result, message.Fields) {
+	amount, _ := platforms.ParseYuan(head.Get("TotalAmount"))
 	t := s.bank.Present(turn.Now, bank.Request{
-		OrderNo: head.get("OutTradeNo"), Merchant: s.opt.HospitalID, Amount: amount,
-		Channel: channel(head.get("PayType")), Timeout: s.timeout(turn.Now, head.get("TimeoutExpress")),
+		OrderNo: head.Get("OutTradeNo"), Merchant: s.opt.HospitalID, Amount: amount,
+		Channel: channel(head.Get("PayType")), Timeout: s.timeout(turn.Now, head.Get("TimeoutExpress")),
 	})
 	if turn.Fault == bank.WrongAmount {
 		// The only amount in this answer is the echo.
-		head.set("TotalAmount", spoilt(amount, turn.Fault))
+		head.Set("TotalAmount", spoilt(amount, turn.Fault))
 	}
 	if t.State != bank.Unpaid {
-		return outcome{"0", "下单失败", "TRADE_HAS_SUCCESS", "交易已被支付"}, nil
+		return said("0", "下单失败", "TRADE_HAS_SUCCESS", "交易已被支付"), nil
 	}
-	return outcome{"1", "调用成功", "", ""}, fields{{"OutTradeNo", t.OrderNo}, {"TwoDimensionCode", s.opt.QR(t.OrderNo)}}
+	return said("1", "调用成功", "", ""), message.Fields{{Name: "OutTradeNo", Value: t.OrderNo}, {Name: "TwoDimensionCode", Value: s.opt.QR(t.OrderNo)}}
 }
 
 // timeout reads TimeoutExpress; 20 minutes are the seed's default.
@@ -68,13 +66,13 @@ func (s *service) timeout(now time.Duration, v string) time.Duration {
 	return n * map[byte]time.Duration{'m': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}[v[len(v)-1]]
 }
 
-func (s *service) query(head fields, turn wire.Turn) (outcome, fields) {
-	no := head.get("OutTradeNo")
+func (s *service) query(head message.Fields, turn wire.Turn) (message.Result, message.Fields) {
+	no := head.Get("OutTradeNo")
 	t, known := s.bank.Query(turn.Now, no)
 	// A code that was refused leaves no trade behind at the wallet.
 	if !known || t.State == bank.Unpaid && t.Refusal != "" {
-		return outcome{"0", "查询失败", "TRADE_NOT_EXIST", "交易号不存在"}, fields{
-			{"TradeNo", ""}, {"OutTradeNo", no}, {"TradeStatus", "TRADE_NOT_EXIST"},
+		return said("0", "查询失败", "TRADE_NOT_EXIST", "交易号不存在"), message.Fields{
+			{Name: "TradeNo", Value: ""}, {Name: "OutTradeNo", Value: no}, {Name: "TradeStatus", Value: "TRADE_NOT_EXIST"},
 		}
 	}
 	hospital := s.opt.HospitalID
@@ -85,46 +83,46 @@ func (s *service) query(head fields, turn wire.Turn) (outcome, fields) {
 	if status == "" {
 		status = "TRADE_CLOSED"
 	}
-	return outcome{"1", "调用成功", "", ""}, fields{
-		{"TradeNo", t.TradeNo}, {"OutTradeNo", no}, {"OpenUserID", t.Buyer}, {"TradeStatus", status},
-		{"HospitalID", hospital}, {"TotalAmount", spoilt(t.Amount, turn.Fault)}, {"OperatorID", ""}, {"TerminalID", ""},
-		{"BuyerLogonId", t.Buyer}, {"PaymentDateTime", s.paidTime(t)}, {"Buyer_user_id", ""}, {"PayType", payType(t.Channel)},
+	return said("1", "调用成功", "", ""), message.Fields{
+		{Name: "TradeNo", Value: t.TradeNo}, {Name: "OutTradeNo", Value: no}, {Name: "OpenUserID", Value: t.Buyer}, {Name: "TradeStatus", Value: status},
+		{Name: "HospitalID", Value: hospital}, {Name: "TotalAmount", Value: spoilt(t.Amount, turn.Fault)}, {Name: "OperatorID", Value: ""}, {Name: "TerminalID", Value: ""},
+		{Name: "BuyerLogonId", Value: t.Buyer}, {Name: "PaymentDateTime", Value: s.paidTime(t)}, {Name: "Buyer_user_id", Value: ""}, {Name: "PayType", Value: payType(t.Channel)},
 	}
 }
 
-func (s *service) cancel(head fields, turn wire.Turn) (outcome, fields) {
-	no := head.get("OutTradeNo")
+func (s *service) cancel(head message.Fields, turn wire.Turn) (message.Result, message.Fields) {
+	no := head.Get("OutTradeNo")
 	c := s.bank.Cancel(turn.Now, no)
 	if !c.Done {
-		return outcome{"0", "撤销失败", "TRADE_NOT_EXIST", "交易号不存在"}, fields{
-			{"TradeNo", ""}, {"OutTradeNo", no}, {"RetryFlag", "N"}, {"CancelAction", ""},
+		return said("0", "撤销失败", "TRADE_NOT_EXIST", "交易号不存在"), message.Fields{
+			{Name: "TradeNo", Value: ""}, {Name: "OutTradeNo", Value: no}, {Name: "RetryFlag", Value: "N"}, {Name: "CancelAction", Value: ""},
 		}
 	}
 	t, _ := s.bank.Query(turn.Now, no)
-	return outcome{"1", "调用成功", "", ""}, fields{
-		{"TradeNo", t.TradeNo}, {"OutTradeNo", no}, {"RetryFlag", "N"}, {"CancelAction", c.Action},
+	return said("1", "调用成功", "", ""), message.Fields{
+		{Name: "TradeNo", Value: t.TradeNo}, {Name: "OutTradeNo", Value: no}, {Name: "RetryFlag", Value: "N"}, {Name: "CancelAction", Value: c.Action},
 	}
 }
 
-func (s *service) refund(head fields, turn wire.Turn) (outcome, fields) {
-	no := head.get("OutTradeNo")
-	sum, _ := platforms.ParseYuan(head.get("RefundAmount"))
-	total, _ := platforms.ParseYuan(head.get("TotalAmount"))
-	t, known := s.bank.ByTradeNo(turn.Now, head.get("TradeNo"))
+func (s *service) refund(head message.Fields, turn wire.Turn) (message.Result, message.Fields) {
+	no := head.Get("OutTradeNo")
+	sum, _ := platforms.ParseYuan(head.Get("RefundAmount"))
+	total, _ := platforms.ParseYuan(head.Get("TotalAmount"))
+	t, known := s.bank.ByTradeNo(turn.Now, head.Get("TradeNo"))
 	if !known || t.OrderNo != no || t.Amount != total {
-		return outcome{"0", "退款失败", "TRADE_NOT_EXIST", "交易号不存在"}, nil
+		return said("0", "退款失败", "TRADE_NOT_EXIST", "交易号不存在"), nil
 	}
-	f := s.bank.Refund(turn.Now, no, head.get("OutRequestNo"), sum)
+	f := s.bank.Refund(turn.Now, no, head.Get("OutRequestNo"), sum)
 	if !f.Done {
-		return outcome{"0", "退款失败", "REFUND_" + strings.ToUpper(f.Refusal), "退款被拒绝"}, nil
+		return said("0", "退款失败", "REFUND_"+strings.ToUpper(f.Refusal), "退款被拒绝"), nil
 	}
 	change := map[bool]string{true: "Y", false: "N"}[f.Changed]
 	fee := yuan(f.Total)
 	if turn.Fault == bank.WrongAmount {
 		fee = yuan(t.Amount + 1)
 	}
-	return outcome{"1", "调用成功", "", ""}, fields{
-		{"TradeNo", t.TradeNo}, {"OutTradeNo", no}, {"OpenUserID", t.Buyer}, {"RefundFee", fee}, {"RefundChange", change},
+	return said("1", "调用成功", "", ""), message.Fields{
+		{Name: "TradeNo", Value: t.TradeNo}, {Name: "OutTradeNo", Value: no}, {Name: "OpenUserID", Value: t.Buyer}, {Name: "RefundFee", Value: fee}, {Name: "RefundChange", Value: change},
 	}
 }
 
