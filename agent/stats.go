@@ -125,6 +125,7 @@ func help() map[string][2]string {
 		"payagent_orders_total":                 {"counter", "Orders that reached a final state."},
 		"payagent_orders_open":                  {"gauge", "Orders that are not final, by state."},
 		"payagent_order_unknown_age_seconds":    {"gauge", "Age of the oldest order in doubt."},
+		"payagent_audit_anchor":                 {"gauge", "Number and hash of the last audit line of the last day that ended."},
 		"payagent_ready":                        {"gauge", "1 if a payment can be taken now."},
 		"payagent_build_info":                   {"gauge", "The program's version."},
 	}

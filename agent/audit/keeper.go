@@ -60,12 +60,12 @@ type Keeper struct {
 	epoch  int
 	set    queue.Seq // what the cursor says
 	last   Line      // of a record
-	bad    bool      // a write failed: the end of the file is not known
+	bad    bool      // the end of the files is not known: not begun, or a write failed
 }
 
-// Open takes up the files where they end. A last line that was torn by a loss
-// of power is cut off; its record is described again. Nothing is written to
-// the log.
+// Open makes the keeper of a folder. The first CatchUp takes up the files where
+// they end: a last line that was torn by a loss of power is cut off, and its
+// record is described again.
 func Open(log Journal, o Options) (*Keeper, error) {
 	if len(o.Key) < 16 {
 		return nil, errors.New("cannot keep an audit: its key is missing")
@@ -76,17 +76,22 @@ func Open(log Journal, o Options) (*Keeper, error) {
 	if o.Broken == nil {
 		o.Broken = func(string) {}
 	}
-	k := &Keeper{o: o, log: log, chainer: chainer{o.Key}}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("cannot make the audit's folder; check data_dir and its owner: %w", err)
+	return &Keeper{o: o, log: log, chainer: chainer{o.Key}, bad: true}, nil
+}
+
+// begin finds where the files end, at the start and after a write that failed.
+func (k *Keeper) begin() error {
+	if k.file != nil {
+		_ = k.file.Close() // what it failed to write is looked at anew
+		k.file = nil
+	}
+	if err := os.MkdirAll(k.o.Dir, 0o700); err != nil {
+		return fmt.Errorf("cannot make the audit's folder; check data_dir and its owner: %w", err)
 	}
 	if err := k.resume(); err != nil {
-		return nil, err
+		return err
 	}
-	if err := k.compare(); err != nil {
-		return nil, errors.Join(err, k.Close())
-	}
-	return k, nil
+	return k.compare()
 }
 
 // resume reads the end of the newest file.
@@ -213,11 +218,7 @@ func (k *Keeper) CatchUp(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.bad {
-		if k.file != nil {
-			_ = k.file.Close() // what it failed to write is looked at anew
-			k.file = nil
-		}
-		if err := k.resume(); err != nil {
+		if err := k.begin(); err != nil {
 			return err
 		}
 	}

@@ -44,6 +44,8 @@ type Config struct {
 	Store Store
 	// The Prometheus page /metrics.
 	Metrics Metrics
+	// Closing a day: audit and reconciliation.
+	Finance Finance
 
 	file  string
 	lines map[string]int

@@ -47,6 +47,7 @@ func (c Config) Validate() error {
 		v.policy("policy", c.Policy)
 	}
 	v.numbers()
+	v.finance()
 	return v.probs.err(c.file)
 }
 

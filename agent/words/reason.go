@@ -86,6 +86,10 @@ func alarms() []Entry {
 		a("refund_sum_differs", Text{"退款累计金额不一致", "The sum of refunds differs"}, finance, Text{"平台累计退款金额与本地不符", "The platform's total differs from ours"}),
 		a("token_refused", Text{"支付平台拒绝了授权码", "The platform refused our token"}, callIT(), Text{"更换令牌文件，无需重启", "Replace the token file; no restart is needed"}),
 		a("store_lost", Text{"订单文件损坏，已隔离", "The order file was damaged and set aside"}, callIT(), Text{"按意向文件核实未结订单", "Open orders are asked for from the intent file"}),
+		a("audit_lines_lost", Text{"审计记录曾被截断", "Audit lines were cut off"}, callIT(), Text{"启动时发现审计文件比游标短：运行 payagent audit verify", "The audit's files ended before its cursor: run payagent audit verify"}),
+		a("audit_log_replaced", Text{"订单文件与审计记录不是同一份", "The order file is not the one that was audited"}, callIT(), Text{"订单文件被替换或回滚：运行 payagent audit verify", "The order file was exchanged or rolled back: run payagent audit verify"}),
+		a("audit_failed", Text{"审计记录无法写入", "The audit cannot be written"}, callIT(), Text{"检查磁盘与 data_dir/audit 的权限；恢复后自动补写", "Check the disk and the owner of data_dir/audit; it catches up by itself"}),
+		a("reconcile_differs", Text{"对账发现差异", "Reconciliation found differences"}, finance, Text{"长款、短款、状态或金额不一致：见对账结果", "Long, short, state or amount differ: see the result"}),
 		a("fact_refused", Text{"内部记录不一致", "An internal record does not fit"}, callIT(), Text{"事实与状态不符，已拒绝：请报告", "A fact did not fit the state and was refused: report it"}),
 	}
 }

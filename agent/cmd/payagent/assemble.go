@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -14,6 +15,7 @@ import (
 
 	"payagent/agent"
 	"payagent/agent/access"
+	"payagent/agent/audit"
 	"payagent/agent/config"
 	"payagent/agent/door"
 	"payagent/agent/door/pages"
@@ -33,6 +35,7 @@ const checkBytes = 4 << 20
 // Places under data_dir.
 func storeDir(c config.Config) string   { return filepath.Join(c.DataDir, "store") }
 func keyDir(c config.Config) string     { return filepath.Join(c.DataDir, "keys") }
+func auditDir(c config.Config) string   { return filepath.Join(c.DataDir, "audit") }
 func tokenList(c config.Config) string  { return filepath.Join(c.DataDir, "tokens.json") }
 func firstToken(c config.Config) string { return filepath.Join(c.DataDir, "first-token") }
 
@@ -54,6 +57,9 @@ type assembly struct {
 	tokens   *access.Store
 	log      *slog.Logger
 	scanners scanners
+	store    queue.Log
+	audit    audit.Options // where the audit is and its key
+	keeper   *audit.Keeper // nil with storeOnly
 	close    []io.Closer
 }
 
@@ -88,6 +94,7 @@ func assemble(c config.Config, log *slog.Logger, parts how) (_ *assembly, err er
 		return nil, fmt.Errorf("%w: %w", errStore, err)
 	}
 	b.close = append(b.close, store)
+	b.store = store
 	tellReport(log, report)
 	p := agent.Parts{Config: c, Log: store, Lost: report.Slots, Box: box, Clock: agent.NewSystemClock(), Logger: log,
 		Platforms: map[string]platforms.Platform{}, Scanners: map[string][]agent.Scanner{}, Displays: map[string][]agent.Display{},
@@ -110,8 +117,46 @@ func assemble(c config.Config, log *slog.Logger, parts how) (_ *assembly, err er
 	}
 	if b.agent, err = agent.New(p); err == nil {
 		b.scanners.tell(b.agent)
+		err = b.openAudit(c, box, parts)
 	}
 	return b, err
+}
+
+// openAudit says where the audit is, and takes it up where the agent runs.
+func (b *assembly) openAudit(c config.Config, box *seal.Box, parts how) (err error) {
+	b.audit = audit.Options{Dir: auditDir(c), Key: box.Derive("audit"), Keep: c.Finance.AuditDays}
+	if parts == storeOnly {
+		return nil
+	}
+	o := b.audit
+	o.Broken = b.agent.RaiseAlarm
+	o.Anchor = func(day string, n uint64, hash string) {
+		b.agent.Anchored(day, hash, n)
+		b.log.Info("audit", "day", day, "line", n, "hash", hash)
+	}
+	b.keeper, err = audit.Open(b.store, o)
+	if err == nil {
+		b.close = append(b.close, b.keeper)
+	}
+	return err
+}
+
+// How closely the audit follows: a loss of power repeats this much work.
+const (
+	auditEvery = 5 * time.Second
+	auditMark  = 10 * time.Minute
+)
+
+// keepAudit follows the log until ctx ends.
+func (b *assembly) keepAudit(ctx context.Context) {
+	told := false
+	b.keeper.Run(ctx, audit.Pace{Every: auditEvery, Mark: auditMark}, b.agent.Changed, func(err error) {
+		b.log.Error("the audit cannot be written", "error", err)
+		if !told { // once a run: the log says the rest
+			told = true
+			b.agent.RaiseAlarm("audit_failed")
+		}
+	})
 }
 
 func (b *assembly) openPlatforms(c config.Config, parts *agent.Parts) error {

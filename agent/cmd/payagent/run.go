@@ -36,9 +36,17 @@ func run(ctx context.Context, c config.Config, out io.Writer) error {
 	defer stop()
 	var group sync.WaitGroup
 	errs := make([]error, 2)
-	group.Add(2)
+	group.Add(3)
+	// The audit ends last, so that it has what the agent wrote in stopping.
+	auditing, stopAudit := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopAudit()
 	go func() {
 		defer group.Done()
+		b.keepAudit(auditing)
+	}()
+	go func() {
+		defer group.Done()
+		defer stopAudit()
 		defer stop() // the first part to end stops the other
 		errs[0] = b.agent.Run(ctx)
 	}()

@@ -1,0 +1,107 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"payagent/agent/counter"
+	"payagent/agent/order"
+	"payagent/agent/seal"
+	"payagent/platforms"
+)
+
+// DayKey is the key under which the log finds the orders of a day (UTC+8).
+func DayKey(t time.Time) string {
+	return "day:" + t.In(time.FixedZone("UTC+8", 8*60*60)).Format("20060102")
+}
+
+// OnDay gives the orders that something happened to on a day: created, paid,
+// booked, ended or given back. Each is read for itself; none is kept. It stops
+// at the first error.
+func (a *Agent) OnDay(ctx context.Context, key string, yield func(*order.Order) error) error {
+	found, err := a.parts.Log.Find(key)
+	if err != nil {
+		return err
+	}
+	for _, no := range found {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if IsNote(no) {
+			continue
+		}
+		o, err := a.Order(no)
+		if err != nil {
+			return err
+		}
+		if o == nil {
+			continue
+		}
+		if err := yield(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Patient opens the patient that is sealed in an order. One whose key was
+// thrown away is empty, and so is one that HIS never named; any other failure
+// is an error.
+func (a *Agent) Patient(o *order.Order) (platforms.Patient, error) {
+	if len(o.Sealed) == 0 {
+		return platforms.Patient{}, nil
+	}
+	plain, err := a.parts.Box.Open(o.Sealed, []byte(o.No))
+	if errors.Is(err, seal.ErrForgotten) {
+		return platforms.Patient{}, nil
+	}
+	var p private
+	if err == nil {
+		err = json.Unmarshal(plain, &p)
+	}
+	if err != nil {
+		return platforms.Patient{}, fmt.Errorf("cannot open the patient of order %s: %w", o.No, err)
+	}
+	return platforms.Patient{Name: platforms.Hide(p.Name), CardNo: platforms.Hide(p.CardNo), CardType: p.CardType,
+		AdmissionNo: platforms.Hide(p.AdmissionNo), Phone: platforms.Hide(p.Phone)}, nil
+}
+
+// Ask asks an order's platform what it knows of the order, beside everything
+// else: nothing is journalled and the order's own schedule is not touched.
+func (a *Agent) Ask(ctx context.Context, o *order.Order) (platforms.Answer, error) {
+	p := a.parts.Platforms[o.Platform]
+	if p == nil {
+		return platforms.Answer{}, errGone(p)
+	}
+	conf, _ := a.cfg.PlatformNamed(o.Platform)
+	ctx, stop := context.WithTimeout(ctx, conf.Policy.CallTimeout)
+	defer stop()
+	start := time.Now()
+	answer, err := p.Query(ctx, o.Ref())
+	a.stats.called(o.Platform, order.VerbQuery, time.Since(start), err)
+	return answer, err
+}
+
+// RaiseAlarm raises an alarm that is about no single order.
+func (a *Agent) RaiseAlarm(code string) {
+	e := counter.Alarm{Code: code}
+	a.stats.alarm(code)
+	a.memory.alarm(e)
+	a.log.Warn("alarm", "code", code)
+}
+
+// Anchored tells /metrics where the audit ended a day: the hash of its last
+// line, which may be noted elsewhere and found again by payagent audit verify.
+func (a *Agent) Anchored(day, hash string, lines uint64) {
+	a.stats.mu.Lock()
+	defer a.stats.mu.Unlock()
+	for s := range a.stats.counts {
+		if s.name == "payagent_audit_anchor" {
+			delete(a.stats.counts, s)
+		}
+	}
+	a.stats.counts[series{"payagent_audit_anchor", fmt.Sprintf(`day=%q,hash=%q`, day, hash)}] = float64(lines)
+}
