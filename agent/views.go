@@ -92,11 +92,13 @@ func (a *Agent) Open() []*order.Order {
 }
 
 // Event is one entry of the durable event stream: an order as it was after the
-// record with this number.
+// record with this number, and before it.
 type Event struct {
 	Seq   uint64
 	Kind  order.Kind
+	At    order.Instant // of the fact
 	Order *order.Order
+	Was   *order.Order // nil before the first record
 }
 
 // Events gives up to limit events after seq, and the oldest number still kept.
@@ -140,11 +142,17 @@ func (a *Agent) event(e queue.Entry) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
+	var was *order.Order
+	if len(stream) > 1 {
+		if was, err = foldEntries(e.Stream, stream[:len(stream)-1]); err != nil {
+			return Event{}, err
+		}
+	}
 	var f order.Fact
 	if err := json.Unmarshal(e.Data, &f); err != nil {
 		return Event{}, err
 	}
-	return Event{Seq: uint64(e.Seq), Kind: f.Kind, Order: o}, nil
+	return Event{Seq: uint64(e.Seq), Kind: f.Kind, At: f.At, Order: o, Was: was}, nil
 }
 
 // LastEvent is the number of the newest event.
