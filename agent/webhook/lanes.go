@@ -15,42 +15,46 @@ import (
 	"payagent/queue"
 )
 
-// asideStream begins the names of the records of events that are set aside: a
-// note each, open until HIS took the event.
-const asideStream = "note:his-webhook:"
+// gapLane holds the gaps; no bill has an empty name.
+const gapLane = ""
 
-// asideNote is such a record. It names the event; what is told is read from the
-// log.
+// An event that is set aside is a thread of notes in the log, open until HIS
+// took it. It names the event; what is told is read from the log.
+const (
+	asideThread = "his-webhook:"
+	asideKind   = "his_webhook_aside"
+	takenKind   = "his_webhook_taken"
+)
+
 type asideNote struct {
-	Kind string `json:"kind"`
 	Seq  uint64 `json:"seq"`
 	Bill string `json:"bill"`
 }
 
-func asideName(seq uint64) string { return asideStream + strconv.FormatUint(seq, 10) }
+func asideName(seq uint64) string { return asideThread + strconv.FormatUint(seq, 10) }
 
 // begin reads where the last start stopped, and what was set aside.
 func (d *Deliverer) begin() error {
-	at, err := d.o.Store.Cursor(cursorName)
+	at, err := d.o.Cursors.Cursor(cursorName)
 	if err != nil {
 		return err
 	}
 	d.read, d.saved, d.old = uint64(at), uint64(at), d.o.Source.LastEvent()
-	open, err := d.o.Store.Open()
+	open, err := d.o.Notes.OpenThreads()
 	if err != nil {
 		return err
 	}
 	for _, name := range open {
-		if !strings.HasPrefix(name, asideStream) {
+		if !strings.HasPrefix(name, asideThread) {
 			continue
 		}
-		entries, err := d.o.Store.Stream(name)
+		notes, err := d.o.Notes.Thread(name)
 		if err != nil {
 			return err
 		}
 		var n asideNote
-		if len(entries) == 0 || json.Unmarshal(entries[0].Data, &n) != nil {
-			return fmt.Errorf("the record %s cannot be read; report this", name)
+		if len(notes) == 0 || json.Unmarshal(notes[0].Data, &n) != nil {
+			return fmt.Errorf("the note %s cannot be read; report this", name)
 		}
 		it := &item{seq: n.Seq, aside: true, mayHave: true}
 		if ev, ok, err := d.load(n.Seq); err != nil {
@@ -91,12 +95,12 @@ func (d *Deliverer) fill() error {
 			return err
 		}
 		if first > d.read+1 {
-			d.add("", &item{seq: first - 1, before: d.read, gap: &gap{From: d.read + 1, To: first - 1, Reason: "pruned"}})
+			d.add(gapLane, &item{seq: first - 1, before: d.read, gap: &gap{From: d.read + 1, To: first - 1, Reason: "pruned"}})
 			d.read = first - 1
 		}
 		if last := d.o.Source.LastEvent(); d.read > last {
 			// The store was exchanged: nothing of it was told yet.
-			d.add("", &item{seq: last, before: last, gap: &gap{From: last + 1, To: d.read, Reason: "unknown_position"}})
+			d.add(gapLane, &item{seq: last, before: last, gap: &gap{From: last + 1, To: d.read, Reason: "unknown_position"}})
 			d.read = last
 		}
 		if len(list) == 0 {
@@ -143,21 +147,13 @@ func (d *Deliverer) add(bill string, it *item) {
 	d.items = append(d.items, it)
 }
 
-// setAside makes events of a lane durable beside the cursor.
+// setAside makes events of a lane durable beside the cursor. It is written even
+// while stopping: the cursor will pass these events.
 func (d *Deliverer) setAside(l *lane, more ...*item) error {
-	var b queue.Batch
 	for _, it := range more {
-		data, err := json.Marshal(asideNote{Kind: "his_webhook_aside", Seq: it.seq, Bill: l.bill})
-		if err != nil {
+		if err := d.o.Notes.NoteIn(context.Background(), asideName(it.seq), false, asideKind, nil, asideNote{Seq: it.seq, Bill: l.bill}); err != nil {
 			return err
 		}
-		b.Records = append(b.Records, queue.Record{Stream: asideName(it.seq), Data: data})
-	}
-	// Written even while stopping: the cursor will pass these events.
-	if _, err := d.o.Store.Append(context.Background(), b); err != nil {
-		return err
-	}
-	for _, it := range more {
 		it.aside, d.aside[it.seq] = true, true
 		if !slices.Contains(l.items, it) {
 			l.items = append(l.items, it)
@@ -181,7 +177,7 @@ func (d *Deliverer) save() error {
 	if at == d.saved {
 		return nil
 	}
-	if err := d.o.Store.SetCursor(cursorName, queue.Seq(at)); err != nil {
+	if err := d.o.Cursors.SetCursor(cursorName, queue.Seq(at)); err != nil {
 		return err
 	}
 	d.saved, d.savedAt = at, time.Now()
@@ -211,6 +207,9 @@ func (d *Deliverer) start(ctx context.Context) {
 		}
 	}
 	slices.SortFunc(due, func(a, b *lane) int { return cmp.Compare(a.items[0].seq, b.items[0].seq) })
+	if g := d.lanes[gapLane]; g != nil && g.fails == 0 {
+		due = slices.DeleteFunc(due, func(l *lane) bool { return l != g }) // first of all: it says from where on to listen
+	}
 	for _, l := range due {
 		if d.busy < workers {
 			d.call(ctx, l, false)
@@ -283,8 +282,7 @@ func (d *Deliverer) settle(r result) error {
 	d.linked(true)
 	if r.item.aside {
 		delete(d.aside, r.item.seq)
-		_, err := d.o.Store.Append(context.Background(), queue.Batch{Close: []string{asideName(r.item.seq)}})
-		return err
+		return d.o.Notes.NoteIn(context.Background(), asideName(r.item.seq), true, takenKind, nil, struct{}{})
 	}
 	d.items = slices.DeleteFunc(d.items, func(it *item) bool { return it == r.item })
 	return nil

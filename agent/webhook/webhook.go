@@ -57,18 +57,18 @@ type Source interface {
 	Done() <-chan struct{}
 }
 
-// Store keeps the cursor, and the events that are set aside.
-type Store interface {
-	queue.Cursors
-	queue.Appender
-	Stream(stream string) ([]queue.Entry, error)
-	Open() ([]string, error)
+// Notes keep the events that are set aside; *agent.Agent is one.
+type Notes interface {
+	NoteIn(ctx context.Context, thread string, done bool, kind string, keys []string, v any) error
+	Thread(thread string) ([]agent.Note, error)
+	OpenThreads() ([]string, error)
 }
 
 // Options are the parts. All are required unless it says otherwise.
 type Options struct {
-	Source Source
-	Store  Store
+	Source  Source
+	Notes   Notes
+	Cursors queue.Cursors
 	// Way carries the calls; it follows no redirects and repeats nothing.
 	Way http.RoundTripper
 	// Reach tries the way without a request, so that the link is known while

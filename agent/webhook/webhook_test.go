@@ -81,6 +81,40 @@ func (j *journal) Changed() <-chan struct{} {
 
 func (j *journal) Done() <-chan struct{} { return j.done }
 
+// notes keep threads in memory, as the agent does in its log.
+type notes struct {
+	mu   sync.Mutex
+	list map[string][]agent.Note
+	done map[string]bool
+}
+
+func (n *notes) NoteIn(_ context.Context, thread string, done bool, kind string, _ []string, v any) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	data, err := json.Marshal(v)
+	n.list[thread], n.done[thread] = append(n.list[thread], agent.Note{Kind: kind, Data: data}), done
+	return err
+}
+
+func (n *notes) Thread(thread string) ([]agent.Note, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.list[thread], nil
+}
+
+func (n *notes) OpenThreads() ([]string, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var out []string
+	for name := range n.list {
+		if !n.done[name] {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
 // call is one call that HIS got.
 type call struct {
 	at       time.Time
@@ -188,6 +222,7 @@ type rig struct {
 	j      *journal
 	his    *his
 	log    *mem.Log
+	notes  *notes
 	mu     sync.Mutex
 	links  []bool
 	alarms []string
@@ -196,11 +231,12 @@ type rig struct {
 }
 
 func newRig(t *testing.T) *rig {
-	return &rig{t: t, j: newJournal(), his: &his{t: t}, log: mem.Open(&mem.Disk{})}
+	return &rig{t: t, j: newJournal(), his: &his{t: t}, log: mem.Open(&mem.Disk{}),
+		notes: &notes{list: map[string][]agent.Note{}, done: map[string]bool{}}}
 }
 
 func (r *rig) start(change ...func(*Options)) *Deliverer {
-	o := Options{Source: r.j, Store: r.log, Way: r.his, URL: "https://his.example/events", From: "/payagent/H1",
+	o := Options{Source: r.j, Cursors: r.log, Notes: r.notes, Way: r.his, URL: "https://his.example/events", From: "/payagent/H1",
 		Secrets: func() ([]platforms.Hidden, error) { return []platforms.Hidden{key}, nil },
 		Show:    func(o *order.Order) any { return map[string]string{"bill": o.Bill} },
 		Took: func(_ context.Context, o *order.Order, answer []byte) error {
@@ -209,7 +245,7 @@ func (r *rig) start(change ...func(*Options)) *Deliverer {
 			}
 			return r.took(o, answer)
 		},
-		Age:   func(at order.Instant) time.Duration { return time.Duration(time.Now().UnixNano()) - at.Mono },
+		Age: func(at order.Instant) time.Duration { return time.Duration(time.Now().UnixNano()) - at.Mono },
 		Link: func(up bool) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -389,7 +425,7 @@ func TestOneBillRefused(t *testing.T) {
 				if r.cursor() < 900 {
 					t.Errorf("the cursor stays at %d because of one bill", r.cursor())
 				}
-				open, err := r.log.Open()
+				open, err := r.notes.OpenThreads()
 				if err != nil || !slices.Equal(open, []string{asideName(1), asideName(903)}) {
 					t.Errorf("set aside: %v %v", open, err)
 				}
@@ -410,7 +446,7 @@ func TestOneBillRefused(t *testing.T) {
 				r.his.set(nil)
 				r.settle(longPause + callTimeout)
 				r.want(r.his.taken(), wants...)
-				if open, err := r.log.Open(); err != nil || len(open) != 0 {
+				if open, err := r.notes.OpenThreads(); err != nil || len(open) != 0 {
 					t.Errorf("still set aside: %v %v", open, err)
 				}
 				r.stop()
@@ -571,7 +607,7 @@ func TestStoreStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		r.j.paid("A")
-		d := New(Options{Source: r.j, Store: failing{r.log}, Way: r.his, URL: "https://his.example/", From: "/payagent/H1",
+		d := New(Options{Source: r.j, Cursors: failing{r.log}, Notes: r.notes, Way: r.his, URL: "https://his.example/", From: "/payagent/H1",
 			Secrets: func() ([]platforms.Hidden, error) { return []platforms.Hidden{key}, nil },
 			Show:    func(*order.Order) any { return nil }, Age: func(order.Instant) time.Duration { return 0 }})
 		if err := d.Run(t.Context()); !errors.Is(err, queue.ErrStopped) {
