@@ -36,6 +36,8 @@ type Config struct {
 	Devices Devices
 	// The schedule of queries and cancels. A platform may override each value.
 	Policy Policy
+	// How the hospital's own system is told of orders.
+	HIS HIS
 	// Bounds of amounts.
 	Limits Limits
 	// What counts as a payment code, and how scans are guarded.

@@ -11,7 +11,7 @@ import (
 
 // Warning is something that works but should be known, in both languages.
 type Warning struct {
-	Code string // stable: plain_http, old_tls, lan_plain_http, test_mode, no_route, no_prefix, no_scanner, file_readable
+	Code string // stable: plain_http, old_tls, lan_plain_http, test_mode, no_route, no_prefix, no_scanner, file_readable, his_plain_http
 	ZH   string
 	EN   string
 }
@@ -42,6 +42,7 @@ func (c Config) Warnings() []Warning {
 			}
 		}
 	}
+	c.hisWarnings(add)
 	for _, t := range c.Tills {
 		var lost []string
 		prefixless := map[string]bool{}

@@ -40,6 +40,7 @@ func (c Config) Validate() error {
 	v.orderTypes()
 	v.tills()
 	v.routes()
+	v.his()
 	for i := range c.Platforms {
 		v.policy(fmt.Sprintf("platforms[%d].policy", i), c.Platforms[i].Policy)
 	}

@@ -442,9 +442,13 @@ func ReadAPI(root string) (func(field string) bool, error) {
 // MetricsPage writes docs/metrics.md from the texts that stand in the metrics
 // themselves.
 func MetricsPage(root string) (string, error) {
-	source, err := os.ReadFile(filepath.Join(root, "agent/stats.go"))
-	if err != nil {
-		return "", err
+	var source []byte
+	for _, name := range []string{"agent/stats.go", "agent/webhook/stats.go"} {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			return "", err
+		}
+		source = append(source, text...)
 	}
 	list := regexp.MustCompile(`"(payagent_[a-z_]+)":\s*\{"(counter|gauge)", "([^"]+)"\}`).FindAllStringSubmatch(string(source), -1)
 	if len(list) < 10 {

@@ -16,6 +16,7 @@ package door
 import (
 	"context"
 	_ "embed"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -52,6 +53,8 @@ type Options struct {
 	// Opened is called by Serve with the addresses once all are open; nil for
 	// nobody.
 	Opened func(addresses []string)
+	// Metrics write further figures for /metrics.
+	Metrics []func(io.Writer) error
 	// Heartbeat is the pause between two comments on a silent event stream; 0
 	// for 15 seconds.
 	Heartbeat time.Duration

@@ -201,6 +201,12 @@ func (d *door) metrics(w http.ResponseWriter, _ *http.Request, c caller) {
 		d.wrong(w, c, err, fault{})
 		return
 	}
+	for _, write := range d.opts.Metrics {
+		if err := write(&b); err != nil {
+			d.wrong(w, c, err, fault{})
+			return
+		}
+	}
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	_, _ = w.Write(b.Bytes())
 }

@@ -3,6 +3,8 @@ package webhook
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -35,6 +37,19 @@ func (s *stats) set(waiting, aside, unread int, oldest time.Duration, up bool) {
 	s.waiting, s.aside, s.unread, s.oldest, s.up = waiting, aside, unread, oldest, up
 }
 
+// help gives the kind of each figure and what it means.
+func help() map[string][2]string {
+	return map[string][2]string{
+		"payagent_his_webhook_taken_total":    {"counter", "Events that HIS took (his.webhook)."},
+		"payagent_his_webhook_failed_total":   {"counter", "Calls that HIS did not answer with 2xx."},
+		"payagent_his_webhook_waiting":        {"gauge", "Events that are read and that HIS has not taken yet."},
+		"payagent_his_webhook_aside":          {"gauge", "Those of them that are set aside, because HIS refuses their bills."},
+		"payagent_his_webhook_unread":         {"gauge", "Records of the log that are not read yet."},
+		"payagent_his_webhook_oldest_seconds": {"gauge", "Age of the oldest event that waits."},
+		"payagent_his_webhook_up":             {"gauge", "1 if HIS takes what it is told."},
+	}
+}
+
 // WriteMetrics writes the figures in the Prometheus text format.
 func (d *Deliverer) WriteMetrics(w io.Writer) error {
 	s := &d.stats
@@ -44,19 +59,14 @@ func (d *Deliverer) WriteMetrics(w io.Writer) error {
 	if s.up {
 		up = 1
 	}
-	for _, m := range []struct {
-		name, kind, help string
-		value            any
-	}{
-		{"payagent_his_webhook_taken_total", "counter", "Events that HIS took.", s.taken},
-		{"payagent_his_webhook_failed_total", "counter", "Calls that HIS did not answer with 2xx.", s.failed},
-		{"payagent_his_webhook_waiting", "gauge", "Events that are read and that HIS has not taken yet.", s.waiting},
-		{"payagent_his_webhook_aside", "gauge", "Those of them that are set aside, because HIS refuses their bills.", s.aside},
-		{"payagent_his_webhook_unread", "gauge", "Records of the log that are not read yet.", s.unread},
-		{"payagent_his_webhook_oldest_seconds", "gauge", "Age of the oldest event that waits.", s.oldest.Seconds()},
-		{"payagent_his_webhook_up", "gauge", "1 if HIS takes what it is told.", up},
-	} {
-		if _, err := fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n%s %v\n", m.name, m.help, m.name, m.kind, m.name, m.value); err != nil {
+	values := map[string]any{
+		"payagent_his_webhook_taken_total": s.taken, "payagent_his_webhook_failed_total": s.failed, "payagent_his_webhook_waiting": s.waiting,
+		"payagent_his_webhook_aside": s.aside, "payagent_his_webhook_unread": s.unread, "payagent_his_webhook_oldest_seconds": s.oldest.Seconds(),
+		"payagent_his_webhook_up": up,
+	}
+	texts := help()
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		if _, err := fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n%s %v\n", name, texts[name][1], name, texts[name][0], name, values[name]); err != nil {
 			return err
 		}
 	}

@@ -90,6 +90,7 @@ func alarms() []Entry {
 		a("audit_log_replaced", Text{"订单文件与审计记录不是同一份", "The order file is not the one that was audited"}, callIT(), Text{"订单文件被替换或回滚：运行 payagent audit verify", "The order file was exchanged or rolled back: run payagent audit verify"}),
 		a("audit_failed", Text{"审计记录无法写入", "The audit cannot be written"}, callIT(), Text{"检查磁盘与 data_dir/audit 的权限；恢复后自动补写", "Check the disk and the owner of data_dir/audit; it catches up by itself"}),
 		a("reconcile_differs", Text{"对账发现差异", "Reconciliation found differences"}, finance, Text{"长款、短款、状态或金额不一致：见对账结果", "Long, short, state or amount differ: see the result"}),
+		a("his_webhook_waits", Text{"HIS 超过十分钟没有接收支付通知", "HIS has taken no payment notice for ten minutes"}, callIT(), Text{"his.webhook 最早的事件等待超过 10 分钟：检查 HIS 接口、网络与密钥；恢复后自动补发", "The oldest event of his.webhook waits for more than 10 minutes: check HIS's interface, the network and the key; all is told when it is back"}),
 		a("fact_refused", Text{"内部记录不一致", "An internal record does not fit"}, callIT(), Text{"事实与状态不符，已拒绝：请报告", "A fact did not fit the state and was refused: report it"}),
 	}
 }

@@ -61,6 +61,8 @@ type assembly struct {
 	audit    audit.Options // where the audit is and its key
 	keeper   *audit.Keeper // nil with storeOnly
 	close    []io.Closer
+	beside   []func(context.Context) error // what runs beside the agent and the door
+	metrics  []func(io.Writer) error       // figures besides the agent's
 }
 
 func (b *assembly) Close() error {
@@ -115,11 +117,19 @@ func assemble(c config.Config, log *slog.Logger, parts how) (_ *assembly, err er
 	} else if len(missing) > 0 {
 		return nil, fmt.Errorf("cannot start: open orders run under merchant profiles or platforms that are not configured: %v; put them back under merchants and platforms", missing)
 	}
-	if b.agent, err = agent.New(p); err == nil {
-		b.scanners.tell(b.agent)
-		err = b.openAudit(c, box, parts)
+	if b.agent, err = agent.New(p); err != nil {
+		return nil, err
 	}
-	return b, err
+	b.scanners.tell(b.agent)
+	if err := b.openAudit(c, box, parts); err != nil {
+		return nil, err
+	}
+	if parts == whole {
+		if err := b.openWebhook(c, store); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
 }
 
 // openAudit says where the audit is, and takes it up where the agent runs.
@@ -201,7 +211,12 @@ func (b *assembly) openDevices(c config.Config, parts *agent.Parts) error {
 func (b *assembly) door() http.Handler { return door.New(b.agent, b.doorOptions()) }
 
 func (b *assembly) doorOptions() door.Options {
-	return door.Options{Tokens: b.tokens, Version: buildVersion(), Logger: b.log, Pages: pages.Handler()}
+	return door.Options{Tokens: b.tokens, Version: buildVersion(), Logger: b.log, Pages: pages.Handler(), Metrics: b.metrics}
+}
+
+// serveDoor opens the door and serves until the context ends.
+func (b *assembly) serveDoor(ctx context.Context) error {
+	return door.Serve(ctx, b.agent, b.doorOptions())
 }
 
 func tellReport(log *slog.Logger, r bolt.Report) {

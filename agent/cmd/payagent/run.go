@@ -34,34 +34,28 @@ func run(ctx context.Context, c config.Config, out io.Writer) error {
 	outer := ctx
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	var group sync.WaitGroup
-	errs := make([]error, 2)
-	group.Add(3)
+	parts := append([]func(context.Context) error{b.agent.Run, b.serveDoor}, b.beside...)
+	var group, last sync.WaitGroup
+	errs := make([]error, len(parts))
 	// The audit ends last, so that it has what the agent wrote in stopping.
 	auditing, stopAudit := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopAudit()
-	go func() {
-		defer group.Done()
-		b.keepAudit(auditing)
-	}()
-	go func() {
-		defer group.Done()
-		defer stopAudit()
-		defer stop() // the first part to end stops the other
-		errs[0] = b.agent.Run(ctx)
-	}()
-	go func() {
-		defer group.Done()
-		defer stop()
-		errs[1] = door.Serve(ctx, b.agent, b.doorOptions())
-	}()
+	last.Go(func() { b.keepAudit(auditing) })
+	for i, part := range parts {
+		group.Go(func() {
+			defer stop() // the first part to end stops the others
+			errs[i] = part(ctx)
+		})
+	}
 	log.Info("serving", "version", buildVersion(), "listen", c.Door.Listen, "tills", len(c.Tills))
 	if _, err := fmt.Fprintf(out, "payagent %s: %v\n", buildVersion(), c.Door.Listen); err != nil {
 		stop()
 	}
 	group.Wait()
+	stopAudit()
+	last.Wait()
 	log.Info("stopped")
-	if err := errors.Join(errs[0], errs[1], b.Close()); !hopeless(err) {
+	if err := errors.Join(errors.Join(errs...), b.Close()); !hopeless(err) {
 		return err
 	}
 	return refuseAll(outer, c, log, errs[0])
