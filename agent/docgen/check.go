@@ -62,7 +62,7 @@ func NewChecker(root string) (*Checker, error) {
 	for _, m := range regexp.MustCompile(`\{"(GET|POST)", "(/[^"]*)"`).FindAllStringSubmatch(read("agent/door/door.go"), -1) {
 		c.routes = append(c.routes, m[1]+" "+m[2])
 	}
-	c.metrics = read("agent/stats.go")
+	c.metrics = read("agent/stats.go") + read("agent/webhook/stats.go")
 	var err, err2 error
 	c.keys, err = ReadKeys(root)
 	c.api, err2 = ReadAPI(root)
