@@ -1,6 +1,9 @@
 package smartpay
 
-import "payagent/platforms"
+import (
+	"payagent/platforms"
+	"payagent/platforms/smartpay/internal/message"
+)
 
 // Fields lists every field of every message of seed 000, of what public
 // servers add to it, and of the two transports that wrap it: where what we
@@ -19,7 +22,7 @@ const (
 )
 
 func chargeFields() []platforms.FieldRow {
-	return table(methodCharge, platforms.FieldSent, [][3]string{
+	return table(message.Charge, platforms.FieldSent, [][3]string{
 		{"TransactionCode", "config transaction_codes.sweep_code_pay", "the seed never gives the value; required, no default"},
 		{"Data", "derived", "holds the fields below"},
 		{"Data/HisOrderId", "api out_trade_no", "given by HIS or made by the agent; one per attempt"},
@@ -47,7 +50,7 @@ func chargeFields() []platforms.FieldRow {
 }
 
 func queryFields() []platforms.FieldRow {
-	return table(methodQuery, platforms.FieldSent, [][3]string{
+	return table(message.Query, platforms.FieldSent, [][3]string{
 		{"TransactionCode", "config transaction_codes.query_order_state", "the seed never gives the value; required, no default"},
 		{"Data", "derived", "holds the fields below"},
 		{"Data/OrderId", "derived", "by config query_key: the OrderId of the pay reply, or out_trade_no; the seed calls it His订单号/处方号"},
@@ -64,7 +67,7 @@ func queryFields() []platforms.FieldRow {
 }
 
 func revokeFields() []platforms.FieldRow {
-	return table(methodRevoke, platforms.FieldSent, [][3]string{
+	return table(message.Revoke, platforms.FieldSent, [][3]string{
 		{"TransactionCode", "config transaction_codes.revoke", "the seed never gives the value; required, no default"},
 		{"Data", "derived", "holds the fields below"},
 		{"Data/OrderId", "derived", "as in QueryOrderState; the seed's sample closes it with HisOrderId"},

@@ -7,6 +7,7 @@ import (
 
 	"payagent/platforms"
 	"payagent/platforms/internal/strictxml"
+	"payagent/platforms/smartpay/internal/message"
 )
 
 type rowKey struct{ message, direction, field string }
@@ -68,7 +69,7 @@ func TestEveryFieldOfTheSeedHasARow(t *testing.T) {
 	if n != 39 {
 		t.Errorf("%d rows in the seed's tables, want 39", n)
 	}
-	for _, method := range []string{methodCharge, methodQuery, methodRevoke} {
+	for _, method := range []string{message.Charge, message.Query, message.Revoke} {
 		for ext, direction := range map[string]string{".req.xml": platforms.FieldSent, ".resp.xml": platforms.FieldRead} {
 			root, err := strictxml.ParseText(repaired(file(t, "seed/"+method+ext)))
 			if err != nil {
@@ -98,10 +99,10 @@ func TestEveryFieldOfTheSeedHasARow(t *testing.T) {
 func TestEveryFieldThatIsReadHasARow(t *testing.T) {
 	have := rows(t)
 	var r reply
-	for _, method := range []string{methodCharge, methodQuery, methodRevoke} {
-		for _, s := range r.head() {
-			if _, ok := have[rowKey{method, platforms.FieldRead, s.name}]; !ok {
-				t.Errorf("%s %s is read and has no row", method, s.name)
+	for _, method := range []string{message.Charge, message.Query, message.Revoke} {
+		for _, name := range []string{"RespCode", "RespMessage"} {
+			if _, ok := have[rowKey{method, platforms.FieldRead, name}]; !ok {
+				t.Errorf("%s %s is read and has no row", method, name)
 			}
 		}
 		for _, s := range r.body() {
@@ -123,11 +124,11 @@ func TestEveryMandatoryFieldIsChecked(t *testing.T) {
 		name := strings.TrimPrefix(f[2], "Data/")
 		var elements []element
 		switch f[0] {
-		case methodCharge:
+		case message.Charge:
 			elements = p.chargeElements(goldenCharge())
-		case methodQuery:
+		case message.Query:
 			elements = queryElements(goldenHandle, "0755001")
-		case methodRevoke:
+		case message.Revoke:
 			elements = revokeElements(goldenHandle, goldenRef())
 		}
 		found := false

@@ -11,6 +11,7 @@ import (
 
 	"payagent/platforms"
 	"payagent/platforms/internal/strictxml"
+	"payagent/platforms/smartpay/internal/message"
 )
 
 // allowed is the closed list, written out a second time: what a reply to
@@ -82,10 +83,10 @@ func hold(t *testing.T, tr Transport, body string) {
 
 func replySeeds(t testing.TB) []string {
 	seeds := []string{"", "<Resp/>", chargeReply(-400011, "x", withKey), chargeReply(-400010, "二维码已失效", ""), chargeReply(-400012, "付款码已过期", ""), chargeReply(40001, "", "")}
-	for _, method := range []string{methodCharge, methodQuery, methodRevoke} {
+	for _, method := range []string{message.Charge, message.Query, message.Revoke} {
 		for _, dir := range []string{"seed/", "golden/"} {
 			seeds = append(seeds, file(t, dir+method+".resp.xml"), file(t, dir+method+".req.xml"))
-			if method == methodRevoke && dir == "seed/" {
+			if method == message.Revoke && dir == "seed/" {
 				seeds = append(seeds, `<?xml version="1.0" encoding="GBK"?>`+file(t, dir+method+".resp.xml"))
 			}
 		}

@@ -16,6 +16,7 @@ import (
 
 	"payagent/platforms"
 	"payagent/platforms/internal/strictxml"
+	"payagent/platforms/smartpay/internal/message"
 )
 
 const (
@@ -138,11 +139,11 @@ func sent(t testing.TB, method string) string {
 	p := open(t, rt)
 	var err error
 	switch method {
-	case methodCharge:
+	case message.Charge:
 		_, err = p.Charge(context.Background(), goldenCharge())
-	case methodQuery:
+	case message.Query:
 		_, err = p.Query(context.Background(), goldenRef())
-	case methodRevoke:
+	case message.Revoke:
 		_, err = p.Cancel(context.Background(), goldenRef())
 	}
 	if err != nil {
@@ -161,7 +162,7 @@ func repaired(sample string) string {
 }
 
 func TestRequestsAreTheSeedsSamplesFilledIn(t *testing.T) {
-	for _, method := range []string{methodCharge, methodQuery, methodRevoke} {
+	for _, method := range []string{message.Charge, message.Query, message.Revoke} {
 		t.Run(method, func(t *testing.T) {
 			got := shapeOf(t, sent(t, method))
 			if diff := cmp.Diff(shapeOf(t, file(t, "golden/"+method+".req.xml")), got); diff != "" {
@@ -176,7 +177,7 @@ func TestRequestsAreTheSeedsSamplesFilledIn(t *testing.T) {
 }
 
 func TestGoldenRepliesHaveTheSeedsNames(t *testing.T) {
-	for _, method := range []string{methodCharge, methodQuery, methodRevoke} {
+	for _, method := range []string{message.Charge, message.Query, message.Revoke} {
 		golden, sample := shapeOf(t, file(t, "golden/"+method+".resp.xml")), shapeOf(t, file(t, "seed/"+method+".resp.xml"))
 		if diff := cmp.Diff(names(sample), names(golden)); diff != "" {
 			t.Errorf("%s: (-seed +golden):\n%s", method, diff)
@@ -224,7 +225,7 @@ func TestTheMalformedRevokeSampleIsRefusedWithThePlace(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "</HisOrderId>") || !strings.Contains(err.Error(), "at byte ") {
 		t.Errorf("want the end tag and its place, got %v", err)
 	}
-	if got := sent(t, methodRevoke); !strings.Contains(got, "<OrderId>"+goldenHandle+"</OrderId>") || strings.Contains(got, "HisOrderId") {
+	if got := sent(t, message.Revoke); !strings.Contains(got, "<OrderId>"+goldenHandle+"</OrderId>") || strings.Contains(got, "HisOrderId") {
 		t.Errorf("our Revoke is not the corrected form:\n%s", got)
 	}
 	// As a reply the malformed sample is no answer, and the place is named too.
@@ -237,7 +238,7 @@ func TestTheMalformedRevokeSampleIsRefusedWithThePlace(t *testing.T) {
 }
 
 func TestTransportsOnTheWire(t *testing.T) {
-	doc := sent(t, methodCharge)
+	doc := sent(t, message.Charge)
 	resp := file(t, "golden/SweepCodePay.resp.xml")
 
 	soap := &canned{body: soapReply(strictxml.Escape(resp))}
@@ -255,7 +256,7 @@ func TestTransportsOnTheWire(t *testing.T) {
 		"service/sequenceNo=20240501093000007", "service/api=smartPay.SmartPay.SweepCodePay",
 		"service/param=" + doc, "service/paramType=1", "service/outType=1", "service/v=1.0",
 	}
-	if diff := cmp.Diff(want, shape(service, service.Name)); diff != "" || service.Space != wsgwNamespace {
+	if diff := cmp.Diff(want, shape(service, service.Name)); diff != "" || service.Space != message.Namespace {
 		t.Errorf("SOAP in namespace %q:\n%s", service.Space, diff)
 	}
 	if got := soap.req.Header["SOAPAction"]; len(got) != 1 || got[0] != `""` {

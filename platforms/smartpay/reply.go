@@ -1,16 +1,15 @@
 package smartpay
 
 import (
-	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"payagent/platforms"
 	"payagent/platforms/internal/strictxml"
 	"payagent/platforms/internal/wire"
+	"payagent/platforms/smartpay/internal/message"
 )
 
 // maxKey is the longest number that is taken from a reply, in bytes. The seed
@@ -33,31 +32,16 @@ type reply struct {
 // readReply reads a Resp. Secrets are the texts that must not come back out of
 // a reply: platforms have echoed payment codes in their messages.
 func readReply(root *strictxml.Node, secrets []platforms.Hidden) (reply, error) {
-	if root.Name != "Resp" {
-		return reply{}, errors.New("cannot read the platform's answer: its root element is not <Resp>; check the endpoint and the transport")
-	}
-	if err := root.NoDuplicates(); err != nil {
-		return reply{}, fmt.Errorf("cannot read the platform's answer: %w", err)
-	}
-	var r reply
-	if err := readValues(root, nil, r.head()); err != nil {
+	said, err := message.ReadReply(root)
+	if err != nil {
 		return reply{}, err
 	}
-	r.message = wire.Clean(r.message, secrets...)
+	r := reply{code: said.Code, word: said.Word, message: wire.Clean(said.Message, secrets...)}
 	r.expired = saysExpired(r.message)
-	code, err := respCode(r.word)
-	if err != nil {
-		return reply{}, err
-	}
-	r.code = code
-	data, err := root.Maybe("Data")
-	if err != nil {
-		return reply{}, fmt.Errorf("cannot read the platform's answer: %w", err)
-	}
-	if data == nil {
+	if said.Data == nil {
 		return r, nil
 	}
-	if err = readValues(data, secrets, r.body()); err != nil {
+	if err = readValues(said.Data, secrets, r.body()); err != nil {
 		return reply{}, err
 	}
 	for _, key := range []string{r.orderID, r.hisOrderID, r.transactionID, r.merchCode} {
@@ -88,12 +72,8 @@ type slot struct {
 	to   *string
 }
 
-// head lists what is read of Resp itself, body what is read of its Data. The
-// same names are read in every reply: what a reply carries must fit.
-func (r *reply) head() []slot {
-	return []slot{{"RespCode", &r.word}, {"RespMessage", &r.message}}
-}
-
+// body lists what is read of Data. The same names are read in every reply: what
+// a reply carries must fit.
 func (r *reply) body() []slot {
 	return []slot{
 		{"OrderId", &r.orderID}, {"HisOrderId", &r.hisOrderID}, {"TotalFee", &r.totalFee}, {"PayTime", &r.payTime},
@@ -110,16 +90,6 @@ func readValues(n *strictxml.Node, secrets []platforms.Hidden, slots []slot) err
 		*s.to = scrub(text, secrets)
 	}
 	return nil
-}
-
-// respCode reads an integer in its only canonical form, so that no two
-// spellings of a code can be judged differently.
-func respCode(word string) (int, error) {
-	n, err := strconv.Atoi(word)
-	if err != nil || strconv.Itoa(n) != word || len(word) > 9 {
-		return 0, errors.New("cannot read the platform's answer: RespCode is missing or not an integer; ask the operator of the platform")
-	}
-	return n, nil
 }
 
 // minCode is the length of the shortest payment code. Shorter secrets, card

@@ -5,13 +5,7 @@ import (
 
 	"payagent/platforms"
 	"payagent/platforms/internal/strictxml"
-)
-
-// The three methods; each is the last part of smartPay.SmartPay.NAME.
-const (
-	methodCharge = "SweepCodePay"
-	methodQuery  = "QueryOrderState"
-	methodRevoke = "Revoke"
+	"payagent/platforms/smartpay/internal/message"
 )
 
 // element is one child of Data. Field is the API's name of what the value was
@@ -71,8 +65,7 @@ func revokeElements(key string, ref platforms.Ref) []element {
 // document writes a Req. Every element listed in the seed as 必须 and every
 // other that we send must have a value; the error is a *FieldError.
 func (p *Platform) document(transactionCode string, data []element) (string, error) {
-	var b strings.Builder
-	b.WriteString("<Req><TransactionCode>" + transactionCode + "</TransactionCode><Data>")
+	q := message.Request{TransactionCode: transactionCode}
 	for _, e := range data {
 		if blank(e.value) {
 			return "", &platforms.FieldError{Field: e.field, Reason: "SmartPay needs " + e.name + "; give a value"}
@@ -84,10 +77,9 @@ func (p *Platform) document(transactionCode string, data []element) (string, err
 		if err != nil {
 			return "", &platforms.FieldError{Field: e.field, Reason: "contains a character that SmartPay's XML cannot carry; remove it"}
 		}
-		b.WriteString("<" + e.name + ">" + text + "</" + e.name + ">")
+		q.Data = append(q.Data, message.Field{Name: e.name, Value: e.value})
 	}
-	b.WriteString("</Data></Req>")
-	return b.String(), nil
+	return q.XML(), nil
 }
 
 func blank(s string) bool { return strings.TrimSpace(s) == "" }

@@ -29,6 +29,7 @@ import (
 
 	"payagent/platforms"
 	"payagent/platforms/internal/wire"
+	"payagent/platforms/smartpay/internal/message"
 )
 
 // Platform is one SmartPay platform under one configuration. It holds nothing
@@ -77,8 +78,8 @@ func (p *Platform) Charge(ctx context.Context, c platforms.Charge) (platforms.An
 	if err != nil {
 		return platforms.Answer{}, wire.NotCharged(fmt.Errorf("cannot charge: %w", err))
 	}
-	r, err := p.ask(ctx, message{
-		method: methodCharge, profile: c.Merchant.Profile, doc: doc, charges: true,
+	r, err := p.ask(ctx, outgoing{
+		method: message.Charge, profile: c.Merchant.Profile, doc: doc, charges: true,
 		secrets: []platforms.Hidden{c.Code.Hidden, c.Patient.CardNo},
 	})
 	if err != nil {
@@ -129,7 +130,7 @@ func (p *Platform) queryBy(ctx context.Context, key string, ref platforms.Ref) (
 	if err != nil {
 		return a, fmt.Errorf("cannot query: %w", locally(err))
 	}
-	r, err := p.ask(ctx, message{method: methodQuery, profile: ref.Merchant.Profile, doc: doc})
+	r, err := p.ask(ctx, outgoing{method: message.Query, profile: ref.Merchant.Profile, doc: doc})
 	if err != nil {
 		return a, fmt.Errorf("cannot query; ask again: %w", err)
 	}
@@ -181,7 +182,7 @@ func (p *Platform) Cancel(ctx context.Context, ref platforms.Ref) (platforms.Can
 		if err != nil {
 			return platforms.Cancellation{}, fmt.Errorf("cannot cancel: %w", locally(err))
 		}
-		r, err := p.ask(ctx, message{method: methodRevoke, profile: ref.Merchant.Profile, doc: doc})
+		r, err := p.ask(ctx, outgoing{method: message.Revoke, profile: ref.Merchant.Profile, doc: doc})
 		if err != nil {
 			return platforms.Cancellation{}, fmt.Errorf("cannot cancel; ask again: %w", err)
 		}
@@ -232,7 +233,7 @@ func (p *Platform) Probe(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot probe SmartPay: %w", err)
 	}
-	r, err := p.ask(ctx, message{method: methodQuery, profile: p.cfg.Probe.Profile, doc: doc})
+	r, err := p.ask(ctx, outgoing{method: message.Query, profile: p.cfg.Probe.Profile, doc: doc})
 	switch {
 	case err != nil:
 		return fmt.Errorf("cannot probe SmartPay: %w", err)
@@ -246,7 +247,7 @@ func (p *Platform) Probe(ctx context.Context) error {
 
 // ask makes one exchange. A refusal by the gateway before SmartPay itself comes
 // back as a reply marked so.
-func (p *Platform) ask(ctx context.Context, m message) (reply, error) {
+func (p *Platform) ask(ctx context.Context, m outgoing) (reply, error) {
 	root, err := p.wire.call(ctx, m)
 	var g *gatewayError
 	if errors.As(err, &g) {

@@ -12,10 +12,11 @@ import (
 	"payagent/platforms"
 	"payagent/platforms/internal/strictxml"
 	"payagent/platforms/internal/wire"
+	"payagent/platforms/smartpay/internal/message"
 )
 
-// message is one Req on its way to one method.
-type message struct {
+// outgoing is one Req on its way to one method.
+type outgoing struct {
 	method  string
 	profile string // finds the token
 	doc     string // the Req document
@@ -27,7 +28,7 @@ type message struct {
 // call that the gateway in front refused is a *gatewayError; any other error
 // means that nothing is known, unless it wraps platforms.ErrNotCharged.
 type transport interface {
-	call(ctx context.Context, m message) (*strictxml.Node, error)
+	call(ctx context.Context, m outgoing) (*strictxml.Node, error)
 }
 
 // gatewayError is a refusal by the gateway in front of SmartPay.
@@ -51,13 +52,6 @@ func newTransport(rt http.RoundTripper, c Config) transport {
 	return &wsgw{rt: rt, url: c.Endpoint, charset: c.Charset, client: c.ClientID, version: c.ClientVersion, now: c.Now}
 }
 
-// module and class are the first two parts of the seed's method names. The known
-// server routes by the first and the last part.
-const module, class = "smartPay", "SmartPay"
-
-// Parameter types of the gateways.
-const typeXML = "1"
-
 // wsgw is variant A of wire.md §1.2: SOAP 1.1, one operation for all methods.
 type wsgw struct {
 	rt              http.RoundTripper
@@ -66,12 +60,10 @@ type wsgw struct {
 	now             func() time.Time
 }
 
-const (
-	wsgwNamespace = "http://com.yihu.wsgw/ServiceGateWay"
-	sequence      = "20060102150405.000"
-)
+// sequence is the layout of sequenceNo; the point is left out.
+const sequence = "20060102150405.000"
 
-func (t *wsgw) call(ctx context.Context, m message) (*strictxml.Node, error) {
+func (t *wsgw) call(ctx context.Context, m outgoing) (*strictxml.Node, error) {
 	auth, err := json.Marshal(struct {
 		ClientID      string `json:"ClientId"`
 		ClientVersion string
@@ -82,13 +74,13 @@ func (t *wsgw) call(ctx context.Context, m message) (*strictxml.Node, error) {
 		return nil, m.unsent(errors.New("cannot write authInfo; check client_id"))
 	}
 	zone := time.FixedZone("UTC+8", 8*60*60)
-	req, err := wire.Call{Version: wire.SOAP11, Namespace: wsgwNamespace, Operation: "service", Params: []wire.Param{
+	req, err := wire.Call{Version: wire.SOAP11, Namespace: message.Namespace, Operation: "service", Params: []wire.Param{
 		{Name: "authInfo", Value: string(auth)},
 		{Name: "sequenceNo", Value: strings.Replace(t.now().In(zone).Format(sequence), ".", "", 1)},
-		{Name: "api", Value: module + "." + class + "." + m.method},
+		{Name: "api", Value: message.Module + "." + message.Class + "." + m.method},
 		{Name: "param", Value: m.doc},
-		{Name: "paramType", Value: typeXML},
-		{Name: "outType", Value: typeXML},
+		{Name: "paramType", Value: message.TypeXML},
+		{Name: "outType", Value: message.TypeXML},
 		{Name: "v", Value: "1.0"},
 	}}.Request()
 	if err != nil {
@@ -120,7 +112,7 @@ type formGateway struct {
 	token         func(profile string) (platforms.Hidden, error)
 }
 
-func (t *formGateway) call(ctx context.Context, m message) (*strictxml.Node, error) {
+func (t *formGateway) call(ctx context.Context, m outgoing) (*strictxml.Node, error) {
 	token, err := t.token(m.profile)
 	if err != nil || !headerText(token) {
 		// What the source of tokens says may quote what it read, so it is not repeated.
@@ -136,13 +128,13 @@ func (t *formGateway) call(ctx context.Context, m message) (*strictxml.Node, err
 		}
 	}
 	got, err := wire.Post(ctx, t.rt, wire.Request{
-		URL:         t.base + "/wsgw/" + module + "/" + class + "/" + m.method + "/call.do",
+		URL:         t.base + "/wsgw/" + message.Module + "/" + message.Class + "/" + m.method + "/call.do",
 		ContentType: contentType,
 		Header:      http.Header{"Token": {token.Reveal()}},
 		Body: wire.Form(
 			wire.Param{Name: "param", Value: string(doc)},
-			wire.Param{Name: "outType", Value: typeXML},
-			wire.Param{Name: "paramType", Value: typeXML}),
+			wire.Param{Name: "outType", Value: message.TypeXML},
+			wire.Param{Name: "paramType", Value: message.TypeXML}),
 		Charges: m.charges,
 		Secrets: secrets,
 	})
@@ -153,19 +145,19 @@ func (t *formGateway) call(ctx context.Context, m message) (*strictxml.Node, err
 	if err != nil {
 		return nil, err
 	}
-	w, err := readWrapper([]byte(text))
+	w, err := message.ReadWrapper([]byte(text))
 	switch {
 	case err != nil:
 		return nil, err
-	case w.code != 0 && !w.hasResult:
-		return nil, &gatewayError{code: w.code, message: wire.Clean(w.msg, secrets...)}
-	case w.code != 0:
-		return nil, badWrapper("it refuses and carries a result at once")
-	case !w.hasResult:
-		return nil, badWrapper("it carries no result")
+	case w.Code != 0 && !w.HasResult:
+		return nil, &gatewayError{code: w.Code, message: wire.Clean(w.Msg, secrets...)}
+	case w.Code != 0:
+		return nil, message.BadWrapper("it refuses and carries a result at once")
+	case !w.HasResult:
+		return nil, message.BadWrapper("it carries no result")
 	}
 	// A token is at home in no reply, whatever its length.
-	return innerDocument(strings.ReplaceAll(w.result, token.Reveal(), "[hidden]"))
+	return innerDocument(strings.ReplaceAll(w.Result, token.Reveal(), "[hidden]"))
 }
 
 // methodMark in the endpoint of raw_xml_post stands for the method's name.
@@ -179,7 +171,7 @@ type rawPost struct {
 	url, charset string
 }
 
-func (t *rawPost) call(ctx context.Context, m message) (*strictxml.Node, error) {
+func (t *rawPost) call(ctx context.Context, m outgoing) (*strictxml.Node, error) {
 	req := wire.Request{
 		URL:         strings.ReplaceAll(t.url, methodMark, m.method),
 		ContentType: "text/xml; charset=utf-8", Body: []byte(m.doc),
@@ -204,7 +196,7 @@ func (t *rawPost) call(ctx context.Context, m message) (*strictxml.Node, error) 
 }
 
 // unsent is for failures before anything was handed to the RoundTripper.
-func (m message) unsent(err error) error {
+func (m outgoing) unsent(err error) error {
 	if m.charges {
 		return wire.NotCharged(err)
 	}

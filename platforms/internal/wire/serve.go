@@ -99,8 +99,8 @@ func readForm(charset string, b []byte) (url.Values, error) {
 		return nil, fmt.Errorf("%w: it is no form", ErrRequest)
 	}
 	for name, values := range form {
-		if len(values) != 1 {
-			return nil, fmt.Errorf("%w: a field stands in it twice", ErrRequest)
+		if len(values) != 1 || name == "" {
+			return nil, fmt.Errorf("%w: a field stands in it twice or has no name", ErrRequest)
 		}
 		switch charset {
 		case "gbk", "gb2312", "gb18030":

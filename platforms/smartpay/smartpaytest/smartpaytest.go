@@ -11,13 +11,16 @@
 //   - replies carry neither PayTime nor HisOrderId unless Options.FullSample;
 //   - amounts are fen, and MerchCode is never looked at.
 //
-// One handler serves all three transports: a path that ends in /ServiceGateWay
-// is SOAP, one that ends in /call.do is the form gateway, any other takes a
-// bare Req.
+// One handler serves every transport, told apart by the address as the servers
+// do it; an address of none of them takes a bare Req. The messages and the ways
+// they travel are those of the adapter and the façade (package message); that
+// they are right both ways is held to the seed's samples by the adapter's tests.
 package smartpaytest
 
 import (
+	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -25,6 +28,7 @@ import (
 	"payagent/platforms"
 	"payagent/platforms/bank"
 	"payagent/platforms/bank/wire"
+	"payagent/platforms/smartpay/internal/message"
 )
 
 // Options are the personality of the server. The zero value with a Now is the
@@ -76,66 +80,74 @@ type server struct {
 }
 
 func (s *server) serve(w http.ResponseWriter, r *http.Request) {
-	var p port
-	switch {
-	case r.Method != http.MethodPost:
+	if r.Method != http.MethodPost {
 		http.Error(w, "POST only", http.StatusMethodNotAllowed)
 		return
-	case strings.HasSuffix(r.URL.Path, "/ServiceGateWay"):
-		p = soapPort{s.opt}
-	case strings.HasSuffix(r.URL.Path, "/call.do"):
-		p = formPort{s.opt}
-	default:
-		p = rawPort{s.opt}
 	}
-	q, refusal := p.read(r)
-	if refusal != nil {
-		send(w, p.refuse(refusal.code, refusal.words))
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		body = nil // Control.Wrap has bounded it
+	}
+	q, form, no := message.Read(r, r.URL.Path, body)
+	q.Answers = message.Answers{GBK: s.opt.Charset == "gbk", BareType: true, Declared: s.opt.Declared, CDATA: s.opt.CDATA}
+	if q.Variant == message.FormXML && s.opt.Token != "" && message.Token(r, form) != s.opt.Token {
+		no = &message.Refusal{Code: message.CodeToken, Words: "token 无效或已过期"}
+	}
+	if no != nil {
+		kind, text := q.Refuse(*no)
+		w.Header().Set("Content-Type", kind)
+		_, _ = w.Write(text)
 		return
 	}
 	call, ok := s.understand(q)
 	if !ok {
-		send(w, p.reply(resp{code: -20001, words: "解析参数异常"}))
+		kind, text := q.Write(message.Reply{Code: message.CodeBadParam, Message: "解析参数异常"})
+		w.Header().Set("Content-Type", kind)
+		_, _ = w.Write(text)
 		return
 	}
 	s.codeOf(call)
 	s.ctl.Answer(w, r, call, func(t wire.Turn) wire.Reply {
+		var kind string
+		var text []byte
 		if t.Fault == bank.Token {
-			return p.refuse(40013, "token 无效或已过期")
+			kind, text = q.Refuse(message.Refusal{Code: message.CodeToken, Words: "token 无效或已过期"})
+		} else {
+			a := s.carryOut(q, call, t)
+			a.TransactionCode = q.TransactionCode
+			s.spoil(&a, call, t.Fault)
+			kind, text = q.Write(a)
 		}
-		a := s.carryOut(q, call, t)
-		a.transactionCode = q.transactionCode
-		s.spoil(&a, call, t.Fault)
-		return p.reply(a)
+		return wire.Reply{Type: kind, Body: text}
 	})
 }
 
 // understand reads what the call is about. Query and Revoke carry the
 // platform's key, so the number comes from the books.
-func (s *server) understand(q request) (wire.Call, bool) {
+func (s *server) understand(q message.Call) (wire.Call, bool) {
 	call := wire.Call{Fields: map[string]string{
-		"merchant": q.data["MerchCode"], "operator.id": q.data["OperatorId"], "operator.name": q.data["OperatorName"],
+		"merchant": q.Data.Get("MerchCode"), "operator.id": q.Data.Get("OperatorId"), "operator.name": q.Data.Get("OperatorName"),
 	}}
-	switch q.method {
-	case "SweepCodePay":
-		fee, err := platforms.ParseFen(q.data["TotalFee"])
+	switch q.Method {
+	case message.Charge:
+		fee, err := platforms.ParseFen(q.Data.Get("TotalFee"))
 		if err != nil {
 			return call, false
 		}
-		call.Op, call.OrderNo, call.Amount, call.Code = bank.OpCharge, q.data["HisOrderId"], fee, q.data["AuthCode"]
-		call.Fields["subject"], call.Fields["memo"] = q.data["Subject"], q.data["OrderMemo"]
-		call.Fields["patient.card_no"] = q.data["CardNo"]
-	case "QueryOrderState":
+		call.Op, call.OrderNo, call.Amount, call.Code = bank.OpCharge, q.Data.Get("HisOrderId"), fee, q.Data.Get("AuthCode")
+		call.Fields["subject"], call.Fields["memo"] = q.Data.Get("Subject"), q.Data.Get("OrderMemo")
+		call.Fields["patient.card_no"] = q.Data.Get("CardNo")
+	case message.Query:
 		call.Op = bank.OpQuery
 		delete(call.Fields, "operator.id")
 		delete(call.Fields, "operator.name")
-	case "Revoke":
+	case message.Revoke:
 		call.Op = bank.OpCancel
 	default:
 		return call, false
 	}
 	if call.Op != bank.OpCharge {
-		call.OrderNo = s.orderNo(q.data["OrderId"])
+		call.OrderNo = s.orderNo(q.Data.Get("OrderId"))
 	}
 	return call, true
 }
@@ -159,40 +171,40 @@ func (s *server) find(now time.Duration, key string) (bank.Trade, bool) {
 	return bank.Trade{}, false
 }
 
-func (s *server) carryOut(q request, call wire.Call, t wire.Turn) resp {
-	for _, name := range mandatory(q.method) {
-		if strings.TrimSpace(q.data[name]) == "" {
-			return resp{code: -20000, words: "参数不能为空: " + name}
+func (s *server) carryOut(q message.Call, call wire.Call, t wire.Turn) message.Reply {
+	for _, name := range mandatory(q.Method) {
+		if strings.TrimSpace(q.Data.Get(name)) == "" {
+			return message.Reply{Code: -20000, Message: "参数不能为空: " + name}
 		}
 	}
-	if strings.TrimSpace(q.transactionCode) == "" {
-		return resp{code: -20002, words: "交易代码不能为空"}
+	if strings.TrimSpace(q.TransactionCode) == "" {
+		return message.Reply{Code: -20002, Message: "交易代码不能为空"}
 	}
 	switch call.Op {
 	case bank.OpCharge:
 		if call.Amount == 0 {
-			return resp{code: -400009, words: "金额不正确"}
+			return message.Reply{Code: -400009, Message: "金额不正确"}
 		}
 		return s.charge(call, t)
 	case bank.OpQuery:
-		return s.query(q.data["OrderId"], t.Now)
+		return s.query(q.Data.Get("OrderId"), t.Now)
 	}
-	return s.revoke(q.data["OrderId"], t.Now)
+	return s.revoke(q.Data.Get("OrderId"), t.Now)
 }
 
 // mandatory lists what the server demands; for OrderMemo it is stricter than
 // the seed and for EqptType, MerchCode and DeviceInfo laxer.
 func mandatory(method string) []string {
 	switch method {
-	case "SweepCodePay":
+	case message.Charge:
 		return []string{"HisOrderId", "TotalFee", "Subject", "OrderMemo", "CardNo", "CardType", "ServiceId", "AuthCode"}
-	case "Revoke":
+	case message.Revoke:
 		return []string{"OrderId", "OperatorId", "OperatorName"}
 	}
 	return []string{"OrderId"}
 }
 
-func (s *server) charge(call wire.Call, t wire.Turn) resp {
+func (s *server) charge(call wire.Call, t wire.Turn) message.Reply {
 	trade := s.bank.Charge(t.Now, bank.Request{
 		OrderNo: call.OrderNo, Merchant: call.Fields["merchant"], Amount: call.Amount,
 		Channel: t.Payer.Channel, Timeout: s.opt.AutoRevoke,
@@ -200,29 +212,29 @@ func (s *server) charge(call wire.Call, t wire.Turn) resp {
 	switch {
 	case trade.State == bank.Paid:
 		a := done()
-		a.add("OrderId", trade.Handle)
-		a.add("TotalFee", fen(trade.Amount))
+		a.Data.Set("OrderId", trade.Handle)
+		a.Data.Set("TotalFee", fen(trade.Amount))
 		if s.opt.FullSample {
-			a.add("HisOrderId", trade.OrderNo)
-			a.add("PayTime", s.opt.Begin.Add(trade.PaidAt).In(time.FixedZone("UTC+8", 8*60*60)).Format(time.DateTime))
+			a.Data.Set("HisOrderId", trade.OrderNo)
+			a.Data.Set("PayTime", s.opt.Begin.Add(trade.PaidAt).In(time.FixedZone("UTC+8", 8*60*60)).Format(time.DateTime))
 		}
-		a.add("TransactionId", trade.TradeNo)
+		a.Data.Set("TransactionId", trade.TradeNo)
 		return a
 	case trade.Refusal == bank.BadCode:
-		return resp{code: -400010, words: "二维码已失效"}
+		return message.Reply{Code: -400010, Message: "二维码已失效"}
 	}
-	a := resp{code: -400011, words: "商户订单正在等待支付中"}
-	a.add("OrderId", trade.Handle)
+	a := message.Reply{Code: -400011, Message: "商户订单正在等待支付中"}
+	a.Data.Set("OrderId", trade.Handle)
 	return a
 }
 
-func (s *server) query(key string, now time.Duration) resp {
+func (s *server) query(key string, now time.Duration) message.Reply {
 	trade, found := s.find(now, key)
 	if !found {
-		return resp{code: -400002, words: "订单不存在"}
+		return message.Reply{Code: -400002, Message: "订单不存在"}
 	}
 	a := done()
-	a.add("OrderState", state(trade, now))
+	a.Data.Set("OrderState", state(trade, now))
 	return a
 }
 
@@ -245,48 +257,48 @@ func state(t bank.Trade, now time.Duration) string {
 	return "2" // paid, and for ever after
 }
 
-func (s *server) revoke(key string, now time.Duration) resp {
+func (s *server) revoke(key string, now time.Duration) message.Reply {
 	trade, found := s.find(now, key)
 	switch {
 	case !found && s.opt.FindByHisOrderID && s.bank.Cancel(now, key).Done:
 		return done() // the books keep tombstones for numbers yet to come
 	case !found:
-		return resp{code: -400002, words: "订单不存在"}
+		return message.Reply{Code: -400002, Message: "订单不存在"}
 	case trade.State != bank.Unpaid && trade.State != bank.Paid:
-		return resp{code: -400008, words: "订单状态异常"}
+		return message.Reply{Code: -400008, Message: "订单状态异常"}
 	case !s.bank.Cancel(now, trade.OrderNo).Done:
-		return resp{code: -400019, words: "撤销失败"}
+		return message.Reply{Code: -400019, Message: "撤销失败"}
 	}
 	return done()
 }
 
 // spoil puts the faults into an answer that need the platform's words. Fields
 // that the public server does not send are added where the fault needs them.
-func (s *server) spoil(a *resp, call wire.Call, f bank.Fault) {
+func (s *server) spoil(a *message.Reply, call wire.Call, f bank.Fault) {
 	switch f {
 	case bank.WrongAmount:
 		amount := call.Amount
 		if t, found := s.bank.Query(s.ctl.Now(), call.OrderNo); found {
 			amount = t.Amount
 		}
-		a.set("TotalFee", fen(amount+1))
+		a.Data.Set("TotalFee", fen(amount+1))
 	case bank.WrongOrder:
-		a.set("HisOrderId", "ANOTHERORDER0001")
+		a.Data.Set("HisOrderId", "ANOTHERORDER0001")
 	case bank.WrongMerchant:
-		a.set("MerchCode", "another-merchant")
+		a.Data.Set("MerchCode", "another-merchant")
 	case bank.OddStatus:
-		if call.Op == bank.OpQuery && a.code == codeDone {
-			a.set("OrderState", "77")
+		if call.Op == bank.OpQuery && a.Code == message.CodeDone {
+			a.Data.Set("OrderState", "77")
 		} else {
-			a.code, a.words = -498765, "其它"
+			a.Code, a.Message = -498765, "其它"
 		}
 	case bank.Leak:
-		a.words += ": " + s.codeOf(call)
+		a.Message += ": " + s.codeOf(call)
 	case bank.IsSuccess2:
-		a.code, a.words, a.data = -10000, "系统异常", nil
+		a.Code, a.Message, a.Data = -10000, "系统异常", nil
 		if call.Op == bank.OpCharge {
 			// Elsewhere this number means that the payment code has expired.
-			a.code, a.words = -400012, "创建订单接口异常"
+			a.Code, a.Message = -400012, "创建订单接口异常"
 		}
 	}
 }
@@ -300,3 +312,7 @@ func (s *server) codeOf(call wire.Call) string {
 	}
 	return s.codes[call.OrderNo]
 }
+
+func done() message.Reply { return message.Reply{Code: message.CodeDone, Message: "成功"} }
+
+func fen(f platforms.Fen) string { return strconv.FormatInt(int64(f), 10) }

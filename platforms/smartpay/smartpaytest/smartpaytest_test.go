@@ -210,7 +210,7 @@ func TestOddRequests(t *testing.T) {
 		{"element not closed", "/raw", without("Subject"), "-20001"},
 		{"no client", "/ServiceGateWay", soap("smartPay.SmartPay.SweepCodePay", "{}"), "-14009"},
 		{"another interface", "/ServiceGateWay", soap("pay.PayWs.SweepCodePay", auth), "-14006"},
-		{"another method", "/ServiceGateWay", soap("smartPay.SmartPay.Other", auth), "-20001"},
+		{"another method", "/ServiceGateWay", soap("smartPay.SmartPay.Other", auth), "-14006"},
 		{"no envelope", "/ServiceGateWay", pay, "-14009"},
 		{"form without outType", "/wsgw/smartPay/SmartPay/SweepCodePay/call.do", url.Values{"param": {pay}}.Encode(), "50000"},
 		{"form to nowhere", "/wsgw/other/SmartPay/SweepCodePay/call.do", form(pay), "50000"},
