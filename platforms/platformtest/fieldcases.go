@@ -68,7 +68,7 @@ func (w *world) breaksField(r FieldRule) error {
 	}
 	var a platforms.Answer
 	var err error
-	if mode == platforms.ModePresent {
+	if mode.Shown() {
 		a, err = w.present(c)
 	} else {
 		a, err = w.charge(c)
