@@ -113,6 +113,7 @@ func New(p Parts) (*Agent, error) {
 	}
 	a.shape = counter.Config{Tills: map[string]counter.Till{}, Platforms: map[string]counter.Platform{},
 		Recognise: rules.Recognise, DoubleRead: p.Config.Codes.DoubleRead, CodeOnce: 24 * time.Hour, CodeLimit: 45 * time.Second}
+	a.shape.RefundAlone, a.shape.Reverse = p.Config.Limits.RefundAloneFen, reverseOf(p.Config)
 	for _, t := range p.Config.Tills {
 		a.shape.Tills[t.Name] = counter.Till{Name: t.Name, TwoCodes: p.Config.Codes.TwoCodes, Devices: rolesOf(p.Scanners[t.Name])}
 	}

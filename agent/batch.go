@@ -83,7 +83,7 @@ func (a *Agent) addWrite(b *queue.Batch, w counter.Write) error {
 		if err != nil {
 			return fmt.Errorf("cannot write a fact of order %s: %w", w.Order, err)
 		}
-		b.Records = append(b.Records, queue.Record{Stream: w.Order, Keys: w.Keys, Data: data})
+		b.Records = append(b.Records, queue.Record{Stream: w.Order, Keys: append(dayKeys(*w.Fact), w.Keys...), Data: data})
 	}
 	if w.Slot != nil {
 		data, err := a.packSlot(*w.Slot)

@@ -91,6 +91,7 @@ func (a *Agent) prepare(r Request) (counter.Create, error) {
 		Terminal: till.DeviceNo, Platform: conf.Name, Merchant: platforms.Merchant{Profile: merchant.Profile, Code: merchant.MerchCode},
 		Channel: r.Channel, Aggregated: r.Aggregated, OrderType: r.OrderType, Operator: r.Operator,
 		ScanWait: till.ScanWait, ValidFor: till.ValidFor, OwnNumber: r.OrderNo != ""}
+	spec.Books = a.bookTerms(till)
 	if r.ValidFor > 0 {
 		spec.ValidFor = r.ValidFor
 	}
@@ -132,6 +133,7 @@ func (a *Agent) prepare(r Request) (counter.Create, error) {
 		when = r.WhenOffline
 	}
 	e.WhenQueued = when == "queue"
+	e.OpKey = a.opKey(r.Operator.ID)
 	if a.cfg.Limits.OperatorShiftFen > 0 {
 		e.Cap = a.cfg.Limits.OperatorShiftFen
 		shift := now.Unix() / int64(max(a.cfg.Limits.OperatorShift, time.Hour)/time.Second)

@@ -111,6 +111,9 @@ func (a *Agent) lookup(l counter.Lookup) (counter.Found, error) {
 			return f, err
 		}
 		for _, s := range streams {
+			if IsNote(s) {
+				continue
+			}
 			o, err := a.fold(s)
 			if err != nil {
 				return f, err
@@ -180,6 +183,11 @@ func (a *Agent) load() (counter.Recover, error) {
 		r.Orders = append(r.Orders, o)
 		a.memory.put(o.Clone())
 	}
+	booked, err := a.parts.Log.Find(counter.HisBooksKey)
+	if err != nil {
+		return r, err
+	}
+	r.Booked = len(booked) > 0
 	for _, s := range a.parts.Lost {
 		slot, err := a.unpackSlot(s)
 		if err != nil {

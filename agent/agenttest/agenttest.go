@@ -38,6 +38,7 @@ const (
 const configuration = `
 site: {hospital_id: "H1", name: Test, test: true}
 codes: {two_codes: 0s}
+booking: {expect: false}
 platforms:
   - {name: full, driver: fwc, url: "https://full.invalid/"}
   - {name: plain, driver: smartpay, url: "https://plain.invalid/"}

@@ -38,6 +38,8 @@ type Config struct {
 	Policy Policy
 	// How the hospital's own system is told of orders.
 	HIS HIS
+	// What is done until HIS has booked a payment, and when it cannot.
+	Booking Booking
 	// Bounds of amounts.
 	Limits Limits
 	// What counts as a payment code, and how scans are guarded.
@@ -240,6 +242,8 @@ type Till struct {
 	ValidFor time.Duration
 	// How long the till waits for a scan before the order ends by itself.
 	ScanWait time.Duration
+	// Kiosks only. true gives the money back when HIS has said nothing for 120 s: only if this HIS has booked a payment before, can be reached for as long, and was told 15 s before. A booking that comes later is refused. false holds the money and raises an alarm.
+	ReverseOnSilence bool
 }
 
 func (t *Till) setDefaults() {
@@ -326,6 +330,28 @@ type Policy struct {
 	CodeAge time.Duration
 }
 
+// Booking says what happens between a payment and HIS's word that it counts
+// it. Paid is not done; booked by HIS is.
+type Booking struct {
+	// true expects HIS to say of each payment whether it booked it (POST /v1/orders/{id}/booking, or its answer to the webhook). Write false at sites whose HIS cannot say it: those that use the façade or the command line only. Then payments are done when they are paid, nothing is given back by itself, and the books that HIS is asked for hold no word of it.
+	Expect bool
+	// The cashier is told when HIS has said nothing for this long.
+	PromptAfter time.Duration
+	// An alarm is raised when HIS has said nothing for this long. The money is held.
+	AlarmAfter time.Duration
+	// How the money goes back when HIS says that it could not book the payment: cancel (the platform's cancel; a refund where the cancel window is over, trying again is useless or a part was refunded), refund, or lc.trade.cancel (the same through the gateway named by reverse_via).
+	ReverseWith string
+	// Platform whose cancel is used with reverse_with: lc.trade.cancel. It must have exactly one merchant profile.
+	ReverseVia string
+}
+
+// The words that booking.reverse_with takes.
+const (
+	ReverseCancel = "cancel"
+	ReverseRefund = "refund"
+	ReverseLC     = "lc.trade.cancel"
+)
+
 // Limits are the bounds of amounts; a breach is refused before anything is sent.
 type Limits struct {
 	// Least amount of an order.
@@ -336,6 +362,8 @@ type Limits struct {
 	OperatorShiftFen platforms.Fen
 	// Length of the shift over which the sum is taken.
 	OperatorShift time.Duration
+	// Refunds of one order are made by one person up to this sum of all of them; above it a second person must approve. 0: one person is always enough.
+	RefundAloneFen platforms.Fen
 }
 
 // Codes says what counts as a payment code and how scans are guarded.

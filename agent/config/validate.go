@@ -47,6 +47,7 @@ func (c Config) Validate() error {
 	if len(c.Platforms) == 0 {
 		v.policy("policy", c.Policy)
 	}
+	v.booking()
 	v.numbers()
 	v.finance()
 	return v.probs.err(c.file)
@@ -445,6 +446,9 @@ func (v validator) numbers() {
 	}
 	if l.MaxFen < l.MinFen || l.MaxFen > platforms.MaxFen {
 		v.add("limits.max_fen", "write whole fen from min_fen to %d, the most that the wires carry", platforms.MaxFen)
+	}
+	if l.RefundAloneFen < 0 {
+		v.add("limits.refund_alone_fen", "write whole fen, or 0 where one person is enough")
 	}
 	if l.OperatorShiftFen < 0 {
 		v.add("limits.operator_shift_fen", "write whole fen, or 0 for no bound")

@@ -129,6 +129,7 @@ func (c *Counter) refundFound(e AskRefund, f Found) {
 		} else {
 			fact := c.fact(x, order.KindRefund)
 			r := e.Refund
+			r.NeedsSecond = c.cfg.RefundAlone > 0 && x.o.RefundClaims()+r.Sum > c.cfg.RefundAlone
 			fact.Refund = &r
 			keys := []string{refundKey(r.Request)}
 			if r.Key.Key != "" {
@@ -181,6 +182,8 @@ func (c *Counter) found(f Found) {
 	}
 	delete(c.pending, f.Token)
 	switch {
+	case p.then != nil:
+		p.then(f)
 	case p.create != nil:
 		c.createFound(*p.create, p.at, f)
 	case p.refund != nil:

@@ -50,6 +50,19 @@ func (c *Counter) take(x *entry, p Platform, s order.Step) (gone bool) {
 			break
 		}
 		c.reverse(x, p, s.Request)
+	case order.DoGiveBack:
+		c.giveBack(x, s.Reason)
+	case order.DoUnbooked:
+		f := c.fact(x, order.KindUnbooked)
+		f.Reason = s.Reason
+		c.write(x, f, Write{})
+		if x.o.Booking.Alarmed {
+			c.emit(Alarm{Code: AlarmUnbooked, Order: x.o.No, Platform: x.o.Platform})
+		}
+	case order.DoTell:
+		c.write(x, c.fact(x, order.KindReversing), Write{})
+	case order.DoRefuse, order.DoDecline:
+		c.refuseRefund(x, s)
 	case order.DoEnd:
 		f := c.fact(x, order.KindEnded)
 		f.Ended = &order.Ended{State: s.State, Reason: s.Reason, Unsent: s.Unsent}
@@ -100,6 +113,10 @@ func (c *Counter) query(x *entry, p Platform) {
 // cancel sends a cancel; the intent is written first, once until a definite
 // answer came back.
 func (c *Counter) cancel(x *entry, p Platform) {
+	var back order.Refund // of a paid order that goes back
+	if r := x.o.Reversal(); r != nil && x.o.State() == order.Paid {
+		back = r.Refund
+	}
 	if x.o.CancelAsked == nil && !x.o.State().Final() {
 		f := c.fact(x, order.KindCancelAsked)
 		f.Person = &order.Person{Operator: x.o.Operator, Reason: "schedule", Auto: true}
@@ -107,8 +124,10 @@ func (c *Counter) cancel(x *entry, p Platform) {
 	}
 	if !x.o.CancelOpen {
 		f := c.fact(x, order.KindSent)
-		f.Sent = &order.Sent{Verb: order.VerbCancel}
-		if !c.write(x, f, Write{Slot: slotOf(x.o, order.VerbCancel)}) {
+		f.Sent = &order.Sent{Verb: order.VerbCancel, Request: back.Request}
+		slot := slotOf(x.o, order.VerbCancel)
+		slot.Request, slot.Sum = back.Request, back.Sum
+		if !c.write(x, f, Write{Slot: slot}) {
 			return
 		}
 		x.o.Loop.CancelMine = true
@@ -118,8 +137,12 @@ func (c *Counter) cancel(x *entry, p Platform) {
 		x.o.Loop.CancelsLost++
 	}
 	x.o.Loop.Calling = order.VerbCancel
-	c.emit(Call{Order: x.o.No, Platform: x.o.Platform, Verb: order.VerbCancel, Ref: x.o.Ref(),
-		Timeout: p.Policy.CallTimeout, NotAfter: order.Never})
+	call := Call{Order: x.o.No, Platform: x.o.Platform, Verb: order.VerbCancel, Ref: x.o.Ref(),
+		Timeout: p.Policy.CallTimeout, NotAfter: order.Never}
+	if back.Through != "" {
+		call.Platform, call.Ref.Merchant = back.Through, c.cfg.Reverse.Merchant
+	}
+	c.emit(call)
 }
 
 func (c *Counter) refund(x *entry, p Platform, request string) {
@@ -128,7 +151,7 @@ func (c *Counter) refund(x *entry, p Platform, request string) {
 		if r.Request != request {
 			continue
 		}
-		if r.State == order.RefundRequested {
+		if r.State == order.RefundRequested || r.Auto && r.Via != order.ViaRefund {
 			slot := slotOf(x.o, order.VerbRefund)
 			slot.Request, slot.Sum = request, r.Sum
 			f := c.fact(x, order.KindSent)
@@ -144,6 +167,10 @@ func (c *Counter) refund(x *entry, p Platform, request string) {
 
 // reverse gives late money back by a refund, when a cancel is too late.
 func (c *Counter) reverse(x *entry, p Platform, request string) {
+	if x.o.State() == order.Paid {
+		c.refund(x, p, request)
+		return
+	}
 	if !x.o.LateSent {
 		slot := slotOf(x.o, order.VerbRefund)
 		slot.Request, slot.Sum = request, x.o.Amount
@@ -227,7 +254,7 @@ func (c *Counter) hurry(platform string) {
 // recover takes up what the log and the slots held. Nothing here decides
 // anything: the orders go into the loop that new ones run through.
 func (c *Counter) recover(e Recover) {
-	c.ready = true
+	c.ready, c.hisBooks = true, e.Booked
 	for _, o := range e.Orders {
 		x := c.add(o)
 		if o.CancelOpen {
@@ -269,12 +296,23 @@ func (c *Counter) alarmAgain(x *entry) {
 		a.Code = AlarmRefundDoubt
 		c.emit(a)
 	}
+	if b := x.o.Booking; b != nil && b.State == order.BookSplit {
+		a.Code = AlarmSplit
+		c.emit(a)
+	} else if b != nil && b.State == order.BookPending && b.Alarmed {
+		a.Code = AlarmUnbooked
+		c.emit(a)
+	} else if r := x.o.Reversal(); r != nil && r.Auto && !r.State.Final() {
+		a.Code = AlarmReversing
+		c.emit(a)
+	}
 }
 
 // restoreSlot makes an order in doubt of what the second file remembers.
 func (c *Counter) restoreSlot(s Slot) {
 	x := c.orders[s.Order]
-	late := s.Verb == order.VerbRefund && s.Request == order.ReversalRequest(s.Order)
+	reversal := s.Request == order.ReversalRequest(s.Order)
+	late := s.Verb == order.VerbRefund && reversal && s.Sum == s.Amount
 	if x == nil {
 		mode := platforms.ModeCharge
 		if s.Verb == order.VerbPresent || s.Present {
@@ -317,7 +355,11 @@ func (c *Counter) restoreSlot(s Slot) {
 	}
 	known := slices.ContainsFunc(x.o.Refunds, func(r order.RefundLine) bool { return r.Request == s.Request })
 	if s.Verb == order.VerbRefund && s.Request != "" && !late && !known {
-		x.restore = append(x.restore, order.Refund{Request: s.Request, Sum: s.Sum})
+		back := order.Refund{Request: s.Request, Sum: s.Sum, Auto: reversal}
+		if reversal {
+			back.Via = order.ViaRefund
+		}
+		x.restore = append(x.restore, back)
 		c.carry(x, order.Verdict{})
 	}
 }

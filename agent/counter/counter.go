@@ -30,6 +30,17 @@ type Config struct {
 	// CodeLimit is the age after which a code never leaves, whatever a
 	// platform's own CodeAge says (invariant I11).
 	CodeLimit time.Duration
+	// RefundAlone is the sum of an order's refunds up to which one person may
+	// give money back; above it a second one is needed. 0: one is enough.
+	RefundAlone platforms.Fen
+	Reverse     Reverse
+}
+
+// Reverse says how the payment of an order that HIS could not book goes back.
+type Reverse struct {
+	With     order.Via          // ViaCancel by default
+	Through  string             // platform that a cancel goes through; empty: the order's own
+	Merchant platforms.Merchant // the credentials there
 }
 
 // Till is a place that takes money.
@@ -75,6 +86,10 @@ type Counter struct {
 	keys     map[string]string   // idempotency key → order in memory
 	codes    map[string]string   // code hash → order in memory
 	requests map[string]string   // refund number → order in memory
+	flows    map[string]string   // HIS's flow id → order in memory
+	hisBooks bool                // HIS has booked a payment of ours before
+	linkUp   bool                // HIS can be reached
+	linkAt   order.Instant
 	tills    map[string]*till
 	names    []string // of the tills, sorted
 	down     map[string]bool
@@ -101,7 +116,7 @@ type entry struct {
 
 // New makes an empty counter. It answers requests once it got Recover.
 func New(cfg Config) *Counter {
-	c := &Counter{cfg: cfg, orders: map[string]*entry{}, bills: map[string][]string{}, keys: map[string]string{}, codes: map[string]string{}, requests: map[string]string{},
+	c := &Counter{cfg: cfg, orders: map[string]*entry{}, bills: map[string][]string{}, keys: map[string]string{}, codes: map[string]string{}, requests: map[string]string{}, flows: map[string]string{},
 		tills: map[string]*till{},
 		down:  map[string]bool{}, noToken: map[string]bool{}, pending: map[uint64]pending{}}
 	c.names = slices.Sorted(maps.Keys(cfg.Tills))
@@ -134,6 +149,16 @@ func (c *Counter) Step(now order.Now, ev Event) []Effect {
 		c.act(e)
 	case AskRefund:
 		c.askRefund(e)
+	case Book:
+		c.book(e)
+	case HisLink:
+		c.hisLink(e.Up)
+	case Decide:
+		c.decide(e)
+	case Propose:
+		c.propose(e)
+	case Adopt:
+		c.adopt(e)
 	case Found:
 		c.found(e)
 	case PayDone:
@@ -233,6 +258,7 @@ func (c *Counter) add(o *order.Order) *entry {
 		c.bills[o.Bill] = append(c.bills[o.Bill], o.No)
 	}
 	c.index(x)
+	c.linked(x)
 	if t := c.tills[o.Till]; t != nil && o.State() == order.Queued {
 		t.queue = append(t.queue, o.No)
 	}
@@ -253,6 +279,9 @@ func (c *Counter) index(x *entry) {
 	for _, r := range x.o.Refunds {
 		c.requests[r.Request] = x.o.No
 	}
+	for _, f := range flowsOf(x.o) {
+		c.flows[f] = x.o.No
+	}
 }
 
 // remove forgets an order; the log keeps it.
@@ -264,6 +293,9 @@ func (c *Counter) remove(x *entry) {
 	delete(c.codes, x.o.CodeHash)
 	for _, r := range x.o.Refunds {
 		delete(c.requests, r.Request)
+	}
+	for _, f := range flowsOf(x.o) {
+		delete(c.flows, f)
 	}
 	list := slices.DeleteFunc(c.bills[x.o.Bill], func(no string) bool { return no == x.o.No })
 	if len(list) == 0 {
@@ -307,7 +339,9 @@ func (c *Counter) heard(no string, err error, judge func(*entry, Platform) order
 		return
 	}
 	p := c.platform(x)
-	c.noteReach(x, err)
+	if r := x.o.Reversal(); x.o.Loop.Calling != order.VerbCancel || r == nil || r.Through == "" {
+		c.noteReach(x, err) // else another platform was called
+	}
 	v := judge(x, p)
 	c.carry(x, v)
 	c.advance(x)

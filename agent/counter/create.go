@@ -16,6 +16,7 @@ type pending struct {
 	scan   *heldScan
 	till   string
 	at     time.Duration // when it was asked
+	then   func(Found)   // what goes on with what was found
 }
 
 func (c *Counter) lookup(p pending, keys []string, orders []string) {
@@ -31,6 +32,10 @@ func idemKey(hash string) string      { return "idem:" + hash }
 func codeKey(hash string) string      { return "code:" + hash }
 func refundKey(request string) string { return "refund:" + request }
 func tradeKey(trade string) string    { return "trade:" + trade }
+func flowKey(flow string) string      { return "flow:" + flow }
+
+// HisBooksKey finds the orders by which it is known that this HIS books.
+const HisBooksKey = "his:books"
 
 // create begins a request to be paid: the log is asked about the bill, the key
 // and the number first, whatever speaks against a new order. A refusal lets the
@@ -184,6 +189,9 @@ func (c *Counter) accept(e Create, at time.Duration, got *platforms.Scanned, que
 	}
 	if e.Cap > 0 {
 		keys = append(keys, e.CapKey)
+	}
+	if e.OpKey != "" {
+		keys = append(keys, e.OpKey)
 	}
 	x := c.begin(order.Fact{Kind: order.KindCreated, Order: e.No, At: c.now.Instant, Created: &s}, keys)
 	x.o.Private = e.Private

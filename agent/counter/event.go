@@ -27,6 +27,7 @@ type Create struct {
 	// finds the operator's orders of the day.
 	Cap    platforms.Fen
 	CapKey string
+	OpKey  string // finds the operator's orders of the day
 }
 
 // Code is a scanned text with its keyed hash.
@@ -80,6 +81,42 @@ type AskRefund struct {
 	Reply  uint64
 	Order  string
 	Refund order.Refund
+}
+
+// Book is HIS's word about a paid order or one of its refunds.
+type Book struct {
+	Reply uint64
+	Order string
+	Word  order.Booked
+}
+
+// HisLink says whether HIS can be reached: its webhook answers, or a client of
+// it listens to the events.
+type HisLink struct{ Up bool }
+
+// Decide is a second person's word: about the refund with a number, or, with
+// none, about what was proposed for something in doubt.
+type Decide struct {
+	Reply   uint64
+	Order   string
+	Decided order.Decided
+}
+
+// Propose says how something in doubt ended.
+type Propose struct {
+	Reply    uint64
+	Order    string
+	Proposal order.Proposal
+}
+
+// Adopt takes up a payment that this agent did not take, as the platform just
+// told it, so that it can be given back here.
+type Adopt struct {
+	Reply  uint64
+	No     string
+	Spec   order.Created
+	Answer platforms.Answer
+	OpKey  string
 }
 
 // Found answers a Lookup: the orders found under each key and number, folded
@@ -154,6 +191,8 @@ type Flush struct{ Reply uint64 }
 type Recover struct {
 	Orders []*order.Order
 	Lost   []Slot // slots whose stream the log does not know
+	// Booked: HIS has booked a payment of this agent before.
+	Booked bool
 }
 
 func (Tick) event()          {}
@@ -164,6 +203,11 @@ func (Retain) event()        {}
 func (Release) event()       {}
 func (Act) event()           {}
 func (AskRefund) event()     {}
+func (Book) event()          {}
+func (HisLink) event()       {}
+func (Decide) event()        {}
+func (Propose) event()       {}
+func (Adopt) event()         {}
 func (Found) event()         {}
 func (PayDone) event()       {}
 func (QueryDone) event()     {}
@@ -379,6 +423,21 @@ const (
 	NoteDouble        = "double_read"
 	NoteScannerGone   = "scanner_gone" // shown while a till waits for a scan and has no scanner
 	NoteOffline       = "platform_unreachable"
+	NoteUnbooked      = "booking_pending"   // HIS has not booked the payment last taken here
+	NoteReversing     = "booking_reversing" // its money goes back
+	NoteSplit         = "insurance_split"   // people decide
+	CodeDiffers       = "booking_differs"
+	CodeFlowUsed      = "flow_id_used"
+	CodeBookLate      = "booking_late" // the money was given back before
+	CodeBookFailed    = "booking_failed_before"
+	CodeNotDone       = "refund_not_done" // a refund is booked only when it is done
+	CodeSamePerson    = "same_person"
+	CodeNoApproval    = "nothing_to_approve"
+	CodeNoResolve     = "nothing_to_resolve"
+	AlarmUnbooked     = "booking_overdue"
+	AlarmSplit        = "insurance_split"
+	AlarmReversing    = "payment_reversed"
+	AlarmBookRefund   = "refund_not_booked"
 	AlarmDoubt        = "order_in_doubt"
 	AlarmStoreLost    = "store_lost"
 	AlarmRefundDoubt  = "refund_in_doubt"

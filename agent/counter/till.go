@@ -81,6 +81,9 @@ func (c *Counter) settleTill(t *till) {
 	} else if t.last != "" {
 		v.Order = t.ended
 	}
+	if v.Note == "" {
+		v.Note = bookNote(v.Order)
+	}
 	t.queue = slices.DeleteFunc(t.queue, func(no string) bool {
 		return c.orders[no] == nil || c.orders[no].o.State() != order.Queued
 	})

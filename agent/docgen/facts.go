@@ -43,7 +43,8 @@ func fact(k order.Kind, change func(*order.Fact)) order.Fact {
 func created(queued bool, mode platforms.Mode) order.Fact {
 	return fact(order.KindCreated, func(f *order.Fact) {
 		f.Created = &order.Created{Bill: "B1", Amount: sampleAmount, Mode: mode, Till: "counter1", Platform: "p",
-			Operator: platforms.Operator{ID: "1001"}, Queued: queued, ScanWait: 2 * time.Minute, ValidFor: 10 * time.Minute}
+			Operator: platforms.Operator{ID: "1001"}, Queued: queued, ScanWait: 2 * time.Minute, ValidFor: 10 * time.Minute,
+			Books: &order.BookTerms{Prompt: time.Minute, Alarm: 10 * time.Minute}}
 	})
 }
 
@@ -122,46 +123,78 @@ func In(s order.State) (*order.Order, error) {
 	return o, nil
 }
 
-// namedFact is a row of the transition table.
+func booked(ok bool) order.Fact {
+	return fact(order.KindBooked, func(f *order.Fact) { f.Booked = &order.Booked{OK: ok, FlowID: "F1"} })
+}
+
+func decided(k order.Kind, refund string, ok bool) order.Fact {
+	return fact(k, func(f *order.Fact) { f.Decided = &order.Decided{Refund: refund, OK: ok} })
+}
+
+func proposed(s order.State) order.Fact {
+	return fact(order.KindProposed, func(f *order.Fact) { f.Proposed = &order.Proposal{Outcome: s, Evidence: "E1"} })
+}
+
+// namedFact is a row of the transition table. What must have happened before
+// stands in after; where it is refused, so is the fact.
 type namedFact struct {
 	name, zh string
 	fact     order.Fact
+	after    []order.Fact
 }
 
 // facts lists every kind of fact with the variants that lead elsewhere.
 func facts() []namedFact {
 	lost := order.Reply{Verb: order.VerbCharge, Status: platforms.Pending.String(), Handle: "P1"}
+	waiting := refund(sampleAmount)
+	waiting.Refund.NeedsSecond = true
 	say := func(v order.Verb, s platforms.Status) order.Fact {
 		return answered(order.Reply{Verb: v, Status: s.String()})
 	}
 	return []namedFact{
-		{"created", "建立订单", created(false, platforms.ModeCharge)},
-		{"created, queued", "断网时排队", created(true, platforms.ModeCharge)},
-		{"confirmed", "恢复后确认收款", fact(order.KindConfirmed, nil)},
-		{"sent: charge", "付款请求即将发出", sent(order.VerbCharge)},
-		{"sent: present", "二维码请求即将发出", sent(order.VerbPresent)},
-		{"sent: cancel", "撤销即将发出", sent(order.VerbCancel)},
-		{"sent: refund", "退款即将发出", sent(order.VerbRefund)},
-		{"answered: pending, with the platform's key", "支付中，带平台单号", answered(lost)},
-		{"answered: paid", "已支付", paid(order.VerbQuery)},
-		{"answered: refused without proof", "被拒，未证明未扣款", say(order.VerbCharge, platforms.Refused)},
-		{"answered: definite refusal", "明确失败", say(order.VerbCharge, platforms.Failed)},
-		{"answered: closed", "已关闭", say(order.VerbQuery, platforms.Closed)},
-		{"answered: not found", "查无此单", say(order.VerbQuery, platforms.NotFound)},
-		{"answered: cancel done", "撤销成功", answered(order.Reply{Verb: order.VerbCancel, Done: true, Action: platforms.ActionClose})},
-		{"answered: cancel not done", "撤销未成功", answered(order.Reply{Verb: order.VerbCancel})},
-		{"answered: refund done", "退款成功", answered(order.Reply{Verb: order.VerbRefund, Request: "RF1", Outcome: order.RefundDone})},
-		{"cancel_asked", "要求撤销", fact(order.KindCancelAsked, func(f *order.Fact) { f.Person = &order.Person{} })},
-		{"ended: canceled", "本机结束：已撤销", ended(order.Canceled, "no_scan")},
-		{"ended: failed", "本机结束：失败", ended(order.Failed, "refused")},
-		{"doubt", "转待核实", doubt()},
-		{"detached", "转后台处理", fact(order.KindDetached, nil)},
-		{"refund, within the amount", "退款登记", refund(sampleAmount)},
-		{"refund, above the amount", "退款超额", refund(sampleAmount + 1)},
-		{"late", "结束后发现已付款", late()},
-		{"watched", "另一次开机后核实无迟到款项", fact(order.KindWatched, nil)},
-		{"key", "另一个 Idempotency-Key", fact(order.KindKey, func(f *order.Fact) { f.Key = &order.IdemKey{Key: "k"} })},
-		{"a kind of a newer program", "新版本的事实", fact("something_new", nil)},
+		{"created", "建立订单", created(false, platforms.ModeCharge), nil},
+		{"created, queued", "断网时排队", created(true, platforms.ModeCharge), nil},
+		{"confirmed", "恢复后确认收款", fact(order.KindConfirmed, nil), nil},
+		{"sent: charge", "付款请求即将发出", sent(order.VerbCharge), nil},
+		{"sent: present", "二维码请求即将发出", sent(order.VerbPresent), nil},
+		{"sent: cancel", "撤销即将发出", sent(order.VerbCancel), nil},
+		{"sent: refund", "退款即将发出", sent(order.VerbRefund), nil},
+		{"answered: pending, with the platform's key", "支付中，带平台单号", answered(lost), nil},
+		{"answered: paid", "已支付", paid(order.VerbQuery), nil},
+		{"answered: refused without proof", "被拒，未证明未扣款", say(order.VerbCharge, platforms.Refused), nil},
+		{"answered: definite refusal", "明确失败", say(order.VerbCharge, platforms.Failed), nil},
+		{"answered: closed", "已关闭", say(order.VerbQuery, platforms.Closed), nil},
+		{"answered: not found", "查无此单", say(order.VerbQuery, platforms.NotFound), nil},
+		{"answered: cancel done", "撤销成功", answered(order.Reply{Verb: order.VerbCancel, Done: true, Action: platforms.ActionClose}), nil},
+		{"answered: cancel not done", "撤销未成功", answered(order.Reply{Verb: order.VerbCancel}), nil},
+		{"answered: refund done", "退款成功", answered(order.Reply{Verb: order.VerbRefund, Request: "RF1", Outcome: order.RefundDone}), nil},
+		{"cancel_asked", "要求撤销", fact(order.KindCancelAsked, func(f *order.Fact) { f.Person = &order.Person{} }), nil},
+		{"ended: canceled", "本机结束：已撤销", ended(order.Canceled, "no_scan"), nil},
+		{"ended: failed", "本机结束：失败", ended(order.Failed, "refused"), nil},
+		{"doubt", "转待核实", doubt(), nil},
+		{"detached", "转后台处理", fact(order.KindDetached, nil), nil},
+		{"refund, within the amount", "退款登记", refund(sampleAmount), nil},
+		{"refund, above the amount", "退款超额", refund(sampleAmount + 1), nil},
+		{"late", "结束后发现已付款", late(), nil},
+		{"watched", "另一次开机后核实无迟到款项", fact(order.KindWatched, nil), nil},
+		{"key", "另一个 Idempotency-Key", fact(order.KindKey, func(f *order.Fact) { f.Key = &order.IdemKey{Key: "k"} }), nil},
+		{"booked", "HIS 已入账", booked(true), nil},
+		{"booked: failed", "HIS 处理失败", booked(false), nil},
+		{"booked, after a failure", "HIS 先失败后入账", booked(true), []order.Fact{booked(false)}},
+		{"unbooked", "HIS 久未确认，已提示", fact(order.KindUnbooked, nil), nil},
+		{"reversing", "已告知 HIS 即将退回", fact(order.KindReversing, nil), nil},
+		{"decided, of a refund that waits for a second person", "第二人复核退款", decided(order.KindDecided, "RF2", true), []order.Fact{waiting}},
+		{"decided, of no such refund", "复核不存在的退款", decided(order.KindDecided, "RF2", true), nil},
+		{"proposed: paid", "提出人工结论：已支付", proposed(order.Paid), nil},
+		{"resolved: paid", "第二人确认：已支付", decided(order.KindResolved, "", true), []order.Fact{proposed(order.Paid)}},
+		{"resolved: canceled", "第二人确认：已撤销", decided(order.KindResolved, "", true), []order.Fact{proposed(order.Canceled)}},
+		{"resolved: failed", "第二人确认：失败", decided(order.KindResolved, "", true), []order.Fact{proposed(order.Failed)}},
+		{"resolved: declined", "第二人不同意", decided(order.KindResolved, "", false), []order.Fact{proposed(order.Paid)}},
+		{"resolved, of nothing proposed", "确认未提出的结论", decided(order.KindResolved, "", true), nil},
+		{"reopened, after a resolution", "平台与人工结论相反", fact(order.KindReopened, func(f *order.Fact) { f.Reason = "resolution_contradicted" }),
+			[]order.Fact{proposed(order.Paid), decided(order.KindResolved, "", true)}},
+		{"reopened, of what the platform said", "平台结论不可重开", fact(order.KindReopened, nil), nil},
+		{"a kind of a newer program", "新版本的事实", fact("something_new", nil), nil},
 	}
 }
 
@@ -181,6 +214,9 @@ func Moves() ([]Move, error) {
 			o, err := In(from)
 			if err != nil {
 				return nil, err
+			}
+			for _, b := range f.after {
+				_ = o.Apply(b) // refused where it cannot have happened
 			}
 			before := o.Clone()
 			m := Move{From: from, Fact: f.name, To: Refused}

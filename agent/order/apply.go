@@ -26,6 +26,9 @@ func (o *Order) Apply(f Fact) error {
 			return forbid(o, f)
 		}
 		o.No, o.Created, o.CreatedAt = f.Order, *f.Created, f.At
+		if e := f.Created.Elsewhere; e != nil {
+			o.Outside, o.OutsideSaid = *e, true
+		}
 		o.Keys = append(o.Keys, f.Created.Key)
 	case KindConfirmed:
 		if o.State() != Queued {
@@ -66,7 +69,11 @@ func (o *Order) Apply(f Fact) error {
 		if o.Outcome != Paid || f.Refund == nil || o.RefundClaims()+f.Refund.Sum > o.Amount {
 			return forbid(o, f)
 		}
-		o.Refunds = append(o.Refunds, RefundLine{Refund: *f.Refund, State: RefundRequested, At: f.At})
+		line := RefundLine{Refund: *f.Refund, State: RefundRequested, At: f.At}
+		if line.NeedsSecond {
+			line.State = RefundAwaiting
+		}
+		o.Refunds = append(o.Refunds, line)
 	case KindLate:
 		if o.Outcome != Failed && o.Outcome != Canceled {
 			return forbid(o, f)
@@ -81,6 +88,14 @@ func (o *Order) Apply(f Fact) error {
 	case KindKey:
 		if f.Key != nil {
 			o.Keys = append(o.Keys, *f.Key)
+		}
+	case KindBooked, KindUnbooked, KindReversing:
+		if err := o.applyBooking(f); err != nil {
+			return err
+		}
+	case KindDecided, KindProposed, KindResolved, KindReopened:
+		if err := o.applyPeople(f); err != nil {
+			return err
 		}
 	}
 	o.Rev++
@@ -100,7 +115,7 @@ func (o *Order) applySent(f Fact) error {
 		at := f.At
 		o.SentAt, o.CodeKind, o.CodeChannel, o.CodeHash, o.CodeDevice = &at, s.CodeKind, s.Channel, s.CodeHash, s.Device
 	case VerbCancel:
-		if o.SentAt == nil && o.Doubt == "" {
+		if o.SentAt == nil && o.Doubt == "" && !o.Foreign {
 			return forbid(o, f)
 		}
 		o.CancelOpen = true
@@ -108,9 +123,12 @@ func (o *Order) applySent(f Fact) error {
 			at := f.At
 			o.CancelSent = &at
 		}
+		if r := o.refund(s.Request); r != nil {
+			r.leaves(ViaCancel)
+		}
 	case VerbRefund:
 		if r := o.refund(s.Request); r != nil {
-			r.State = RefundSent
+			r.leaves(ViaRefund)
 		} else {
 			o.LateSent = true
 		}
@@ -145,6 +163,9 @@ func (o *Order) applyAnswer(f Fact) error {
 	}
 	if a.Final {
 		o.NoRefunds = true
+	}
+	if a.Verb == VerbQuery && a.Refunded != nil {
+		o.Outside, o.OutsideSaid = max(o.Outside, *a.Refunded-o.RefundedSum()), true
 	}
 	switch a.Verb {
 	case VerbCancel:
@@ -183,6 +204,10 @@ func (o *Order) applyCancelAnswer(f Fact, a *Reply) error {
 	switch {
 	case o.LateFound:
 		o.LateDone = true
+	case o.Outcome == Paid:
+		if r := o.refund(a.Request); r != nil {
+			r.State, r.EndedAt, r.Code, r.Message = RefundDone, f.At, a.Code, a.Message
+		}
 	case o.Outcome == "":
 		o.end(Canceled, canceledByProof, a.Action, f.At)
 	}
@@ -191,6 +216,9 @@ func (o *Order) applyCancelAnswer(f Fact, a *Reply) error {
 
 func (o *Order) end(s State, reason string, action platforms.CancelAction, at Instant) {
 	o.Outcome, o.EndReason, o.EndedAt, o.QR = s, reason, at, ""
+	if s == Paid && o.Books != nil && o.Booking == nil {
+		o.Booking = &BookingState{State: BookPending}
+	}
 	if action != platforms.ActionNone {
 		o.Action = action
 	}

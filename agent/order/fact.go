@@ -23,6 +23,13 @@ const (
 	KindLate        Kind = "late"         // money was found after an unpaid end
 	KindWatched     Kind = "watched"      // looked for late money in another boot: none
 	KindKey         Kind = "key"          // another Idempotency-Key got this order as its answer
+	KindBooked      Kind = "booked"       // HIS's word about a payment or refund: booked, or its processing failed
+	KindUnbooked    Kind = "unbooked"     // HIS is silent for long; who was told of it
+	KindReversing   Kind = "reversing"    // HIS is silent, and was told that the money will go back
+	KindDecided     Kind = "decided"      // a second person's word about a refund
+	KindProposed    Kind = "proposed"     // a person says, with evidence, how something in doubt ended
+	KindResolved    Kind = "resolved"     // a second person agreed, or did not
+	KindReopened    Kind = "reopened"     // the platform contradicts what people resolved
 )
 
 // Verb names a call.
@@ -51,6 +58,10 @@ type Fact struct {
 	Reason  string   `json:"reason,omitempty"` // stable code: doubt, late
 	Refund  *Refund  `json:"refund,omitempty"`
 	Key     *IdemKey `json:"key,omitempty"`
+	Booked  *Booked  `json:"booked,omitempty"`
+	Decided *Decided `json:"decided,omitempty"`
+
+	Proposed *Proposal `json:"proposed,omitempty"`
 }
 
 // Created is what HIS asked for, frozen.
@@ -76,6 +87,21 @@ type Created struct {
 	OwnNumber  bool               `json:"own_number,omitempty"`  // HIS gave the order number
 	Sealed     []byte             `json:"sealed,omitempty"`      // patient, subject, memo, details: sealed
 	Key        IdemKey            `json:"key"`
+	// Books says that HIS is expected to book this payment; nil where it is not.
+	Books *BookTerms `json:"books,omitempty"`
+	// Foreign: this agent did not take the payment; it was asked for at the
+	// platform, so that it can be given back here.
+	Foreign bool `json:"foreign,omitempty"`
+	// Elsewhere is what the platform said of a foreign order: given back before
+	// it was taken up here. Nil where the platform did not tell.
+	Elsewhere *platforms.Fen `json:"elsewhere_fen,omitempty"`
+}
+
+// BookTerms is how long HIS may take to book a payment, counted from paid.
+type BookTerms struct {
+	Prompt  time.Duration `json:"prompt"`            // then the cashier is told
+	Alarm   time.Duration `json:"alarm"`             // then an alarm is raised, and the order let go
+	Silence time.Duration `json:"silence,omitempty"` // then the money goes back (kiosks, decision 11); 0 never
 }
 
 // IdemKey ties a caller's Idempotency-Key to an order: keyed hashes only.
@@ -113,7 +139,7 @@ type Reply struct {
 	Action   platforms.CancelAction `json:"action,omitempty"` // cancel
 	Lost     bool                   `json:"lost,omitempty"`   // cancel: this or an earlier one may have worked unseen
 	Request  string                 `json:"request,omitempty"`
-	Refunded *platforms.Fen         `json:"refunded_fen,omitempty"` // refund: all together, as carried
+	Refunded *platforms.Fen         `json:"refunded_fen,omitempty"` // refund, query: all together, as carried
 	Outcome  RefundState            `json:"outcome,omitempty"`      // refund
 }
 
@@ -139,4 +165,21 @@ type Refund struct {
 	Operator platforms.Operator `json:"operator"`
 	Reason   string             `json:"reason,omitempty"`
 	Key      IdemKey            `json:"key"`
+	// Auto: the agent gives the money back by itself, because HIS could not
+	// book the payment. Via is how it begins, Through the platform that a
+	// cancel goes through where it is not the order's own.
+	Auto    bool   `json:"auto,omitempty"`
+	Via     Via    `json:"via,omitempty"`
+	Through string `json:"through,omitempty"`
+	// NeedsSecond: it waits for a second person.
+	NeedsSecond bool `json:"needs_second,omitempty"`
 }
+
+// Via is the way on which money goes back.
+type Via string
+
+// The ways. Empty is ViaRefund.
+const (
+	ViaRefund Via = "refund"
+	ViaCancel Via = "cancel"
+)

@@ -1,8 +1,6 @@
 package order
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 
 	"payagent/platforms"
@@ -167,6 +165,8 @@ func (o *Order) HearQuery(p Policy, t platforms.Traits, now Now, a platforms.Ans
 		l.Heard = !platforms.NeverLeft(err)
 		if errors.Is(err, platforms.ErrToken) || mixedUp(err) != "" {
 			o.unheard()
+		} else if o.Outcome == Paid {
+			l.LateTries++
 		}
 		return Verdict{Alarm: mixedUp(err)}
 	}
@@ -179,11 +179,11 @@ func (o *Order) HearQuery(p Policy, t platforms.Traits, now Now, a platforms.Ans
 		l.ClosedSeen = 0
 	}
 	f := o.answered(now, VerbQuery, a)
-	if o.Outcome == Paid {
-		if a.TradeNo != "" && o.TradeNo == "" {
-			return Verdict{Facts: []Fact{f}}
-		}
-		return Verdict{}
+	switch {
+	case o.Outcome == Paid:
+		return o.hearPaid(p, now, a, f)
+	case o.Reopened:
+		return Verdict{} // people decide
 	}
 	switch a.Status {
 	case platforms.Paid:
@@ -216,11 +216,57 @@ func (o *Order) HearQuery(p Policy, t platforms.Traits, now Now, a platforms.Ans
 	return Verdict{}
 }
 
+// hearPaid judges a query about a paid order: asked before money goes back, or
+// because people said that it is paid.
+func (o *Order) hearPaid(p Policy, now Now, a platforms.Answer, f Fact) Verdict {
+	l := &o.Loop
+	if facts := o.contradicted(now, a.Status); facts != nil {
+		return Verdict{Facts: facts, Alarm: "resolution_contradicted"}
+	}
+	for o.resolved() && l.Late < len(p.LateWatch) && p.LateWatch[l.Late] <= now.Age(o.EndedAt) {
+		l.Late++
+	}
+	if facts := o.reversalHeard(now, a); facts != nil {
+		return Verdict{Facts: facts}
+	}
+	l.RefundedSeen = 0
+	if a.HasRefunded {
+		l.RefundedSeen = a.Refunded
+	}
+	alarm, flying, open := "", false, false
+	for _, r := range o.Refunds {
+		flying = flying || r.State == RefundSent || r.State == RefundInDoubt
+		open = open || !r.State.Final()
+	}
+	if a.Status != platforms.Paid && a.Status != platforms.Closed {
+		// Whether it is still paid is not known: a refund waits, a cancel need not.
+		if l.LateTries++; open && l.LateTries == refundQuick {
+			alarm = "refund_held"
+		}
+	}
+	told := a.TradeNo != "" && o.TradeNo == "" || a.Final && !o.NoRefunds
+	if a.HasRefunded && !flying && a.Refunded > o.RefundedSum()+o.Outside {
+		sum := a.Refunded
+		f.Answer.Refunded = &sum
+		told = true
+		if !o.Foreign {
+			alarm = "refund_sum_differs"
+		}
+	}
+	if !told {
+		return Verdict{Alarm: alarm}
+	}
+	return Verdict{Facts: []Fact{f}, Alarm: alarm}
+}
+
 // unheard notes a reply that says nothing about our order: it is no query to
 // cancel on, and asking again waits a little.
 func (o *Order) unheard() {
 	o.Loop.Heard = false
 	o.Loop.Unreached++
+	if o.Outcome == Paid {
+		o.Loop.LateTries++
+	}
 }
 
 // hearWatch judges a query after an unpaid end.
@@ -240,6 +286,9 @@ func (o *Order) hearWatch(p Policy, t platforms.Traits, now Now, a platforms.Ans
 		return Verdict{Alarm: "answer_mixed_up"}
 	}
 	l.LastStatus = a.Status
+	if facts := o.contradicted(now, a.Status); facts != nil {
+		return Verdict{Facts: facts, Alarm: "resolution_contradicted"}
+	}
 	if o.LateFound && !o.LateDone {
 		if a.Status != platforms.Closed {
 			return Verdict{}
@@ -304,6 +353,13 @@ func (o *Order) HearCancel(now Now, c platforms.Cancellation, err error) Verdict
 		// Only a flat no says that this cancel did nothing.
 		Lost: l.CancelsLost > 0 || o.CancelLost || !c.Done && c.Retry != platforms.RetryNo}
 	if c.Done {
+		if line := o.Reversal(); o.Outcome == Paid {
+			if line == nil || line.State.Final() {
+				return Verdict{}
+			}
+			f.Answer.Request = line.Request
+			return Verdict{Facts: []Fact{f}}
+		}
 		if o.Outcome != "" && !o.LateFound {
 			return Verdict{} // repeated on purpose; the end stands
 		}
@@ -347,6 +403,9 @@ func (o *Order) HearRefund(now Now, request string, r platforms.Refunded, err er
 		return Verdict{Alarm: alarm}
 	}
 	if out == RefundInDoubt && (line == nil || line.State == RefundInDoubt) {
+		if line != nil && line.Auto {
+			alarm = "" // it was raised; the refund is tried on
+		}
 		return Verdict{Alarm: alarm}
 	}
 	f := o.fact(KindAnswered, now)
@@ -356,7 +415,7 @@ func (o *Order) HearRefund(now Now, request string, r platforms.Refunded, err er
 		f.Answer.Refunded = &total
 	}
 	if out.Final() {
-		l.RefundTries = 0
+		l.RefundTries, l.LateTries = 0, 0
 	}
 	return Verdict{Facts: []Fact{f}, Alarm: alarm}
 }
@@ -369,9 +428,12 @@ func (o *Order) refundOutcome(line *RefundLine, r platforms.Refunded) (RefundSta
 		if line == nil {
 			return "", "late_money_refund_refused"
 		}
+		if line.Auto {
+			return RefundInDoubt, "reversal_refused" // people must see to it; trying goes on
+		}
 		return RefundRefused, ""
 	case platforms.RefundDone:
-		expect := o.RefundedSum()
+		expect := o.RefundedSum() + o.Outside
 		if line != nil {
 			expect += line.Sum
 		} else {
@@ -380,6 +442,8 @@ func (o *Order) refundOutcome(line *RefundLine, r platforms.Refunded) (RefundSta
 		switch {
 		case !r.HasTotal || r.Total == expect:
 			return RefundDone, ""
+		case o.Foreign && !o.OutsideSaid && r.Total > expect && r.Total <= o.Amount:
+			return RefundDone, "" // what went back before we knew of the order was never told
 		case r.Total < expect:
 			return "", "" // not given back yet: ask again with the same number
 		}
@@ -390,17 +454,10 @@ func (o *Order) refundOutcome(line *RefundLine, r platforms.Refunded) (RefundSta
 
 // StaleRefund is the fact that a refund's outcome stays unknown for long.
 func (o *Order) StaleRefund(now Now, request string) Fact {
-	o.Loop.RefundTries = 3 // go on, slowly
+	o.Loop.RefundTries, o.Loop.LateTries = 3, 3 // go on, slowly
 	f := o.fact(KindAnswered, now)
 	f.Answer = &Reply{Verb: VerbRefund, Request: request, Outcome: RefundInDoubt}
 	return f
-}
-
-// ReversalRequest is the request number of the refund that gives late money
-// back: the same for the same order, whatever happens in between.
-func ReversalRequest(orderNo string) string {
-	sum := sha256.Sum256([]byte("reversal\x00" + orderNo))
-	return "LR" + hex.EncodeToString(sum[:])[:28]
 }
 
 // maskBuyer keeps enough of a payer's id for people to recognise it.

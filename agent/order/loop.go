@@ -59,7 +59,10 @@ type Loop struct {
 	LateTries    int
 	RefundTries  int
 	LastRefund   Instant
+	RefundedSeen platforms.Fen // given back so far, as the latest query said; 0 where it did not say
 	ConfirmedAt  Instant
+	LinkUp       bool // HIS has booked payments before, and can be reached now
+	LinkAt       Instant
 }
 
 // askedBeforePay tells that the latest query left before the pay reply came,
@@ -93,7 +96,13 @@ const (
 	DoDoubt   Do = "doubt"   // raise the alarm, for Reason
 	DoStale   Do = "stale"   // the refund is in doubt
 	DoClose   Do = "close"   // nothing is owed any more
-	DoReverse Do = "reverse" // give late money back by a refund
+	DoReverse Do = "reverse" // give the payment back by a refund
+
+	DoGiveBack Do = "give_back" // note that the payment goes back, for Reason
+	DoUnbooked Do = "unbooked"  // tell people that HIS is silent, for Reason
+	DoTell     Do = "tell"      // tell HIS that the money will go back on its silence
+	DoRefuse   Do = "refuse"    // the refund cannot be made, for Reason
+	DoDecline  Do = "decline"   // nobody approved the refund in time
 )
 
 // Step is what to do next, and not before when.
@@ -118,9 +127,9 @@ func do(d Do, at time.Duration) Step { return Step{Do: d, At: at} }
 func (o *Order) Next(p Policy, t platforms.Traits, now Now) Step {
 	switch {
 	case o.Outcome == Paid:
-		return o.nextRefund(p, now)
+		return o.nextPaid(p, t, now)
 	case o.Outcome != "":
-		return o.nextWatch(p, now)
+		return o.nextWatch(p, t, now)
 	case o.SentAt == nil && o.Doubt == "":
 		return o.nextUnsent(now)
 	}
@@ -186,6 +195,9 @@ func (o *Order) nextOpen(p Policy, t platforms.Traits, now Now) Step {
 	}
 	if o.Mode.Shown() && l.PayOpen {
 		return waitForEvent() // no QR yet, so nobody can pay
+	}
+	if o.Reopened {
+		return do(DoQuery, o.slowAsk(p, now)) // people decide; nothing moves by itself
 	}
 	if o.keyless(t) {
 		if l.PayOpen {
@@ -299,13 +311,13 @@ func (o *Order) neverArrived(p Policy, now Now) bool {
 }
 
 // nextWatch looks for money that arrives after an unpaid end, and gives it back.
-func (o *Order) nextWatch(p Policy, now Now) Step {
+func (o *Order) nextWatch(p Policy, t platforms.Traits, now Now) Step {
 	l := &o.Loop
 	switch {
 	case l.Calling != "" || l.PayOpen:
 		return waitForEvent()
 	case o.LateFound && !o.LateDone:
-		return o.nextReversal(p, now)
+		return o.nextReversal(p, t, now, nil)
 	case o.Unsent:
 		return do(DoClose, now.Mono)
 	case l.Recancel && l.Heard && now.Age(l.LastHeard) <= freshFor:
@@ -320,60 +332,4 @@ func (o *Order) nextWatch(p Policy, now Now) Step {
 		at = max(at, now.due(l.LastTry, p.wait(l.Unreached+1)))
 	}
 	return do(DoQuery, at)
-}
-
-// nextReversal gives late money back. The pause between tries lies before the
-// query, never between the query and the cancel that rests on it.
-func (o *Order) nextReversal(p Policy, now Now) Step {
-	l := &o.Loop
-	if !l.Heard || now.Age(l.LastHeard) > freshFor {
-		at := now.Mono
-		if l.LateTries > 0 {
-			at = now.due(l.LastTry, p.wait(l.LateTries-1))
-		}
-		if !o.Mode.Shown() && o.SentAt != nil {
-			at = max(at, now.due(*o.SentAt, p.CancelNotBefore))
-		}
-		return do(DoQuery, at) // before a refund too: it may be a cancel where there are none
-	}
-	if !o.Mode.Shown() && o.SentAt != nil && now.Mono < now.due(*o.SentAt, p.CancelNotBefore) {
-		return later(now.due(*o.SentAt, p.CancelNotBefore))
-	}
-	if now.Age(o.EndedAt) >= p.CancelWindow || l.NoMoreCancel {
-		return Step{Do: DoReverse, At: now.Mono, Request: ReversalRequest(o.No)}
-	}
-	return do(DoCancel, now.Mono)
-}
-
-// nextRefund takes the refunds of a paid order one by one.
-func (o *Order) nextRefund(p Policy, now Now) Step {
-	l := &o.Loop
-	if l.Calling != "" || l.PayOpen {
-		return waitForEvent()
-	}
-	at := now.Mono
-	for i := range o.Refunds {
-		r := &o.Refunds[i]
-		if r.State.Final() {
-			at = max(at, now.due(r.EndedAt, p.RefundSpacing))
-			continue
-		}
-		if l.RefundTries > 0 {
-			at = max(at, now.due(l.LastRefund, p.wait(l.RefundTries-1)))
-		}
-		if r.State == RefundSent && l.RefundTries >= refundQuick {
-			return Step{Do: DoStale, At: now.Mono, Request: r.Request}
-		}
-		if l.Unreached > 0 {
-			at = max(at, now.due(l.LastTry, p.wait(l.Unreached-1)))
-		}
-		if now.Mono < at {
-			return later(at)
-		}
-		if o.TradeNo == "" && !(l.Heard && now.Age(l.LastHeard) <= freshFor) {
-			return do(DoQuery, at)
-		}
-		return Step{Do: DoRefund, At: at, Request: r.Request}
-	}
-	return do(DoClose, now.Mono)
 }

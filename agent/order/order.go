@@ -16,6 +16,11 @@
 //	failed     支付失败, final                        late money is given back, its state stays
 //	canceled   已撤销, final                          the same
 //
+// A paid order is not done before HIS booked it; where HIS says that it cannot,
+// the money goes back by a refund that the agent makes by itself. What people
+// resolved is final too, until the platform contradicts them: then the order is
+// in_doubt again (reopened), and nothing moves by itself.
+//
 // An error from a wire is unknown; NotFound, Refused and silence are unknown;
 // only a proof ends an order.
 package order
@@ -101,6 +106,11 @@ type Order struct {
 	Message     string
 	Refunds     []RefundLine
 	Keys        []IdemKey
+	Booking     *BookingState    // what HIS made of the payment; nil: nothing is expected and nothing was said
+	Resolution  *ResolutionState // what people say of an order or refund in doubt; nil for nothing
+	Outside     platforms.Fen    // given back without us, as far as the platform told
+	OutsideSaid bool             // the platform told what was given back before a foreign order was taken up
+	Reopened    bool             // the platform contradicted what people resolved: nothing moves by itself any more
 
 	Private Private // memory only
 	Loop    Loop    // memory only
@@ -111,6 +121,7 @@ type RefundState string
 
 // The refund states (decision 10).
 const (
+	RefundAwaiting  RefundState = "awaiting" // of a second person
 	RefundRequested RefundState = "requested"
 	RefundSent      RefundState = "sent"
 	RefundDone      RefundState = "done"
@@ -121,14 +132,19 @@ const (
 // Final tells whether the refund's outcome is known.
 func (s RefundState) Final() bool { return s == RefundDone || s == RefundRefused }
 
-// RefundLine is one refund of an order.
+// RefundLine is one refund of an order. Via of its Refund is the way that was
+// taken last.
 type RefundLine struct {
 	Refund
-	State   RefundState
-	At      Instant
-	EndedAt Instant
-	Code    string
-	Message string
+	State      RefundState
+	At         Instant
+	EndedAt    Instant
+	Code       string
+	Message    string
+	ApprovedBy platforms.Operator // the second person
+	FlowID     string             // HIS's own number of the refund, once HIS booked it
+	BookedAt   int64              // Unix ms, HIS's clock
+	BookFailed string             // why HIS could not book it; empty if it did not say so
 }
 
 // ErrForbidden is wrapped when a fact does not fit the order's state.
@@ -168,9 +184,9 @@ func (o *Order) RefundedSum() platforms.Fen {
 	return sum
 }
 
-// RefundClaims adds up the refunds that are done or may still be.
+// RefundClaims adds up what was given back or may still be, here and elsewhere.
 func (o *Order) RefundClaims() platforms.Fen {
-	var sum platforms.Fen
+	sum := o.Outside
 	for _, r := range o.Refunds {
 		if r.State != RefundRefused {
 			sum += r.Sum
@@ -182,7 +198,7 @@ func (o *Order) RefundClaims() platforms.Fen {
 // FullyReversed tells whether a paid order has been given back whole, so that
 // its bill may be paid anew.
 func (o *Order) FullyReversed() bool {
-	return o.Outcome == Paid && o.RefundedSum() == o.Amount
+	return o.Outcome == Paid && o.RefundedSum()+o.Outside == o.Amount
 }
 
 // Ref is how a platform recognises the order.

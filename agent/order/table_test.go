@@ -44,7 +44,22 @@ func TestTransitions(t *testing.T) {
 		"late":                            {"no", "no", "no", "no", "no", "no", "no", "stays", "stays"},
 		"watched":                         {"no", "no", "no", "no", "no", "no", "no", "stays", "stays"},
 		"key":                             {"no", "stays", "stays", "stays", "stays", "stays", "stays", "stays", "stays"},
-		"a kind of a newer program":       {"no", "stays", "stays", "stays", "stays", "stays", "stays", "stays", "stays"},
+		"booked":                          {"no", "no", "no", "no", "no", "no", "stays", "no", "no"},
+		"booked: failed":                  {"no", "no", "no", "no", "no", "no", "stays", "no", "no"},
+		"booked, after a failure":         {"no", "no", "no", "no", "no", "no", "no", "no", "no"},
+		"unbooked":                        {"no", "no", "no", "no", "no", "no", "stays", "no", "no"},
+		"reversing":                       {"no", "no", "no", "no", "no", "no", "stays", "no", "no"},
+		"decided, of a refund that waits for a second person": {"no", "no", "no", "no", "no", "no", "stays", "no", "no"},
+		"decided, of no such refund":                          {"no", "no", "no", "no", "no", "no", "no", "no", "no"},
+		"proposed: paid":                                      {"no", "no", "no", "no", "no", "stays", "no", "no", "no"},
+		"resolved: paid":                                      {"no", "no", "no", "no", "no", "paid", "no", "no", "no"},
+		"resolved: canceled":                                  {"no", "no", "no", "no", "no", "canceled", "no", "no", "no"},
+		"resolved: failed":                                    {"no", "no", "no", "no", "no", "failed", "no", "no", "no"},
+		"resolved: declined":                                  {"no", "no", "no", "no", "no", "stays", "no", "no", "no"},
+		"resolved, of nothing proposed":                       {"no", "no", "no", "no", "no", "no", "no", "no", "no"},
+		"reopened, after a resolution":                        {"no", "no", "no", "no", "no", "stays", "no", "no", "no"},
+		"reopened, of what the platform said":                 {"no", "no", "no", "no", "no", "no", "no", "no", "no"},
+		"a kind of a newer program":                           {"no", "stays", "stays", "stays", "stays", "stays", "stays", "stays", "stays"},
 	}
 	moves, err := docgen.Moves()
 	if err != nil {

@@ -31,8 +31,13 @@ func (o *Order) SafeToTakeCash(p Policy, now Now) Safety {
 	case Canceled:
 		return Safety{Answer: Yes, Reason: "cash_canceled"}
 	case Paid:
-		if o.FullyReversed() {
+		switch r := o.Reversal(); {
+		case o.FullyReversed():
 			return Safety{Answer: Yes, Reason: "cash_refunded"}
+		case o.booked() == BookSplit, r != nil && r.State == RefundInDoubt:
+			return Safety{Answer: No, Reason: "cash_in_doubt"}
+		case o.reversing():
+			return Safety{Answer: Wait, Wait: 5 * time.Second, Reason: "cash_reversing"}
 		}
 		return Safety{Answer: No, Reason: "cash_paid"}
 	case Waiting, Queued:

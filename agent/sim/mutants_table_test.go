@@ -4,6 +4,7 @@ const (
 	fApply   = "agent/order/apply.go"
 	fJudge   = "agent/order/judge.go"
 	fLoop    = "agent/order/loop.go"
+	fReverse = "agent/order/reverse.go"
 	fTime    = "agent/order/time.go"
 	fVerdict = "agent/order/verdict.go"
 	fAct     = "agent/counter/act.go"
@@ -134,13 +135,13 @@ func moreMutants() []mutant {
 			"	case order.DoReverse:\n		if !p.Refund {\n			return c.close(x)\n		}\n"}}},
 		{"X12", "a call without a time-out", w("I22"), []edit{{fAdvance,
 			"	l.Calling, l.Asked, l.AskNow, l.LastAsk = order.VerbQuery, true, false, c.now.Instant\n", "	l.Calling, l.Asked, l.AskNow, l.LastAsk = order.VerbQuery, true, false, c.now.Instant\n	p.Policy.CallTimeout = 0\n"}}},
-		{"X13", "refunds follow each other at once", w("PAY-08"), []edit{{fLoop,
+		{"X13", "refunds follow each other at once", w("PAY-08"), []edit{{fReverse,
 			"			at = max(at, now.due(r.EndedAt, p.RefundSpacing))\n", ""}}},
 		{"X14", "the code goes into the log", w("I11"), []edit{{fCreate,
 			"CodeHash: code.Hash}\n", "CodeHash: code.Text.Reveal()}\n"}}},
 		{"X15", "the cancel leaves without its intent", w("I3"), []edit{{fAdvance,
-			"		f.Sent = &order.Sent{Verb: order.VerbCancel}\n		if !c.write(x, f, Write{Slot: slotOf(x.o, order.VerbCancel)}) {\n			return\n		}\n",
-			"		_ = f\n"}}},
+			"		if !c.write(x, f, Write{Slot: slot}) {\n			return\n		}\n		x.o.Loop.CancelMine",
+			"		x.o.Loop.CancelMine"}}},
 		{"X16", "another amount opens a second order", w("I2"), []edit{{fCreate,
 			"	return CodeBillOpen\n", "	return \"\"\n"}}},
 		{"X17", "a paid bill is charged again", w("I2"), []edit{{fCreate,
@@ -155,8 +156,8 @@ func moreMutants() []mutant {
 			"		c.alarmAgain(x)\n", ""}}},
 		{"B03", "a refusal is said over the same request's open order", w("PAY-21"), []edit{{fCreate,
 			"	if c.stopped || !c.ready {\n		c.refuse(e, CodeStopped, nil)", "	if code := c.closedFor(e.Spec); code != \"\" && !c.mayQueue(e, code) {\n		c.refuse(e, code, nil)"}}},
-		{"B04", "late money canceled without a fresh query", w("PAY-03"), []edit{{fLoop,
-			"	if !l.Heard || now.Age(l.LastHeard) > freshFor {\n", "	if !l.Heard && l.LateTries == 0 {\n"}}},
+		{"B04", "late money canceled without a fresh query", w("PAY-03"), []edit{{fReverse,
+			"	if t.NoQuery || !l.Heard || now.Age(l.LastHeard) > freshFor {\n", "	if !l.Heard && l.LateTries == 0 {\n"}}},
 		{"B05", "a lost cancel is forgotten over a restart", w("I6", "I1"), []edit{
 			{fAdvance, "			o.Loop.CancelsLost = 1 // its", "			o.Loop.CancelsLost = 0 // its"},
 			{fAdvance, "		x.o.Loop.CancelsLost++", "		x.o.Loop.CancelsLost += 0"}}},
@@ -183,8 +184,8 @@ func moreMutants() []mutant {
 			"	if o.LateFound && !o.LateDone {\n", "	if false {\n"}}},
 		{"B16", "a slot does not tell a QR from a code", w("I6"), []edit{{fAdvance,
 			"		if s.Verb == order.VerbPresent || s.Present {", "		if s.Verb == order.VerbPresent {"}}},
-		{"B13", "the pause lies between the query and the cancel of late money", w("I10"), []edit{{fLoop,
-			"	if !l.Heard || now.Age(l.LastHeard) > freshFor {\n		at := now.Mono", "	if l.LateTries > 0 && now.Mono < now.due(l.LastTry, p.wait(l.LateTries-1)) {\n		return later(now.due(l.LastTry, p.wait(l.LateTries-1)))\n	}\n	if !l.Heard || now.Age(l.LastHeard) > freshFor {\n		at := now.Mono"}}},
+		{"B13", "the pause lies between the query and the cancel of late money", w("I10"), []edit{{fReverse,
+			"	if t.NoQuery || !l.Heard || now.Age(l.LastHeard) > freshFor {\n		at := now.Mono", "	if l.LateTries > 0 && now.Mono < now.due(l.LastTry, p.wait(l.LateTries-1)) {\n		return later(now.due(l.LastTry, p.wait(l.LateTries-1)))\n	}\n	if t.NoQuery || !l.Heard || now.Age(l.LastHeard) > freshFor {\n		at := now.Mono"}}},
 	}
 }
 

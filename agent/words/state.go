@@ -54,6 +54,7 @@ func refunds() []Entry {
 	back := Text{"退款处理中，将原路退回", "The refund is being made; it goes back the way it came"}
 	return []Entry{
 		{"requested", back, Text{"退款已登记", "Refund registered"}, justWait(), Text{"退款已落盘，未发送", "The refund is stored, not sent yet"}},
+		{"awaiting", back, Text{"退款待另一位工作人员复核", "The refund waits for a second person"}, Text{"请另一位操作员复核", "Let another operator approve it"}, Text{"超过 limits.refund_alone_fen，尚未发送", "Above limits.refund_alone_fen, nothing was sent"}},
 		{"sent", back, Text{"退款处理中", "Refund under way"}, justWait(), Text{"退款请求已发送，未确认", "The refund request left, not confirmed"}},
 		{"done", Text{"退款成功，将原路退回", "Refunded; it goes back the way it came"}, Text{"退款成功", "Refunded"},
 			Text{"告知患者到账时间以支付平台为准", "Tell the patient that the wallet decides when it arrives"}, Text{"平台确认退款", "The platform confirmed the refund"}},

@@ -77,8 +77,8 @@ type Catalogue struct {
 func New() Catalogue {
 	c := Catalogue{entries: map[Group]map[string]Entry{}}
 	for group, list := range map[Group][]Entry{
-		State: states(), Reason: reasons(), Scan: scans(), Verdict: verdicts(), Reply: replies(),
-		Problem: problems(), Alarm: alarms(), Refund: refunds(), SmartPay: smartpayCodes(), FWC: fwcCodes(), LC: lcCodes(), Served: servedCodes(),
+		State: states(), Reason: append(reasons(), bookingReasons()...), Scan: append(scans(), bookingNotes()...), Verdict: append(verdicts(), bookingVerdicts()...), Reply: replies(),
+		Problem: append(problems(), bookingProblems()...), Alarm: append(alarms(), bookingAlarms()...), Refund: refunds(), SmartPay: smartpayCodes(), FWC: fwcCodes(), LC: lcCodes(), Served: servedCodes(),
 		Device: deviceCodes(), Scanner: scannerStates(),
 	} {
 		c.entries[group] = map[string]Entry{}
