@@ -115,7 +115,7 @@ func New(p Parts) (*Agent, error) {
 		Recognise: rules.Recognise, DoubleRead: p.Config.Codes.DoubleRead, CodeOnce: 24 * time.Hour, CodeLimit: 45 * time.Second}
 	a.shape.RefundAlone, a.shape.Reverse = p.Config.Limits.RefundAloneFen, reverseOf(p.Config)
 	for _, t := range p.Config.Tills {
-		a.shape.Tills[t.Name] = counter.Till{Name: t.Name, TwoCodes: p.Config.Codes.TwoCodes, Devices: rolesOf(p.Scanners[t.Name])}
+		a.shape.Tills[t.Name] = counter.Till{Name: t.Name, Online: t.Kind == config.Online, TwoCodes: p.Config.Codes.TwoCodes, Devices: rolesOf(p.Scanners[t.Name])}
 	}
 	for _, c := range p.Config.Platforms {
 		member := p.Platforms[c.Name]
@@ -334,6 +334,7 @@ func policyOf(p config.Policy) order.Policy {
 	return order.Policy{PayTimeout: p.PayTimeout, PresentTimeout: p.PresentTimeout, CallTimeout: p.CallTimeout,
 		FirstQuery: p.FirstQuery, QueryEvery: p.QueryEvery, Horizon: p.Horizon, HorizonWeChat: p.HorizonWeChat,
 		CancelNotBefore: p.CancelNotBefore, ManualAfter: p.ManualAfter, PresentEvery: p.PresentEvery,
-		PresentQueries: p.PresentQueries, QuickCancels: p.QuickCancels, Backoff: p.Backoff, NotFoundFinal: p.NotFoundFinal,
+		PresentQueries: p.PresentQueries, H5Horizon: p.H5Horizon, H5Every: p.H5Every, AuthoriseWait: p.AuthoriseWait, SettleWait: p.SettleWait,
+		QuickCancels: p.QuickCancels, Backoff: p.Backoff, NotFoundFinal: p.NotFoundFinal,
 		LateWatch: p.LateWatch, CancelWindow: p.CancelWindow, RefundSpacing: p.RefundSpacing, CodeAge: p.CodeAge}
 }

@@ -44,6 +44,7 @@ type Request struct {
 	AuthCode    platforms.Hidden
 	Details     []platforms.Detail
 	Expires     string        // 1m–15d in m, h, d, or 1c
+	Web         platforms.Web // modes h5 and insurance; addresses left out are those of the callback listener
 	WhenOffline string        // refuse, queue, or empty for the till's own
 	ValidFor    time.Duration // of a queued order; 0 for the till's own
 }
@@ -95,7 +96,12 @@ func (a *Agent) prepare(r Request) (counter.Create, error) {
 	if r.ValidFor > 0 {
 		spec.ValidFor = r.ValidFor
 	}
-	if r.Mode == platforms.ModePresent {
+	switch {
+	case paged(r.Mode):
+		if spec.Expires, spec.ExpiresIn, err = pageExpiry(r.Expires, shape.Policy, time.UnixMilli(a.Now().Wall)); err != nil {
+			return e, err
+		}
+	case r.Mode == platforms.ModePresent:
 		if spec.Expires, spec.ExpiresIn, err = expiry(r.Expires, shape.Policy, time.UnixMilli(a.Now().Wall)); err != nil {
 			return e, err
 		}
@@ -108,6 +114,9 @@ func (a *Agent) prepare(r Request) (counter.Create, error) {
 		}
 	}
 	e.Private = order.Private{Patient: r.Patient, Subject: r.Subject, Memo: r.Memo, Details: r.Details}
+	if paged(r.Mode) {
+		e.Private.Web = a.webOf(conf.Name, e.No, r.Web)
+	}
 	e.Spec = spec
 	draft := order.Order{No: e.No, Created: spec, Private: e.Private}
 	if c, ok := a.parts.Platforms[conf.Name].(platforms.Checker); ok {
@@ -170,8 +179,8 @@ func (a *Agent) checkBasics(r *Request) (config.Till, error) {
 		return till, field("amount_fen", "is below the least amount of %s yuan", low.Yuan())
 	case r.Amount > high:
 		return till, field("amount_fen", "is above the largest amount of %s yuan", high.Yuan())
-	case r.Mode != platforms.ModeCharge && r.Mode != platforms.ModePresent:
-		return till, field("mode", `must be "charge" (scan the payer's code) or "present" (show a QR code)`)
+	case !r.Mode.Known():
+		return till, field("mode", `must be "charge" (scan the payer's code), "present" (show a QR code), "h5" (pay on a page) or "insurance" (there, by medical insurance)`)
 	case !ok:
 		return till, field("till", "this agent has no till of that name")
 	case r.OrderNo != "" && !ownNumber.MatchString(r.OrderNo):
@@ -180,16 +189,19 @@ func (a *Agent) checkBasics(r *Request) (config.Till, error) {
 		return till, field("channel", `is missing; name the wallet, or set "aggregated": true for one QR code for all`)
 	case r.Aggregated && r.Channel != "":
 		return till, field("channel", "must be left out for an aggregated QR code; the payer chooses")
-	case r.Mode == platforms.ModeCharge && r.Aggregated:
+	case r.Mode != platforms.ModePresent && r.Aggregated:
 		return till, field("aggregated", `is for mode "present" only`)
 	case r.Mode == platforms.ModeCharge && r.Expires != "":
-		return till, field("expires", `is for mode "present" only`)
-	case r.Mode == platforms.ModePresent && !r.AuthCode.Empty():
+		return till, field("expires", `is not for mode "charge"`)
+	case r.Mode != platforms.ModeCharge && !r.AuthCode.Empty():
 		return till, field("auth_code", `is for mode "charge" only`)
 	case r.WhenOffline != "" && r.WhenOffline != "refuse" && r.WhenOffline != "queue":
 		return till, field("when_offline", `must be "refuse" or "queue"`)
 	case r.WhenOffline == "queue" && !r.AuthCode.Empty():
 		return till, field("when_offline", "an order with a payment code cannot be queued; the code would be too old")
+	}
+	if err := checkWeb(r); err != nil {
+		return till, err
 	}
 	switch r.Channel {
 	case "", platforms.WeChat, platforms.Alipay, platforms.UnionPay, platforms.ECNY:
@@ -209,44 +221,6 @@ func (a *Agent) checkBasics(r *Request) (config.Till, error) {
 
 func printable(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(c rune) bool { return c < 0x20 || c == 0x7f })
-}
-
-var expiryForm = regexp.MustCompile(`^([1-9][0-9]{0,4})([mhd])$`)
-
-// expiry turns `expires` into TimeoutExpress (seed 004 §5.5): 1m to 15d in m,
-// h or d, or 1c for the end of the day; nothing is the platform's 20m. It is
-// never shorter than the polling loop, so that a QR code does not die on the
-// screen before its countdown.
-func expiry(s string, p order.Policy, now time.Time) (wire string, d time.Duration, err error) {
-	loop := time.Duration(p.PresentQueries) * p.PresentEvery
-	switch m := expiryForm.FindStringSubmatch(s); {
-	case s == "":
-		d = 20 * time.Minute
-		if d < loop {
-			break
-		}
-		return "", d, nil
-	case s == "1c":
-		day := now.In(time.FixedZone("UTC+8", 8*3600))
-		d = time.Date(day.Year(), day.Month(), day.Day()+1, 0, 0, 0, 0, day.Location()).Sub(now)
-		if d < loop {
-			break
-		}
-		return s, d, nil
-	case m == nil:
-		return "", 0, field("expires", "must be whole minutes, hours or days, 1m to 15d, or 1c")
-	default:
-		n, _ := strconv.Atoi(m[1])
-		d = time.Duration(n) * map[string]time.Duration{"m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[m[2]]
-		if d > 15*24*time.Hour {
-			return "", 0, field("expires", "must not be more than 15d")
-		}
-		if d >= loop {
-			return s, d, nil
-		}
-	}
-	minutes := (loop + time.Minute - 1) / time.Minute
-	return strconv.Itoa(int(minutes)) + "m", minutes * time.Minute, nil
 }
 
 // RefundRequest asks for money to be given back.

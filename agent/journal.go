@@ -214,12 +214,13 @@ type private struct {
 	Name, CardNo, CardType, AdmissionNo, Phone string
 	Subject, Memo                              string
 	Details                                    []platforms.Detail
+	Web                                        platforms.Web
 }
 
 func (a *Agent) sealPrivate(no string, p order.Private) ([]byte, error) {
 	plain, err := json.Marshal(private{Name: p.Patient.Name.Reveal(), CardNo: p.Patient.CardNo.Reveal(),
 		CardType: p.Patient.CardType, AdmissionNo: p.Patient.AdmissionNo.Reveal(), Phone: p.Patient.Phone.Reveal(),
-		Subject: p.Subject, Memo: p.Memo, Details: p.Details})
+		Subject: p.Subject, Memo: p.Memo, Details: p.Details, Web: p.Web})
 	if err != nil {
 		return nil, fmt.Errorf("cannot seal the patient's data: %w", err)
 	}
@@ -240,7 +241,7 @@ func (a *Agent) unseal(o *order.Order) order.Private {
 		a.log.Warn("the sealed part of an order cannot be opened", "order", o.No, "error", err)
 		return order.Private{}
 	}
-	return order.Private{Subject: p.Subject, Memo: p.Memo, Details: p.Details, Patient: platforms.Patient{
+	return order.Private{Subject: p.Subject, Memo: p.Memo, Details: p.Details, Web: p.Web, Patient: platforms.Patient{
 		Name: platforms.Hide(p.Name), CardNo: platforms.Hide(p.CardNo), CardType: p.CardType,
 		AdmissionNo: platforms.Hide(p.AdmissionNo), Phone: platforms.Hide(p.Phone)}}
 }

@@ -218,3 +218,8 @@ func (a *Agent) Ready() (bool, []string) {
 	}
 	return len(why) == 0, why
 }
+
+// noticed counts messages that came by themselves.
+func (s *Stats) noticed(platform, result string) {
+	s.add("payagent_notices_total", fmt.Sprintf(`adapter=%q,result=%q`, platform, result), 1)
+}

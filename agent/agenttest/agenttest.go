@@ -21,18 +21,25 @@ import (
 )
 
 // The tills of the world. W1 and W2 are counters and K1 a kiosk, all on the
-// platform Full; W3 is a counter on Plain.
+// platform Full; W3 is a counter on Plain. O1 and O2 are online tills, on Page
+// and on Mute.
 const (
 	W1 = "w1"
 	W2 = "w2"
 	W3 = "w3"
 	K1 = "k1"
+	O1 = "o1"
+	O2 = "o2"
 )
 
-// The platforms: Full does everything, Plain only charges codes.
+// The platforms: Full charges, shows QR codes and refunds, Plain only charges
+// codes, Page has pages, insurance and messages of its own, and Mute the same
+// but no query.
 const (
 	Full  = "full"
 	Plain = "plain"
+	Page  = "page"
+	Mute  = "mute"
 )
 
 const configuration = `
@@ -42,17 +49,26 @@ booking: {expect: false}
 platforms:
   - {name: full, driver: fwc, url: "https://full.invalid/"}
   - {name: plain, driver: smartpay, url: "https://plain.invalid/"}
+  - {name: page, driver: fwc, url: "https://page.invalid/"}
+  - {name: mute, driver: fwc, url: "https://mute.invalid/"}
 merchants:
   - {profile: window, platform: full, merch_code: "M1"}
   - {profile: shop, platform: plain, merch_code: "M2"}
+  - {profile: web, platform: page, merch_code: "M3"}
+  - {profile: silent, platform: mute, merch_code: "M4"}
 routes:
   - {till: w3, merchant: shop}
+  - {till: o1, merchant: web}
+  - {till: o2, merchant: silent}
   - {merchant: window}
 tills:
   - {name: w1, title: 1号窗口, kind: counter, device_no: "D1", operator: {id: "1001", name: 王收费}}
   - {name: w2, title: 2号窗口, kind: counter, device_no: "D2", operator: {id: "1002", name: 李收费}}
   - {name: w3, title: 3号窗口, kind: counter, device_no: "D3", operator: {id: "1003", name: 赵收费}}
   - {name: k1, title: 1号自助机, kind: kiosk, device_no: "K1", operator: {id: "9001", name: 自助机}, when_offline: queue}
+  - {name: o1, title: 掌上医院, kind: online, device_no: "O1", operator: {id: "9101", name: 掌上医院}, modes: [h5, insurance]}
+  - {name: o2, title: 公众号, kind: online, device_no: "O2", operator: {id: "9102", name: 公众号}, modes: [h5, insurance]}
+callback: {listen: ["127.0.0.1:8790"], public_url: "https://pay.invalid/agent"}
 `
 
 // Options change the world before it starts.
@@ -105,13 +121,16 @@ func Start(t testing.TB, opts Options) *World {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &World{Banks: map[string]*Bank{Full: NewBank(), Plain: NewBank()}, Pads: map[string]*Pad{}, Guns: map[string]*Pad{}, Faces: map[string]*Face{}}
+	w := &World{Banks: map[string]*Bank{Full: NewBank(), Plain: NewBank(), Page: NewBank(), Mute: NewBank()}, Pads: map[string]*Pad{}, Guns: map[string]*Pad{}, Faces: map[string]*Face{}}
 	scanners, displays := map[string][]agent.Scanner{}, map[string][]agent.Display{}
 	add := func(to map[string]*Pad, till, role string) {
 		to[till] = &Pad{name: till + "-" + role, shown: make(chan string, 4)}
 		scanners[till] = append(scanners[till], agent.Scanner{Name: to[till].name, Role: role, Scanner: to[till]})
 	}
 	for _, till := range c.Tills {
+		if till.Kind == config.Online {
+			continue
+		}
 		add(w.Pads, till.Name, agent.RolePad)
 		if till.Kind == config.Counter {
 			add(w.Guns, till.Name, agent.RoleGun)
@@ -123,7 +142,8 @@ func Start(t testing.TB, opts Options) *World {
 	}
 	w.Agent, err = agent.New(agent.Parts{Config: c, Log: opts.Log, Box: box, Clock: clock{time.Now()}, Logger: opts.Logger, DiskLow: opts.DiskLow,
 		Scanners: scanners, Displays: displays,
-		Platforms: map[string]platforms.Platform{Full: whole{w.Banks[Full]}, Plain: chargeOnly{w.Banks[Plain]}}})
+		Platforms: map[string]platforms.Platform{Full: whole{w.Banks[Full]}, Plain: chargeOnly{w.Banks[Plain]},
+			Page: page{w.Banks[Page], false}, Mute: page{w.Banks[Mute], true}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,6 +46,10 @@ type Config struct {
 	Codes Codes
 	// The durable store.
 	Store Store
+	// The listener for platforms and patients' browsers outside; off by default.
+	Callback Callback
+	// Payments by medical insurance.
+	Insurance Insurance
 	// The Prometheus page /metrics.
 	Metrics Metrics
 	// Closing a day: audit and reconciliation.
@@ -178,7 +182,7 @@ type Route struct {
 	Till string
 	// Kind of till: counter or kiosk.
 	TillKind string
-	// charge (the payer's code is scanned) or present (the payer scans ours).
+	// charge (the payer's code is scanned), present (the payer scans ours), h5 (the payer pays on a page) or insurance (there, by medical insurance).
 	Mode string
 	// Order type of the API, e.g. TREATMENT.
 	OrderType string
@@ -218,7 +222,7 @@ type Till struct {
 	Name string
 	// Name for people, shown on screens; the name by default.
 	Title string
-	// counter (staffed) or kiosk (self-service).
+	// counter (staffed), kiosk (self-service) or online (a page or app of the hospital: no place, any number of orders at once).
 	Kind string
 	// Number of the device as the platform knows it (DeviceInfo, TerminalID), in quotes.
 	DeviceNo string
@@ -228,7 +232,7 @@ type Till struct {
 	Department string
 	// Campus, for routes.
 	Campus string
-	// What the till may do: charge, present. Both by default.
+	// What the till may do: charge, present, h5, insurance. The first two by default; at an online till the last two are possible.
 	Modes []string
 	// Order types taken at this till; empty takes all.
 	OrderTypes []string
@@ -314,6 +318,14 @@ type Policy struct {
 	PresentEvery time.Duration
 	// Number of those queries; with present_every this is how long a QR is shown.
 	PresentQueries int
+	// A payment on a page (h5, insurance) whose order names no expiry is asked about this long, then canceled; the platform is told the same.
+	H5Horizon time.Duration `yaml:"h5_horizon"`
+	// Pauses between queries of a payment on a page; the last one repeats.
+	H5Every []time.Duration `yaml:"h5_every"`
+	// A payment by medical insurance waits this long for the payer's authorisation, then ends; nothing was sent.
+	AuthoriseWait time.Duration
+	// And this long for HIS to settle it with the insurance.
+	SettleWait time.Duration
 	// Cancels tried before the order is in doubt and raises an alarm; trying goes on.
 	QuickCancels int
 	// Pauses between tries of cancels, slow queries and refunds; the last one repeats.

@@ -50,6 +50,7 @@ func (c Config) Validate() error {
 	v.booking()
 	v.numbers()
 	v.finance()
+	v.online()
 	return v.probs.err(c.file)
 }
 
@@ -264,7 +265,7 @@ func (v validator) orderTypes() {
 	}
 	for _, kind := range sortedKeys(v.Prefixes) {
 		at := "prefixes." + kind
-		v.oneOf(at, kind, Counter, Kiosk)
+		v.oneOf(at, kind, Counter, Kiosk, Online)
 		for _, key := range sortedKeys(v.Prefixes[kind]) {
 			v.known(at+"."+key, key, "class or order type", append([]string{Outpatient, Inpatient}, sortedKeys(v.OrderTypes)...))
 			if p := v.Prefixes[kind][key]; !prefixRule.MatchString(p) {
@@ -282,18 +283,18 @@ func (v validator) tills() {
 	for i, t := range v.Tills {
 		at := fmt.Sprintf("tills[%d]", i)
 		v.name(at+".name", t.Name, seen)
-		v.oneOf(at+".kind", t.Kind, Counter, Kiosk)
+		v.oneOf(at+".kind", t.Kind, Counter, Kiosk, Online)
 		if t.DeviceNo == "" || len(t.DeviceNo) > 32 {
 			v.add(at+".device_no", `this is required: the device's number as the platform knows it, 1-32 characters in quotes, e.g. "W01"`)
 		}
-		if t.Kind == Kiosk && (t.Operator.ID == "" || t.Operator.Name == "") {
-			v.add(at+".operator", `a kiosk has no cashier, so the money needs a name: write operator: {id: "…", name: …} as agreed with finance`)
+		if t.Kind != Counter && (t.Operator.ID == "" || t.Operator.Name == "") {
+			v.add(at+".operator", `a kiosk or an online till has no cashier, so the money needs a name: write operator: {id: "…", name: …} as agreed with finance`)
 		}
 		if len(t.Modes) == 0 {
 			v.add(at+".modes", "name charge, present or both")
 		}
 		for j, m := range t.Modes {
-			v.oneOf(fmt.Sprintf("%s.modes[%d]", at, j), m, string(platforms.ModeCharge), string(platforms.ModePresent))
+			v.oneOf(fmt.Sprintf("%s.modes[%d]", at, j), m, modesOf(t.Kind)...)
 		}
 		for j, o := range t.OrderTypes {
 			v.known(fmt.Sprintf("%s.order_types[%d]", at, j), o, "order type", sortedKeys(v.OrderTypes))
@@ -353,10 +354,10 @@ func (v validator) routes() {
 			v.known(at+".till", r.Till, "till", tills)
 		}
 		if r.TillKind != "" {
-			v.oneOf(at+".till_kind", r.TillKind, Counter, Kiosk)
+			v.oneOf(at+".till_kind", r.TillKind, Counter, Kiosk, Online)
 		}
 		if r.Mode != "" {
-			v.oneOf(at+".mode", r.Mode, string(platforms.ModeCharge), string(platforms.ModePresent))
+			v.oneOf(at+".mode", r.Mode, modesOf("")...)
 		}
 		if r.OrderType != "" {
 			v.known(at+".order_type", r.OrderType, "order type", sortedKeys(v.OrderTypes))
@@ -412,6 +413,9 @@ func (v validator) policy(at string, p Policy) {
 	in("cancel_not_before", p.CancelNotBefore, 15*s, 5*m)
 	in("manual_after", p.ManualAfter, 0, 5*m)
 	in("present_every", p.PresentEvery, s, 5*m)
+	in("h5_horizon", p.H5Horizon, m, 24*h)
+	in("authorise_wait", p.AuthoriseWait, 30*s, 2*h)
+	in("settle_wait", p.SettleWait, 30*s, 2*h)
 	in("not_found_final", p.NotFoundFinal, m, 24*h)
 	in("cancel_window", p.CancelWindow, m, 7*24*h)
 	in("refund_spacing", p.RefundSpacing, m, 24*h)
@@ -421,6 +425,12 @@ func (v validator) policy(at string, p Policy) {
 	}
 	if p.QuickCancels < 1 || p.QuickCancels > 20 {
 		v.add(key("quick_cancels"), "write a number from 1 to 20")
+	}
+	if len(p.H5Every) == 0 {
+		v.add(key("h5_every"), "write at least one pause, e.g. [5s]")
+	}
+	for i, d := range p.H5Every {
+		v.between(fmt.Sprintf("%s[%d]", key("h5_every"), i), d, s, h)
 	}
 	if len(p.Backoff) == 0 {
 		v.add(key("backoff"), "write at least one pause, e.g. [10s]")

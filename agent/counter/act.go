@@ -186,6 +186,8 @@ func (c *Counter) found(f Found) {
 		p.then(f)
 	case p.create != nil:
 		c.createFound(*p.create, p.at, f)
+	case p.notice != nil:
+		c.noticeFound(*p.notice, f)
 	case p.refund != nil:
 		c.refundFound(*p.refund, f)
 	case p.scan != nil:

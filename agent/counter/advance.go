@@ -81,6 +81,8 @@ func (c *Counter) take(x *entry, p Platform, s order.Step) (gone bool) {
 			c.write(x, f, Write{})
 			c.emit(Alarm{Code: AlarmRefundDoubt, Order: x.o.No, Platform: x.o.Platform})
 		}
+	case order.DoBelieve:
+		c.carry(x, x.o.Believe(c.now))
 	case order.DoClose:
 		return c.close(x)
 	}
@@ -105,7 +107,11 @@ func (c *Counter) close(x *entry) bool {
 
 func (c *Counter) query(x *entry, p Platform) {
 	l := &x.o.Loop
+	if l.Woken {
+		c.ring(x.o.No)
+	}
 	l.Calling, l.Asked, l.AskNow, l.LastAsk = order.VerbQuery, true, false, c.now.Instant
+	l.Woken, l.Asks = false, l.Asks+1
 	c.emit(Call{Order: x.o.No, Platform: x.o.Platform, Verb: order.VerbQuery, Ref: x.o.Ref(),
 		Timeout: p.Policy.CallTimeout, NotAfter: order.Never})
 }
@@ -314,10 +320,7 @@ func (c *Counter) restoreSlot(s Slot) {
 	reversal := s.Request == order.ReversalRequest(s.Order)
 	late := s.Verb == order.VerbRefund && reversal && s.Sum == s.Amount
 	if x == nil {
-		mode := platforms.ModeCharge
-		if s.Verb == order.VerbPresent || s.Present {
-			mode = platforms.ModePresent
-		}
+		mode := s.mode()
 		f := order.Fact{Kind: order.KindCreated, Order: s.Order, At: c.now.Instant,
 			Created: &order.Created{Amount: s.Amount, Mode: mode, Platform: s.Platform, Merchant: s.Merchant,
 				Operator: s.Operator, Terminal: s.Terminal}}

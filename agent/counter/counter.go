@@ -46,6 +46,7 @@ type Reverse struct {
 // Till is a place that takes money.
 type Till struct {
 	Name     string
+	Online   bool          // no place where people stand: any number of orders at once, none in front
 	TwoCodes time.Duration // hold a scan this long: another code in that time refuses both; 0 holds none
 	// Devices says what each scanner is for, by name. One that is not named
 	// counts as a pad.
@@ -95,6 +96,7 @@ type Counter struct {
 	down     map[string]bool
 	noToken  map[string]bool
 	pending  map[uint64]pending
+	rung     map[string]order.Instant // orders that a message had asked about a moment ago
 	token    uint64
 	seq      int
 	grown    []*entry // orders changed in this step
@@ -118,7 +120,7 @@ type entry struct {
 func New(cfg Config) *Counter {
 	c := &Counter{cfg: cfg, orders: map[string]*entry{}, bills: map[string][]string{}, keys: map[string]string{}, codes: map[string]string{}, requests: map[string]string{}, flows: map[string]string{},
 		tills: map[string]*till{},
-		down:  map[string]bool{}, noToken: map[string]bool{}, pending: map[uint64]pending{}}
+		down:  map[string]bool{}, noToken: map[string]bool{}, pending: map[uint64]pending{}, rung: map[string]order.Instant{}}
 	c.names = slices.Sorted(maps.Keys(cfg.Tills))
 	for _, name := range c.names {
 		t := &till{cfg: cfg.Tills[name]}
@@ -159,6 +161,8 @@ func (c *Counter) Step(now order.Now, ev Event) []Effect {
 		c.propose(e)
 	case Adopt:
 		c.adopt(e)
+	case Notified:
+		c.notified(e)
 	case Found:
 		c.found(e)
 	case PayDone:
@@ -349,7 +353,11 @@ func (c *Counter) heard(no string, err error, judge func(*entry, Platform) order
 
 func (c *Counter) payDone(e PayDone) {
 	c.heard(e.Order, e.Err, func(x *entry, p Platform) order.Verdict {
-		return x.o.HearPay(p.Traits, c.now, e.Verb, e.Answer, e.Err)
+		v := x.o.HearPay(p.Traits, c.now, e.Verb, e.Answer, e.Err)
+		if len(v.Facts) > 0 && e.Answer.QR != "" {
+			x.o.Private.PayString = platforms.Hide(e.Answer.PayString)
+		}
+		return v
 	})
 }
 

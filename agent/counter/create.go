@@ -13,6 +13,7 @@ type pending struct {
 	create *Create
 	act    *Act
 	refund *AskRefund
+	notice *Notified
 	scan   *heldScan
 	till   string
 	at     time.Duration // when it was asked
@@ -251,8 +252,11 @@ func (c *Counter) present(x *entry) {
 }
 
 func slotOf(o *order.Order, v order.Verb) *Slot {
-	return &Slot{Order: o.No, Verb: v, Amount: o.Amount, Platform: o.Platform, Merchant: o.Merchant, Handle: o.Handle,
-		Present: o.Mode.Shown()}
+	s := &Slot{Order: o.No, Verb: v, Amount: o.Amount, Platform: o.Platform, Merchant: o.Merchant, Handle: o.Handle}
+	if o.Mode.Shown() {
+		s.Mode = o.Mode
+	}
+	return s
 }
 
 // ofBill merges what the log knows of a bill with what memory knows better.

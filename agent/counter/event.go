@@ -196,6 +196,7 @@ type Recover struct {
 }
 
 func (Tick) event()          {}
+func (Notified) event()      {}
 func (Create) event()        {}
 func (Scan) event()          {}
 func (Claim) event()         {}
@@ -246,7 +247,8 @@ type Slot struct {
 	Handle   string             `json:"h,omitempty"`
 	Request  string             `json:"r,omitempty"` // refund
 	Sum      platforms.Fen      `json:"s,omitempty"` // refund
-	Present  bool               `json:"q,omitempty"` // the payer scanned our QR; its calls differ
+	Mode     platforms.Mode     `json:"w,omitempty"` // of the shown ones; their calls differ
+	Present  bool               `json:"q,omitempty"` // written by older programs for Mode present
 
 	// Operator and Terminal are not kept: whoever hands over a slot fills them
 	// in, because a platform may refuse a cancel that names nobody.

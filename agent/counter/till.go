@@ -41,7 +41,7 @@ type heldScan struct {
 
 // takeFront puts an order in front of its till.
 func (c *Counter) takeFront(x *entry) {
-	if t := c.tills[x.o.Till]; t != nil {
+	if t := c.tills[x.o.Till]; t != nil && !t.cfg.Online {
 		t.front, t.last, t.note, t.held, t.dirty = x.o.No, x.o.No, "", nil, true
 	}
 }

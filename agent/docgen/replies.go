@@ -41,12 +41,20 @@ func replies() []namedReply {
 			return o.HearCancel(now, c, err)
 		}}
 	}
+	notice := func(name, zh string, n platforms.Notice) namedReply {
+		return namedReply{"notice: " + name, "平台通知：" + zh, func(o *order.Order, _ order.Policy, t platforms.Traits, now order.Now) order.Verdict {
+			return o.HearNotice(t, now, n)
+		}}
+	}
 	say := func(s platforms.Status) platforms.Answer { return platforms.Answer{Status: s, OrderNo: sampleNo} }
 	full := platforms.Answer{Status: platforms.Paid, OrderNo: sampleNo, TradeNo: "T1", Amount: sampleAmount, HasAmount: true}
 	other := full
 	other.Amount++
 	keyed := say(platforms.Failed)
 	keyed.Handle = "P1"
+	shut := platforms.Answer{Status: platforms.Closed, OrderNo: sampleNo, Amount: sampleAmount, HasAmount: true}
+	bare, stranger := full, full
+	bare.Amount, bare.HasAmount, stranger.OrderNo = 0, false, "OTHER"
 	return []namedReply{
 		pay("paid", "已支付", full, nil),
 		pay("paid, another amount", "已支付但金额不符", other, nil),
@@ -70,6 +78,14 @@ func replies() []namedReply {
 		cancel("not done", "未撤销", platforms.Cancellation{OrderNo: sampleNo}, nil),
 		cancel("not done, no more tries", "未撤销，不可再试", platforms.Cancellation{OrderNo: sampleNo, Retry: platforms.RetryNo}, nil),
 		cancel("nothing, or unreadable", "无应答或无法识别", platforms.Cancellation{}, errSilence),
+		notice("paid", "已支付", platforms.Notice{Evidence: true, Answer: full}),
+		notice("paid, another amount", "已支付但金额不符", platforms.Notice{Evidence: true, Answer: other}),
+		notice("paid, without an amount", "已支付但未带金额", platforms.Notice{Evidence: true, Answer: bare}),
+		notice("paid, another order's number", "他单已支付", platforms.Notice{Evidence: true, Answer: stranger}),
+		notice("closed", "已关闭", platforms.Notice{Evidence: true, Answer: shut}),
+		notice("pending", "支付中", platforms.Notice{Evidence: true, Answer: say(platforms.Pending)}),
+		notice("paid, by the payer's browser", "浏览器带回：已支付", platforms.Notice{ByBrowser: true, Answer: full}),
+		notice("closed page, by the payer's browser", "浏览器带回：用户取消", platforms.Notice{ByBrowser: true, Canceled: true, Answer: shut}),
 	}
 }
 
@@ -112,7 +128,7 @@ func Hear(t platforms.Traits) ([]Heard, error) {
 				}
 				h.Facts = append(h.Facts, string(f.Kind))
 			}
-			h.To, h.Asks = o.State(), o.Loop.AskNow || o.Loop.WatchNow
+			h.To, h.Asks = o.State(), o.Loop.AskNow || o.Loop.WatchNow || o.Loop.Woken
 			if from == CancelSettled && h.To == order.Canceling {
 				h.To = CancelSettled
 			}
@@ -167,10 +183,15 @@ func play(o *order.Order, start, until time.Duration, p order.Policy, t platform
 		case order.DoNothing:
 			continue
 		case order.DoQuery:
-			o.Loop.Calling, o.Loop.Asked, o.Loop.AskNow, o.Loop.LastAsk = order.VerbQuery, true, false, now.Instant
+			l := &o.Loop
+			l.Calling, l.Asked, l.AskNow, l.LastAsk = order.VerbQuery, true, false, now.Instant
+			l.Woken, l.Asks = false, l.Asks+1
 			a, err := w.query()
 			v = o.HearQuery(p, t, now, a, err)
 		case order.DoCancel:
+			if o.CancelAsked == nil && !o.State().Final() {
+				v.Facts = append(v.Facts, order.Fact{Kind: order.KindCancelAsked, Order: o.No, At: now.Instant, Person: &order.Person{Auto: true}})
+			}
 			if !o.CancelOpen {
 				v.Facts = append(v.Facts, order.Fact{Kind: order.KindSent, Order: o.No, At: now.Instant, Sent: &order.Sent{Verb: order.VerbCancel}})
 			}
@@ -184,6 +205,8 @@ func play(o *order.Order, start, until time.Duration, p order.Policy, t platform
 			v.Facts = []order.Fact{{Kind: order.KindEnded, Order: o.No, At: now.Instant,
 				Ended: &order.Ended{State: s.State, Reason: s.Reason, Unsent: s.Unsent}}}
 			word += " (" + s.Reason + ")"
+		case order.DoBelieve:
+			v = o.Believe(now)
 		case order.DoDoubt:
 			v.Facts = []order.Fact{{Kind: order.KindDoubt, Order: o.No, At: now.Instant, Reason: s.Reason}}
 			word += " (" + s.Reason + ")"
@@ -234,7 +257,9 @@ func Schedules() ([]schedule, error) {
 		if err != nil {
 			return err
 		}
-		steps, err := play(o, sampleSent, sampleSent+until, p, t, w)
+		has := t
+		has.NoQuery = w.query == nil
+		steps, err := play(o, sampleSent, sampleSent+until, p, has, w)
 		list = append(list, schedule{name, zh, steps})
 		return err
 	}
@@ -250,6 +275,11 @@ func Schedules() ([]schedule, error) {
 		add("The same with WeChat", "微信付款码，患者一直未确认", charge(platforms.WeChat), never, time.Hour/2),
 		add("Cancel pressed at once", "付款发出后立即按撤销", append(charge(platforms.Alipay), asked), never, time.Hour/2),
 		add("A QR code that nobody pays", "二维码无人支付", []order.Fact{created(false, platforms.ModePresent), sent(order.VerbPresent), qr}, never, 10*time.Minute),
+		add("A page that nobody pays on (h5)", "H5 页面无人支付", []order.Fact{created(false, platforms.ModeH5), sent(order.VerbPresent), qr}, never, time.Hour),
+		add("The same where the platform has no query", "同上，平台没有查询接口", []order.Fact{created(false, platforms.ModeH5), sent(order.VerbPresent), qr},
+			platform{cancel: closes}, time.Hour),
+		add("A cancel without an answer where the platform has no query", "没有查询接口的平台，撤销无应答", []order.Fact{created(false, platforms.ModeH5), sent(order.VerbPresent), qr},
+			platform{cancel: silent.cancel}, time.Hour),
 		add("A platform that falls silent after the pay request", "付款发出后平台无应答", charge(platforms.Alipay), silent, 10*time.Minute),
 	)
 	return list, err

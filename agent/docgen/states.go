@@ -47,6 +47,13 @@ Generated, do not edit: every cell comes from giving the fact or the answer to a
 	if err := writeReplies(&b, platforms.Traits{FindsByNumber: true}); err != nil {
 		return "", err
 	}
+	b.WriteString("\n### 没有查询接口的平台 A platform without a query\n\n" +
+		"`query: none`：什么都不查询；验签通过且订单号、金额一致的通知是唯一依据。浏览器带回的参数永远不是依据。\n" +
+		"With `query: none` nothing is ever asked; a message of the platform that verified, with our number and amount, is the only evidence.\n" +
+		"What the payer's browser carries back never is. 此表只列不同的行。 Only the rows that differ:\n\n")
+	if err := writeOthers(&b, platforms.Traits{FindsByNumber: true}, platforms.Traits{FindsByNumber: true, NoQuery: true}); err != nil {
+		return "", err
+	}
 	b.WriteString("\n## 时间表 The schedule, played\n\n默认策略下真正运行得到。 The default policy, run. 配置 / configuration: [policy](../agent/config/KEYS.md).\n")
 	if err := writeSchedules(&b); err != nil {
 		return "", err
@@ -128,7 +135,7 @@ func Leads() (map[order.State][]order.State, error) {
 			add(m.From, m.To)
 		}
 	}
-	for _, t := range []platforms.Traits{{FindsByNumber: true}, {PaidIsSticky: true}} {
+	for _, t := range []platforms.Traits{{FindsByNumber: true}, {PaidIsSticky: true}, {FindsByNumber: true, NoQuery: true}} {
 		heard, err := Hear(t)
 		if err != nil {
 			return nil, err
@@ -246,9 +253,38 @@ func arrow(from, to order.State) string {
 }
 
 func writeReplies(b *strings.Builder, t platforms.Traits) error {
-	heard, err := Hear(t)
+	at, err := cells(t)
 	if err != nil {
 		return err
+	}
+	writeRows(b, at, func(string) bool { return true })
+	return nil
+}
+
+// writeOthers writes the rows in which a kind of platform differs from another.
+func writeOthers(b *strings.Builder, usual, t platforms.Traits) error {
+	was, err := cells(usual)
+	if err != nil {
+		return err
+	}
+	at, err := cells(t)
+	if err != nil {
+		return err
+	}
+	writeRows(b, at, func(name string) bool {
+		return !strings.HasPrefix(name, "query:") && slices.ContainsFunc(judged(), func(s order.State) bool {
+			key := name + "/" + string(s)
+			return was[key] != at[key]
+		})
+	})
+	return nil
+}
+
+// cells gives what stands in the table of answers, by answer and state.
+func cells(t platforms.Traits) (map[string]string, error) {
+	heard, err := Hear(t)
+	if err != nil {
+		return nil, err
 	}
 	at := map[string]string{}
 	for _, h := range heard {
@@ -264,19 +300,25 @@ func writeReplies(b *strings.Builder, t platforms.Traits) error {
 		}
 		at[h.Reply+"/"+string(h.From)] = s
 	}
+	return at, nil
+}
+
+func writeRows(b *strings.Builder, at map[string]string, which func(name string) bool) {
 	cols := []string{"应答 answer"}
 	for _, s := range judged() {
 		cols = append(cols, string(s))
 	}
 	head(b, cols...)
 	for _, r := range replies() {
+		if !which(r.name) {
+			continue
+		}
 		cells := []string{r.name + "\n" + r.zh}
 		for _, s := range judged() {
 			cells = append(cells, at[r.name+"/"+string(s)])
 		}
 		row(b, cells...)
 	}
-	return nil
 }
 
 func writeSchedules(b *strings.Builder) error {

@@ -240,6 +240,26 @@ func (f *fields) flag(name string) bool {
 	return b
 }
 
+// objectText takes a member that is an object and gives it as compact JSON,
+// names sorted, for a platform that wants it as text; empty if it is not there.
+func (f *fields) objectText(name string) string {
+	v, ok := f.take(name)
+	if !ok {
+		return ""
+	}
+	if _, is := v.(map[string]any); !is {
+		f.wrong(name, "must be an object")
+		return ""
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // it is signed and sent as it stands
+	if err := e.Encode(v); err != nil {
+		f.wrong(name, "cannot be written as JSON")
+	}
+	return strings.TrimSpace(b.String())
+}
+
 // object takes a member that is an object; an empty one if it is not there.
 func (f *fields) object(name string) *fields {
 	o := &fields{path: f.path + name + ".", m: map[string]any{}, taken: map[string]bool{}, fault: f.fault}

@@ -66,7 +66,7 @@ func (d *door) createOrder(w http.ResponseWriter, r *http.Request, c caller) {
 		return
 	}
 	w.Header().Set("Location", "/v1/orders/"+reply.Order.No)
-	answer(w, status, d.order(reply.Order))
+	answer(w, status, d.own(c, reply.Order))
 }
 
 // about gathers what is known of a bill, for the verdicts of a refusal.
@@ -188,7 +188,7 @@ func (d *door) getOrder(w http.ResponseWriter, r *http.Request, c caller) {
 			o = later
 		}
 	}
-	answer(w, http.StatusOK, d.order(o))
+	answer(w, http.StatusOK, d.own(c, o))
 }
 
 // place takes one of the places for those who stay; leave gives it back.
@@ -297,9 +297,9 @@ func (d *door) act(name order.Action) func(http.ResponseWriter, *http.Request, c
 		}
 		switch reply.Code {
 		case counter.CodeAccepted:
-			answer(w, http.StatusAccepted, d.order(o))
+			answer(w, http.StatusAccepted, d.own(c, o))
 		case counter.CodeDone:
-			answer(w, http.StatusOK, d.order(o))
+			answer(w, http.StatusOK, d.own(c, o))
 		default:
 			d.problem(w, c, fault{code: reply.Code, order: o})
 		}

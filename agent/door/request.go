@@ -63,6 +63,8 @@ func orderRequest(m map[string]any) (agent.Request, error) {
 		Expires:     f.text("expires", 16),
 		WhenOffline: f.text("when_offline", 16),
 		Operator:    operator(f),
+		Web: platforms.Web{ReturnURL: f.text("return_url", 512), NotifyURL: f.text("notify_url", 512), DisableChannels: f.text("disable_pay_channels", 128),
+			BusinessParams: f.objectText("business_params"), AgreementParams: f.objectText("agreement_sign_params")},
 	}
 	p := f.object("patient")
 	r.Patient = platforms.Patient{Name: p.secret("name", 128), CardNo: p.secret("card_no", 64), CardType: p.text("card_type", 32),
@@ -102,7 +104,8 @@ func privateSize(r agent.Request) int {
 		}
 		return n
 	}
-	n := long(r.Subject, r.Memo, r.Patient.Name.Reveal(), r.Patient.CardNo.Reveal(), r.Patient.CardType, r.Patient.AdmissionNo.Reveal(), r.Patient.Phone.Reveal())
+	n := long(r.Web.ReturnURL, r.Web.NotifyURL, r.Web.DisableChannels, r.Web.BusinessParams, r.Web.AgreementParams)
+	n += long(r.Subject, r.Memo, r.Patient.Name.Reveal(), r.Patient.CardNo.Reveal(), r.Patient.CardType, r.Patient.AdmissionNo.Reveal(), r.Patient.Phone.Reveal())
 	for _, d := range r.Details {
 		n += 100 + long(d.GoodsID, d.GoodsName, d.GoodsCategory, d.Quantity, d.Body)
 	}

@@ -75,6 +75,9 @@ type orderView struct {
 	Actions        []order.Action    `json:"actions_allowed"`
 	QR             string            `json:"qr,omitempty"`
 	QRExpiresInS   *int64            `json:"qr_expires_in_s,omitempty"`
+	GotoURL        string            `json:"goto_url,omitempty"`   // h5, insurance: the page to pay on, while it can be paid
+	PayString      string            `json:"pay_string,omitempty"` // to the caller of the order only
+	Note           *aside            `json:"note,omitempty"`
 	ValidForS      *int64            `json:"valid_for_s,omitempty"` // queued: what is left
 	CreatedAt      string            `json:"created_at"`
 	EndedAt        string            `json:"ended_at,omitempty"`
@@ -149,13 +152,40 @@ func (d *door) order(o *order.Order) *orderView {
 	if left := o.QREnds(p.Policy, now); left > 0 {
 		in := seconds(left)
 		v.QR, v.QRExpiresInS = o.QR, &in
+		if o.Paged() {
+			v.GotoURL = o.QR
+		}
 	}
 	if s == order.Queued {
 		in := seconds(max(0, o.ValidFor-now.Age(o.CreatedAt)))
 		v.ValidForS = &in
 	}
+	if o.PayerLeft && !s.Final() {
+		v.Note = d.aside("payer_left")
+	}
 	for _, r := range o.Refunds {
 		v.Refunds = append(v.Refunds, d.refund(o, r))
+	}
+	return v
+}
+
+// aside is something worth knowing of an order that decides nothing.
+type aside struct {
+	Code string     `json:"code"`
+	Say  words.Text `json:"say"`
+}
+
+func (d *door) aside(code string) *aside {
+	e, _ := d.words.Find(words.Reason, code)
+	return &aside{Code: code, Say: e.Cashier}
+}
+
+// own is the view for the order's own caller: with what nobody else may read,
+// and no event carries.
+func (d *door) own(c caller, o *order.Order) *orderView {
+	v := d.order(o)
+	if c.collects(o.Till) && v.GotoURL != "" {
+		v.PayString = o.Private.PayString.Reveal()
 	}
 	return v
 }

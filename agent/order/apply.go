@@ -85,6 +85,11 @@ func (o *Order) Apply(f Fact) error {
 		}
 		o.WatchedBoot = f.At.Boot
 		o.WatchBoots++
+	case KindLeft:
+		if o.State().Final() {
+			return forbid(o, f)
+		}
+		o.PayerLeft = true
 	case KindKey:
 		if f.Key != nil {
 			o.Keys = append(o.Keys, *f.Key)

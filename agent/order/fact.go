@@ -30,6 +30,7 @@ const (
 	KindProposed    Kind = "proposed"     // a person says, with evidence, how something in doubt ended
 	KindResolved    Kind = "resolved"     // a second person agreed, or did not
 	KindReopened    Kind = "reopened"     // the platform contradicts what people resolved
+	KindLeft        Kind = "left"         // the payer's browser said that the payer closed the page; proves nothing
 )
 
 // Verb names a call.
@@ -42,6 +43,7 @@ const (
 	VerbQuery   Verb = "query"
 	VerbCancel  Verb = "cancel"
 	VerbRefund  Verb = "refund"
+	VerbNotice  Verb = "notice" // no call: what the platform said by itself, where it has no query
 )
 
 // Fact is one durable thing that happened to one order. Exactly the part that

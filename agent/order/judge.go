@@ -48,6 +48,9 @@ func (o *Order) HearPay(t platforms.Traits, now Now, v Verb, a platforms.Answer,
 	if o.Outcome != "" {
 		// Too late to decide anything: ask, do not trust.
 		if err == nil && a.Status == platforms.Paid && o.Outcome != Paid {
+			if t.NoQuery && platforms.Bind(o.Ref(), a) == nil {
+				return o.lateWord(now, v, a)
+			}
 			l.WatchNow = true
 		}
 		return Verdict{}
@@ -63,6 +66,9 @@ func (o *Order) HearPay(t platforms.Traits, now Now, v Verb, a platforms.Answer,
 	switch a.Status {
 	case platforms.Paid:
 		if o.cancelUnsettled(t, now) {
+			if t.NoQuery {
+				l.Told = &a
+			}
 			return Verdict{}
 		}
 		return Verdict{Facts: []Fact{f}}
@@ -107,9 +113,10 @@ func (o *Order) hearPayError(now Now, v Verb, a platforms.Answer, err error) Ver
 // cancelUnsettled tells that a cancel left whose outcome is not known: it may
 // still give the money back, or have done so, so a paid answer cannot be told
 // as paid. Where paid is not sticky, a query tells again once the cancel can
-// neither be under way any more nor be missing in old books.
+// neither be under way any more nor be missing in old books; where there is no
+// query, a word that it was paid may be older than the cancel.
 func (o *Order) cancelUnsettled(t platforms.Traits, now Now) bool {
-	return o.CancelOpen || o.CancelLost && (t.PaidIsSticky || now.Age(o.Loop.LastCancel) < cancelSettles)
+	return o.CancelOpen || o.CancelLost && (t.PaidIsSticky || t.NoQuery || now.Age(o.Loop.LastCancel) < cancelSettles)
 }
 
 // clash handles an answer that speaks of something else. Only a paid answer
@@ -122,11 +129,11 @@ func (o *Order) clash(now Now, a platforms.Answer, bad error) Verdict {
 	}
 	o.Loop.Clash = true
 	if o.Doubt != "" || o.State().Final() {
-		return Verdict{Alarm: "amount_differs"}
+		return Verdict{Alarm: amountDiffers}
 	}
 	f := o.fact(KindDoubt, now)
-	f.Reason = "amount_differs"
-	return Verdict{Facts: []Fact{f}, Alarm: "amount_differs"}
+	f.Reason = amountDiffers
+	return Verdict{Facts: []Fact{f}, Alarm: amountDiffers}
 }
 
 // mixedUp is the alarm of an error that says that a reply spoke of something
@@ -196,11 +203,7 @@ func (o *Order) HearQuery(p Policy, t platforms.Traits, now Now, a platforms.Ans
 			l.AskNow = true
 			return Verdict{}
 		}
-		action := platforms.ActionClose
-		if o.CancelSent != nil {
-			action = platforms.ActionUnknown
-		}
-		return Verdict{Facts: []Fact{f, o.ended(now, Canceled, "closed_by_platform", action, false)}}
+		return Verdict{Facts: []Fact{f, o.ended(now, Canceled, "closed_by_platform", o.closedBy(), false)}}
 	case platforms.Failed:
 		return Verdict{Facts: []Fact{f, o.ended(now, Failed, "refused", platforms.ActionNone, false)}}
 	case platforms.NotFound:
@@ -371,6 +374,7 @@ func (o *Order) HearCancel(now Now, c platforms.Cancellation, err error) Verdict
 	if l.LastStatus == platforms.NotFound {
 		l.NotFound++
 	}
+	l.CancelsNo++
 	// Said of a number that it does not know, or whose last query was not
 	// answered, a flat no says nothing of the trade that may still come.
 	if c.Retry == platforms.RetryNo && l.LastStatus != platforms.NotFound && l.LastStatus != platforms.Unknown {

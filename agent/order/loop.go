@@ -38,6 +38,8 @@ type Loop struct {
 	Calling      Verb // a query, cancel or refund has not returned
 	AskNow       bool // query without waiting: a reply to confirm, or 校验
 	Asked        bool // a query was sent since the start
+	Asks         int  // queries since the start
+	Woken        bool // the platform said by itself that something happened: query, but not in every second of a flood
 	LastAsk      Instant
 	Heard        bool // a query came back since the last cancel
 	LastHeard    Instant
@@ -49,13 +51,15 @@ type Loop struct {
 	Slow         int  // slow queries so far
 	Cancels      int  // cancels that came back without proof
 	CancelsLost  int  // of those, without any answer
+	CancelsNo    int  // of those, answered with a no
 	CancelMine   bool // the intent of the cancel that is open was written by this process
 	LastCancel   Instant
 	NoMoreCancel bool // the platform said that trying again is useless
 	NotFound     int  // cancels refused while the number was not found
 	Late         int  // next point of the late watch
 	WatchNow     bool
-	Recancel     bool // paid again after our cancel on a platform where that proves nothing
+	Told         *platforms.Answer // no query: it was paid, said while a cancel was under way
+	Recancel     bool              // paid again after our cancel on a platform where that proves nothing
 	LateTries    int
 	RefundTries  int
 	LastRefund   Instant
@@ -97,6 +101,7 @@ const (
 	DoStale   Do = "stale"   // the refund is in doubt
 	DoClose   Do = "close"   // nothing is owed any more
 	DoReverse Do = "reverse" // give the payment back by a refund
+	DoBelieve Do = "believe" // take what was told during a cancel that did nothing
 
 	DoGiveBack Do = "give_back" // note that the payment goes back, for Reason
 	DoUnbooked Do = "unbooked"  // tell people that HIS is silent, for Reason
@@ -168,8 +173,9 @@ func (o *Order) keyless(t platforms.Traits) bool {
 	return o.Handle == "" && !t.FindsByNumber && !o.Mode.Shown()
 }
 
-// shown tells that a payer can see the QR code.
-func (o *Order) shown(now Now) bool { return o.QR != "" && o.QRAt.Boot == now.Boot }
+// shown tells that a payer can see the QR code, or the page. A QR code was on
+// a screen of this machine and went dark with it; a page is on the payer's own.
+func (o *Order) shown(now Now) bool { return o.QR != "" && (o.Paged() || o.QRAt.Boot == now.Boot) }
 
 // wantsCancel tells whether the order is to be closed as soon as allowed, and
 // if not, when time alone will make it so.
@@ -196,7 +202,10 @@ func (o *Order) nextOpen(p Policy, t platforms.Traits, now Now) Step {
 	if o.Mode.Shown() && l.PayOpen {
 		return waitForEvent() // no QR yet, so nobody can pay
 	}
-	if o.Reopened {
+	switch {
+	case t.NoQuery:
+		return o.nextTold(p, t, now)
+	case o.Reopened:
 		return do(DoQuery, o.slowAsk(p, now)) // people decide; nothing moves by itself
 	}
 	if o.keyless(t) {
@@ -210,7 +219,7 @@ func (o *Order) nextOpen(p Policy, t platforms.Traits, now Now) Step {
 	}
 	want, when := o.wantsCancel(p, now)
 	if want {
-		return o.nextCancel(p, now)
+		return o.nextCancel(p, t, now)
 	}
 	at := o.askAt(p, now)
 	if when < at {
@@ -225,21 +234,23 @@ func (o *Order) askAt(p Policy, now Now) time.Duration {
 	switch {
 	case l.AskNow:
 		return now.Mono
+	case l.Woken:
+		return o.wokenAt(now)
 	case l.Unreached > 0:
 		return now.due(l.LastTry, p.wait(l.Unreached+1))
 	case !l.Asked && o.Mode.Shown() && o.QR != "":
-		return now.due(o.QRAt, p.PresentEvery)
+		return now.due(o.QRAt, p.askEvery(o, 0))
 	case !l.Asked:
 		return now.due(o.began(), p.FirstQuery)
 	case o.Doubt != "" && now.Age(o.began()) > p.Horizon+15*time.Second:
 		return now.due(l.LastAsk, p.wait(4+l.Slow))
 	case o.Mode.Shown():
-		return now.due(l.LastAsk, p.PresentEvery)
+		return now.due(l.LastAsk, p.askEvery(o, l.Asks))
 	}
 	return now.due(l.LastAsk, p.QueryEvery)
 }
 
-func (o *Order) nextCancel(p Policy, now Now) Step {
+func (o *Order) nextCancel(p Policy, t platforms.Traits, now Now) Step {
 	l := &o.Loop
 	at := now.Mono
 	if !o.Mode.Shown() && o.SentAt != nil {
@@ -255,7 +266,7 @@ func (o *Order) nextCancel(p Policy, now Now) Step {
 	if l.Unreached > 0 {
 		at = max(at, now.due(l.LastTry, p.wait(l.Unreached-1)))
 	}
-	if l.LastStatus == platforms.NotFound && o.neverArrived(p, now) {
+	if o.neverArrived(p, t, now) {
 		return Step{Do: DoEnd, At: now.Mono, State: Canceled, Reason: "never_arrived"}
 	}
 	// A person is told when the cancel that is due has no proof for a while,
@@ -271,7 +282,13 @@ func (o *Order) nextCancel(p Policy, now Now) Step {
 	if o.Doubt == "" && (l.Cancels >= p.QuickCancels || l.NoMoreCancel || now.Mono >= overdue) {
 		return Step{Do: DoDoubt, At: now.Mono, Reason: "not_confirmed"}
 	}
-	if l.AskNow {
+	if t.NoQuery {
+		if now.Mono < at && o.Doubt == "" {
+			return later(min(at, overdue))
+		}
+		return do(DoCancel, at)
+	}
+	if l.AskNow || l.Woken && now.Mono >= o.wokenAt(now) {
 		return do(DoQuery, now.Mono)
 	}
 	if now.Mono < at {
@@ -302,8 +319,16 @@ func (o *Order) slowAsk(p Policy, now Now) time.Duration {
 
 // neverArrived tells that an order the platform has never heard of may end:
 // asked and canceled in vain often and long enough, or never shown to anyone.
-func (o *Order) neverArrived(p Policy, now Now) bool {
+func (o *Order) neverArrived(p Policy, t platforms.Traits, now Now) bool {
 	l := &o.Loop
+	if t.NoQuery {
+		// Its cancel was refused, and nobody ever had an address to pay at. With
+		// insurance the request itself may have taken something.
+		return (o.Mode == platforms.ModePresent || o.Mode == platforms.ModeH5) && o.QR == "" && o.SentAt != nil && o.Doubt != storeLost && l.CancelsNo >= 1
+	}
+	if l.LastStatus != platforms.NotFound {
+		return false
+	}
 	if o.Mode.Shown() && o.QR == "" && o.SentAt != nil {
 		return l.NotFound >= 1
 	}
@@ -318,6 +343,10 @@ func (o *Order) nextWatch(p Policy, t platforms.Traits, now Now) Step {
 		return waitForEvent()
 	case o.LateFound && !o.LateDone:
 		return o.nextReversal(p, t, now, nil)
+	case t.NoQuery:
+		return do(DoClose, now.Mono) // a notice finds it in the log again
+	case l.Woken:
+		return do(DoQuery, o.wokenAt(now))
 	case o.Unsent:
 		return do(DoClose, now.Mono)
 	case l.Recancel && l.Heard && now.Age(l.LastHeard) <= freshFor:

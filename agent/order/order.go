@@ -57,6 +57,10 @@ type Private struct {
 	Subject string
 	Memo    string
 	Details []platforms.Detail
+	Web     platforms.Web // payments on a page
+	// PayString is what a wallet's own JavaScript is called with; the caller
+	// reads it once the page is there.
+	PayString platforms.Hidden
 }
 
 // Order is what the facts amount to. It is changed by Apply alone.
@@ -91,6 +95,7 @@ type Order struct {
 	CancelOpen  bool     // a cancel left and nothing definite came back
 	CancelLost  bool     // some cancel was answered without proof, or not at all
 	Detached    bool
+	PayerLeft   bool   // the payer's browser said 用户取消 (sub_code 5001)
 	Doubt       string // reason code, while or after in doubt
 	Outcome     State  // final state, empty while open
 	EndReason   string
@@ -219,7 +224,13 @@ func (o *Order) Charge() platforms.Charge {
 	}
 	return platforms.Charge{Ref: o.Ref(), Channel: ch, Aggregated: o.Aggregated, OrderType: o.OrderType,
 		TillKind: o.TillKind, Subject: o.Private.Subject, Memo: o.Private.Memo, Patient: o.Private.Patient,
-		Expires: o.Expires, Details: o.Private.Details}
+		Expires: o.Expires, Details: o.Private.Details, Web: o.Private.Web}
+}
+
+// Paged tells that the payer pays on a page of the platform, on a device of
+// their own that this machine does not see.
+func (o *Order) Paged() bool {
+	return o.Mode == platforms.ModeH5 || o.Mode == platforms.ModeInsurance
 }
 
 // PaidVia is the wallet the order was, or is to be, paid with.

@@ -20,6 +20,10 @@ type Policy struct {
 	ManualAfter     time.Duration // 校验 and 撤销 are offered after this
 	PresentEvery    time.Duration
 	PresentQueries  int
+	H5Horizon       time.Duration   // a page payment without an expiry of its own is asked about this long, then canceled
+	H5Every         []time.Duration // pauses between its queries; the last repeats
+	AuthoriseWait   time.Duration   // a payment by medical insurance waits this long for the payer's authorisation, token included
+	SettleWait      time.Duration   // and this long for HIS's settlement
 	QuickCancels    int             // tries after which the order is in doubt; trying goes on
 	Backoff         []time.Duration // between tries of cancel, slow queries and refunds; the last repeats
 	NotFoundFinal   time.Duration   // an order the platform has never heard of, asked and canceled in vain, ends after this
@@ -37,6 +41,9 @@ func DefaultPolicy() Policy {
 		Horizon: 60 * time.Second, HorizonWeChat: 45 * time.Second,
 		CancelNotBefore: 15 * time.Second, ManualAfter: 10 * time.Second,
 		PresentEvery: 5 * time.Second, PresentQueries: 36,
+		H5Horizon: 15 * time.Minute, H5Every: []time.Duration{5 * time.Second, 5 * time.Second, 5 * time.Second, 10 * time.Second,
+			10 * time.Second, 10 * time.Second, 15 * time.Second, 15 * time.Second, 30 * time.Second},
+		AuthoriseWait: 10 * time.Minute, SettleWait: 10 * time.Minute,
 		QuickCancels: 3,
 		Backoff: []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second,
 			30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute},
@@ -48,6 +55,12 @@ func DefaultPolicy() Policy {
 
 // horizon is how long an order is asked about before it is canceled.
 func (p Policy) horizon(o *Order) time.Duration {
+	if o.Paged() {
+		if o.ExpiresIn > 0 {
+			return o.ExpiresIn
+		}
+		return p.H5Horizon
+	}
 	if o.Mode.Shown() {
 		return time.Duration(p.PresentQueries) * p.PresentEvery
 	}
@@ -58,12 +71,21 @@ func (p Policy) horizon(o *Order) time.Duration {
 }
 
 // wait is the pause before the try with the given number, counted from 0.
-func (p Policy) wait(try int) time.Duration {
-	if len(p.Backoff) == 0 {
+func (p Policy) wait(try int) time.Duration { return pause(p.Backoff, try) }
+
+// askEvery is the pause after a query of something shown, before the next; n
+// is the number of queries so far.
+func (p Policy) askEvery(o *Order, n int) time.Duration {
+	if o.Paged() {
+		return pause(p.H5Every, n)
+	}
+	return p.PresentEvery
+}
+
+// pause takes an entry of a list of which the last repeats.
+func pause(list []time.Duration, n int) time.Duration {
+	if len(list) == 0 {
 		return time.Minute
 	}
-	if try >= len(p.Backoff) {
-		try = len(p.Backoff) - 1
-	}
-	return p.Backoff[try]
+	return list[min(max(n, 0), len(list)-1)]
 }

@@ -13,6 +13,7 @@ const (
 	fCreate  = "agent/counter/create.go"
 	fTill    = "agent/counter/till.go"
 	fClaim   = "agent/counter/claim.go"
+	fNotice  = "agent/counter/notice.go"
 )
 
 func w(names ...string) []string { return names }
@@ -129,7 +130,7 @@ func moreMutants() []mutant {
 		{"X09", "paid is believed while a cancel is under way", w("I6", "I1"), []edit{{fJudge,
 			"	return o.CancelOpen || o.CancelLost &&", "	return o.CancelLost &&"}}},
 		{"X10", "paid is believed after an unproven revoke", w("I6", "I1"), []edit{{fJudge,
-			"(t.PaidIsSticky || now.Age(o.Loop.LastCancel) < cancelSettles)", "(now.Age(o.Loop.LastCancel) < cancelSettles)"}}},
+			"(t.PaidIsSticky || t.NoQuery || now.Age(o.Loop.LastCancel) < cancelSettles)", "(now.Age(o.Loop.LastCancel) < cancelSettles)"}}},
 		{"X11", "late money is found and kept", w("I10"), []edit{{fAdvance,
 			"	case order.DoReverse:\n		if !p.Refund {\n			c.cancel(x, p) // the only way this platform has\n			break\n		}\n",
 			"	case order.DoReverse:\n		if !p.Refund {\n			return c.close(x)\n		}\n"}}},
@@ -182,8 +183,8 @@ func moreMutants() []mutant {
 			" && l.LastStatus != platforms.Unknown {", " {"}}},
 		{"B15", "cash while late money is not given back yet", w("PAY-21"), []edit{{fVerdict,
 			"	if o.LateFound && !o.LateDone {\n", "	if false {\n"}}},
-		{"B16", "a slot does not tell a QR from a code", w("I6"), []edit{{fAdvance,
-			"		if s.Verb == order.VerbPresent || s.Present {", "		if s.Verb == order.VerbPresent {"}}},
+		{"B16", "a slot does not tell a QR from a code", w("I6"), []edit{{fNotice,
+			"	case s.Mode.Shown():\n", "	case false:\n"}}},
 		{"B13", "the pause lies between the query and the cancel of late money", w("I10"), []edit{{fReverse,
 			"	if t.NoQuery || !l.Heard || now.Age(l.LastHeard) > freshFor {\n		at := now.Mono", "	if l.LateTries > 0 && now.Mono < now.due(l.LastTry, p.wait(l.LateTries-1)) {\n		return later(now.due(l.LastTry, p.wait(l.LateTries-1)))\n	}\n	if t.NoQuery || !l.Heard || now.Age(l.LastHeard) > freshFor {\n		at := now.Mono"}}},
 	}

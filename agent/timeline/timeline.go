@@ -75,6 +75,8 @@ func tell(cat words.Catalogue, f order.Fact) (zh, en string) {
 	case order.KindRefund:
 		return fmt.Sprintf("%s退款 %s 元，退款号 %s", by(&order.Person{Operator: f.Refund.Operator}, "要求"), f.Refund.Sum.Yuan(), f.Refund.Request),
 			fmt.Sprintf("Refund of %s yuan asked for, number %s%s", f.Refund.Sum.Yuan(), f.Refund.Request, byEN(&order.Person{Operator: f.Refund.Operator}))
+	case order.KindLeft:
+		return "患者浏览器返回：用户取消（仅提示，不作为依据）", "The patient's browser came back saying that the patient gave up (a hint, no evidence)"
 	case order.KindLate:
 		return "结束后发现已扣款，自动退回", "Money was found after the end; it is given back automatically"
 	}
@@ -83,8 +85,13 @@ func tell(cat words.Catalogue, f order.Fact) (zh, en string) {
 
 func created(c *order.Created) (zh, en string) {
 	how, howEN := "扫付款码", "payment code"
-	if c.Mode == platforms.ModePresent {
+	switch c.Mode {
+	case platforms.ModePresent:
 		how, howEN = "展示二维码", "QR code"
+	case platforms.ModeH5:
+		how, howEN = "H5 页面支付", "a page"
+	case platforms.ModeInsurance:
+		how, howEN = "医保支付", "medical insurance"
 	}
 	zh = fmt.Sprintf("HIS 请求收款 %s 元，单据 %s，%s，%s", c.Amount.Yuan(), c.Bill, c.Till, how)
 	en = fmt.Sprintf("HIS asked for %s yuan, bill %s, till %s, by %s", c.Amount.Yuan(), c.Bill, c.Till, howEN)
@@ -104,7 +111,7 @@ func sent(s *order.Sent) (zh, en string) {
 		}
 		return zh + "，发送扣款请求", en + ", charge sent"
 	case order.VerbPresent:
-		return "向平台申请二维码", "Asked the platform for a QR code"
+		return "向平台申请二维码或支付页面", "Asked the platform for what the patient pays by"
 	case order.VerbCancel:
 		return "发送撤销请求", "Cancel sent"
 	case order.VerbRefund:
@@ -118,7 +125,7 @@ func answered(a *order.Reply) (zh, en string) {
 	if a.Code != "" || a.Message != "" {
 		words = strings.TrimSpace("（" + a.Code + " " + a.Message + "）")
 	}
-	verb := map[order.Verb][2]string{order.VerbCharge: {"扣款", "charge"}, order.VerbPresent: {"申请二维码", "QR request"},
+	verb := map[order.Verb][2]string{order.VerbCharge: {"扣款", "charge"}, order.VerbPresent: {"申请二维码或支付页面", "request for what the patient pays by"}, order.VerbNotice: {"平台通知", "platform's own message"},
 		order.VerbQuery: {"查询", "query"}, order.VerbCancel: {"撤销", "cancel"}, order.VerbRefund: {"退款", "refund"}}[a.Verb]
 	switch {
 	case a.NotSent:
@@ -137,7 +144,7 @@ func answered(a *order.Reply) (zh, en string) {
 	case a.Verb == order.VerbCancel:
 		return "平台未能撤销" + words, "The platform did not cancel" + words
 	case a.QR != "":
-		return "平台给出二维码，已展示", "The platform gave a QR code; it is shown"
+		return "平台给出二维码或支付页面，已展示", "The platform gave what the patient pays by; it is shown"
 	}
 	state := map[string][2]string{"paid": {"已支付", "paid"}, "pending": {"用户支付中", "the payer has not finished"},
 		"failed": {"支付失败，未扣款", "failed, nothing charged"}, "refused": {"未受理，不能确定未扣款", "refused, without proof that nothing was charged"},
@@ -147,6 +154,9 @@ func answered(a *order.Reply) (zh, en string) {
 	}
 	zh = verb[0] + "结果：" + state[0] + words
 	en = "Answer to the " + verb[1] + ": " + state[1] + words
+	if a.Verb == order.VerbNotice {
+		zh, en = verb[0]+"（已验签）："+state[0]+words, "The "+verb[1]+", verified: "+state[1]+words
+	}
 	if a.TradeNo != "" {
 		zh, en = zh+"，交易号 "+a.TradeNo, en+", trade number "+a.TradeNo
 	}
