@@ -81,7 +81,7 @@ func newKillRig(t *testing.T) *killRig {
 	r.door = freeAddress(t)
 	token := filepath.Join(r.dir, "data", "first-token")
 	sim := exec.Command(filepath.Join(r.dir, "paysim"), "serve", "-listen", "127.0.0.1:0", "-platforms", "127.0.0.1:0",
-		"-data", filepath.Join(r.dir, "world"), "-agent", "http://"+r.door, "-agent-token-file", token, "-time-scale", "40", "-tombstones")
+		"-data", filepath.Join(r.dir, "world"), "-agent", "http://"+r.door, "-agent-token-file", token, "-time-scale", "40", "-tombstones", "-his", "none")
 	out, err := sim.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"payagent/agent/cmd/paysim/internal/his"
 )
 
 // demo is a pretend world with an agent of its own: one counter, one kiosk,
@@ -72,7 +74,7 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	ready := make(chan Addresses, 1)
 	o := d.opts
-	o.now, o.data, o.scale, o.findByNumber = time.Now, world, 1, true
+	o.now, o.data, o.scale, o.findByNumber, o.his = time.Now, world, 1, true, string(his.Prompt)
 	o.agent, o.tokenFile = "http://"+d.door, filepath.Join(d.dir, "agent", "first-token")
 	o.tills = []string{"counter1", "kiosk1"}
 	for _, box := range []string{"counter1", "counter1-gun", "kiosk1"} {

@@ -29,7 +29,7 @@ func loadCommand(ctx context.Context, args []string, c console) error {
 	tills := f.String("tills", "counter1,counter2", "`names` of the agent's tills")
 	channels := f.String("channels", "wechat,alipay", "`wallets` of the payers")
 	instructions := f.String("instructions", "0,90,91,93,94,96,97,98,99", "`lines` of the table of magic codes; the first counts for half")
-	actions := f.String("actions", "plain,twice_same_key,twice_new_key,cancel,check", "what HIS does besides; the first counts for half; also detach, refund")
+	actions := f.String("actions", "plain,twice_same_key,twice_new_key,cancel,check", "what HIS does besides; the first counts for half; also detach, refund, his_fails, his_silent")
 	if err := parse(f, args); err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"payagent/agent/cmd/paysim/internal/doortest"
+	"payagent/agent/cmd/paysim/internal/his"
 	"payagent/agent/cmd/paysim/internal/world"
 	"payagent/platforms"
 	"payagent/platforms/bank"
@@ -61,7 +62,7 @@ func start(t *testing.T, dir string, c *clock, agent string) *sim {
 	t.Helper()
 	s := &sim{t: t, clock: c, opt: serveOptions{
 		listen: "127.0.0.1:0", platforms: "127.0.0.1:0", data: dir, agent: agent, ptys: []string{"counter1=" + filepath.Join(dir, "scan1")},
-		tills: []string{"counter1", "counter2"}, scale: 1, findByNumber: true, now: c.Now,
+		tills: []string{"counter1", "counter2"}, scale: 1, findByNumber: true, his: noClerk, now: c.Now,
 	}}
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan Addresses, 1), make(chan error, 1)
@@ -477,8 +478,48 @@ func TestTheHISWorksThroughTheAgentsDoor(t *testing.T) {
 		t.Error(calls[0].Body)
 	}
 	s.clicks(door, agent.URL, no)
+	s.books(door, no)
 	agent.Close()
+	s.call(http.MethodGet, "/compare", nil, 502, nil)
 	s.call(http.MethodGet, "/his/orders/"+no, nil, 502, nil)
+}
+
+// books looks at HIS's books: an order booked by hand, one that HIS failed to
+// process, and the three books side by side.
+func (s *sim) books(door *doortest.Door, paid string) {
+	s.t.Helper()
+	var b struct {
+		Conduct his.Conduct `json:"conduct"`
+		Entries []his.Entry `json:"entries"`
+	}
+	s.call(http.MethodPost, "/his/conduct", map[string]any{"manner": "rudely"}, 422, nil)
+	s.call(http.MethodPost, "/his/conduct", map[string]any{"manner": "late", "late_s": 12}, 200, &b)
+	if b.Conduct.Manner != his.Late || b.Conduct.LateS != 12 || len(b.Entries) != 0 {
+		s.t.Errorf("%+v", b)
+	}
+	s.call(http.MethodPost, "/his/orders/NOSUCH/booking", nil, 422, nil)
+	s.call(http.MethodPost, "/his/orders/"+paid+"/booking", nil, 200, &b)
+	if len(b.Entries) != 1 || b.Entries[0].OrderNo != paid || b.Entries[0].Told != "done" {
+		s.t.Errorf("%+v", b)
+	}
+	s.call(http.MethodPost, "/his/orders/"+paid+"/booking", map[string]any{"failed": true}, 200, nil)
+	var c struct {
+		Rows   []his.Row
+		Counts map[his.Class]int
+	}
+	s.call(http.MethodGet, "/compare", nil, 200, &c)
+	// The stand-in's money never was in the pretend bank: HIS alone has it.
+	if len(c.Rows) != 1 || c.Rows[0].Class != his.Short || c.Counts[his.Short] != 1 || c.Rows[0].HisFen == 0 {
+		s.t.Errorf("%+v", c)
+	}
+	var out bytes.Buffer
+	err := command(s.t.Context(), []string{"ledger", "-compare", "-world", s.at.Pages}, console{strings.NewReader(""), &out, io.Discard})
+	if err == nil || !strings.Contains(err.Error(), "1 of 1 orders differ") || !strings.Contains(out.String(), paid) || !strings.Contains(out.String(), "short") {
+		s.t.Errorf("%v %s", err, out.String())
+	}
+	if err := command(s.t.Context(), []string{"ledger", "-compare", "-data", "x"}, console{strings.NewReader(""), &out, io.Discard}); !errors.Is(err, errUsage) {
+		s.t.Error(err)
+	}
 }
 
 // clicks tries the same by the command line.

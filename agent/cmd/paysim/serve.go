@@ -33,6 +33,7 @@ type serveOptions struct {
 	scale             float64
 	tombstones        bool
 	findByNumber      bool
+	his               string // manner in which the pretend HIS books, or none
 	now               func() time.Time
 	ready             func(Addresses)
 }
@@ -63,6 +64,7 @@ func serveCommand(ctx context.Context, args []string, c console) error {
 	f.Float64Var(&o.scale, "time-scale", 1, "how many `times` as fast as real time payers are")
 	f.BoolVar(&o.tombstones, "tombstones", false, "the cancel of an unknown number closes it for ever")
 	f.BoolVar(&o.findByNumber, "find-by-number", true, "SmartPay finds orders by our number too")
+	f.StringVar(&o.his, "his", string(his.Prompt), "how the pretend HIS books what is paid: book, late, silent, fail, twice, or none at all")
 	if err := parse(f, args); err != nil {
 		return err
 	}
@@ -120,8 +122,16 @@ func serve(ctx context.Context, o serveOptions, c console) (err error) {
 	if err != nil {
 		return err
 	}
-	return run(ctx, o, c, w, gate, boxes)
+	books, err := his.OpenBooks(filepath.Join(o.data, booksName))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, books.Close()) }()
+	return run(ctx, o, c, w, gate, boxes, books)
 }
+
+// booksName is the file of HIS's own books in a world's folder.
+const booksName = "his.jsonl"
 
 // plug opens the scan boxes; those that were opened are given also on error.
 func plug(ptys []string) ([]pages.Box, error) {
@@ -140,14 +150,23 @@ func plug(ptys []string) ([]pages.Box, error) {
 	return boxes, nil
 }
 
-func run(ctx context.Context, o serveOptions, c console, w *world.World, gate *outage.Gate, boxes []pages.Box) error {
+// noClerk is -his where nobody books, because the load does.
+const noClerk = "none"
+
+func run(ctx context.Context, o serveOptions, c console, w *world.World, gate *outage.Gate, boxes []pages.Box, books *his.Books) error {
 	client, err := his.NewClient(o.agent, o.tokenFile, nil)
 	if err != nil {
 		return err
 	}
+	clerk := his.NewClerk(client, books, o.now, pause)
+	if o.his != noClerk {
+		if err := clerk.Behave(his.Conduct{Manner: his.Manner(o.his)}); err != nil {
+			return fmt.Errorf("cannot use -his: %w", err)
+		}
+	}
 	mux, wires := platformsMux(w, o.findByNumber)
 	face, err := pages.New(pages.Parts{
-		World: w, Gate: gate, Desk: his.NewDesk(client, o.now), Boxes: boxes, Wires: wires, Tills: o.tills, Agent: o.agent,
+		World: w, Gate: gate, Desk: his.NewDesk(client, o.now), Clerk: clerk, Boxes: boxes, Wires: wires, Tills: o.tills, Agent: o.agent,
 	})
 	if err != nil {
 		return err
@@ -164,6 +183,14 @@ func run(ctx context.Context, o serveOptions, c console, w *world.World, gate *o
 	under := func(net.Listener) context.Context { return base }
 	front := &http.Server{Handler: face, ReadHeaderTimeout: 10 * time.Second, ErrorLog: quiet, BaseContext: under}
 	back := &http.Server{Handler: gate.Wrap(w.Guard(mux)), ReadHeaderTimeout: 10 * time.Second, ErrorLog: quiet, BaseContext: under, ConnState: gate.ConnState}
+	booked := make(chan struct{})
+	go func() {
+		defer close(booked)
+		if o.his != noClerk {
+			clerk.Run(base)
+		}
+	}()
+	defer func() { end(); <-booked }()
 	ended := make(chan error, 2)
 	go func() { ended <- front.Serve(ln) }()
 	go func() { ended <- back.Serve(gate) }()

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"payagent/agent/cmd/paysim/internal/his"
 	"payagent/agent/cmd/paysim/internal/outage"
 	"payagent/agent/cmd/paysim/internal/pages"
 	"payagent/agent/cmd/paysim/internal/world"
@@ -22,8 +23,15 @@ func ledgerCommand(ctx context.Context, args []string, c console) error {
 	base := f.String("world", defaultWorld, "`address` of a running pretend world")
 	data := f.String("data", "", "`folder` to read instead, also of a world that is dead")
 	asJSON := f.Bool("json", false, "as one JSON document")
+	compare := f.Bool("compare", false, "the platforms' truth, the agent and HIS's own books side by side; of a running world")
 	if err := parse(f, args); err != nil {
 		return err
+	}
+	if *compare {
+		if *data != "" {
+			return fmt.Errorf("%w: -compare asks a running world, take away -data", errUsage)
+		}
+		return compareCommand(ctx, *base, *asJSON, c)
 	}
 	var t world.Truth
 	var err error
@@ -39,6 +47,33 @@ func ledgerCommand(ctx context.Context, args []string, c console) error {
 		return printJSON(c.out, t)
 	}
 	return printTruth(c.out, t)
+}
+
+// compareCommand prints the three books of a running world side by side. It
+// fails, after printing, where they do not agree.
+func compareCommand(ctx context.Context, base string, asJSON bool, c console) error {
+	var got pages.Comparison
+	if err := callWorld(ctx, base, http.MethodGet, "/compare", nil, &got); err != nil {
+		return err
+	}
+	if asJSON {
+		if err := printJSON(c.out, got); err != nil {
+			return err
+		}
+	} else {
+		tab := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(tab, "order\tplatform\tagent\tHIS\tstate\tbooking\tclass\t")
+		for _, r := range got.Rows {
+			fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", r.OrderNo, r.PlatformFen.Yuan(), r.AgentFen.Yuan(), r.HisFen.Yuan(), r.AgentState, r.Booking, r.Class)
+		}
+		if err := tab.Flush(); err != nil {
+			return fmt.Errorf("cannot print the comparison: %w", err)
+		}
+	}
+	if n := len(got.Rows) - got.Counts[his.Equal]; n > 0 {
+		return fmt.Errorf("%d of %d orders differ between the platforms, the agent and HIS", n, len(got.Rows))
+	}
+	return nil
 }
 
 func printTruth(out io.Writer, t world.Truth) error {

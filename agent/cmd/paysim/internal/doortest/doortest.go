@@ -42,6 +42,8 @@ type Door struct {
 	calls  []Call
 	orders map[string]*order
 	keys   map[string]kept
+	events [][]byte      // of /v1/events
+	more   chan struct{} // closed when there are more
 }
 
 type order struct {
@@ -51,8 +53,22 @@ type order struct {
 	AmountFen  int64          `json:"amount_fen"`
 	Cash       map[string]any `json:"safe_to_take_cash"`
 	Actions    []string       `json:"actions_allowed"`
+	Booking    booking        `json:"booking"`
+	Refunds    []refund       `json:"refunds"`
+	Refunded   int64          `json:"refunded_fen"`
 	end        string
 	looks      int
+}
+
+type booking struct {
+	State  string `json:"state"`
+	FlowID string `json:"his_flow_id,omitempty"`
+}
+
+type refund struct {
+	RefundNo  string `json:"refund_no"`
+	AmountFen int64  `json:"amount_fen"`
+	State     string `json:"state"`
 }
 
 type kept struct{ body, no string }
@@ -77,6 +93,10 @@ func (d *Door) Orders() map[string]int {
 
 // ServeHTTP carries a request out.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/v1/events" {
+		d.stream(w, r)
+		return
+	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return
@@ -108,6 +128,9 @@ func (d *Door) answer(c Call, head http.Header) (int, []byte) {
 		return 0, nil
 	}
 	status, v := d.do(c, head)
+	if o, ok := v.(*order); ok && c.Method == http.MethodPost {
+		d.tell(o)
+	}
 	if how == After {
 		return 0, nil
 	}
@@ -148,6 +171,8 @@ func (d *Door) do(c Call, head http.Header) (int, any) {
 		o.end = "canceled"
 	case part[2] == "refunds" && (c.Key == "" || o.State != "paid"):
 		return problem(http.StatusConflict, "not_paid")
+	case part[2] == "booking":
+		return d.book(o, c)
 	}
 	return http.StatusOK, o
 }
@@ -192,4 +217,98 @@ func (d *Door) create(c Call, head http.Header) (int, any) {
 	d.orders[o.OutTradeNo] = o
 	d.keys[c.Key] = kept{c.Body, o.OutTradeNo}
 	return http.StatusCreated, o
+}
+
+// book takes HIS's word as the real door does: a payment is booked under one
+// flow number, and what HIS failed to process is given back.
+func (d *Door) book(o *order, c Call) (int, any) {
+	var in struct {
+		Booked   bool   `json:"booked"`
+		FlowID   string `json:"his_flow_id"`
+		RefundNo string `json:"refund_no"`
+	}
+	switch err := json.Unmarshal([]byte(c.Body), &in); {
+	case err != nil || in.Booked == (in.FlowID == ""):
+		return problem(http.StatusUnprocessableEntity, "field_invalid")
+	case o.State != "paid":
+		return problem(http.StatusConflict, "not_paid")
+	case in.RefundNo != "":
+		return http.StatusOK, o
+	case in.Booked && o.Refunded > 0:
+		return problem(http.StatusConflict, "booking_late")
+	case in.Booked && o.Booking.State == "booked" && o.Booking.FlowID != in.FlowID:
+		return problem(http.StatusConflict, "booking_differs")
+	case in.Booked:
+		o.Booking = booking{"booked", in.FlowID}
+	default:
+		o.Booking = booking{State: "failed"}
+		d.back(o, "RV1", o.AmountFen)
+	}
+	return http.StatusOK, o
+}
+
+func (d *Door) back(o *order, no string, fen int64) {
+	o.Refunds = append(o.Refunds, refund{no, fen, "done"})
+	o.Refunded += fen
+}
+
+// Pay makes every order that is being paid paid, and tells it.
+func (d *Door) Pay() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, o := range d.orders {
+		if o.State == "paying" {
+			o.settle()
+			d.tell(o)
+		}
+	}
+}
+
+// GiveBack refunds an order at a desk, behind HIS's back, and tells it.
+func (d *Door) GiveBack(no, refundNo string, fen int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	o := d.orders[no]
+	d.back(o, refundNo, fen)
+	d.tell(o)
+}
+
+func (d *Door) tell(o *order) {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return
+	}
+	d.events = append(d.events, text)
+	if d.more != nil {
+		close(d.more)
+	}
+	d.more = make(chan struct{})
+}
+
+// stream is /v1/events: all there is after Last-Event-ID, and what comes.
+func (d *Door) stream(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	at := 0
+	if _, err := fmt.Sscan(r.Header.Get("Last-Event-ID"), &at); err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	for {
+		d.mu.Lock()
+		if d.more == nil {
+			d.more = make(chan struct{})
+		}
+		list, more := d.events[min(at, len(d.events)):], d.more
+		d.mu.Unlock()
+		for _, e := range list {
+			at++
+			_, _ = fmt.Fprintf(w, "id: %d\nevent: order\ndata: %s\n\n", at, e)
+		}
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-more:
+		case <-r.Context().Done():
+			return
+		}
+	}
 }

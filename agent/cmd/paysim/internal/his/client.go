@@ -66,6 +66,17 @@ type Act struct {
 	AmountFen platforms.Fen `json:"amount_fen,omitempty"` // refunds
 }
 
+// Booking is the body of POST /v1/orders/{id}/booking: what HIS made of money
+// that came or went back. What is empty is left out.
+type Booking struct {
+	Booked   bool    `json:"booked"`
+	FlowID   string  `json:"his_flow_id,omitempty"`
+	RefundNo string  `json:"refund_no,omitempty"` // of a refund; empty: of the payment
+	CostType string  `json:"cost_type,omitempty"`
+	Operator *Person `json:"operator,omitempty"`
+	Reason   string  `json:"reason,omitempty"` // why it failed
+}
+
 // Words are a sentence in both languages.
 type Words struct {
 	Zh string `json:"zh"`
@@ -90,15 +101,29 @@ type Answer struct {
 
 // Seen is the part of an order that a HIS looks at.
 type Seen struct {
-	OutTradeNo     string   `json:"out_trade_no"`
-	Bill           string   `json:"bill"`
-	State          string   `json:"state"`
-	AmountFen      int64    `json:"amount_fen"`
-	TradeNo        string   `json:"trade_no"`
-	QR             string   `json:"qr"`
-	SafeToTakeCash Safety   `json:"safe_to_take_cash"`
-	SafeToRetry    Safety   `json:"safe_to_retry"`
-	Actions        []string `json:"actions_allowed"`
+	OutTradeNo     string        `json:"out_trade_no"`
+	Bill           string        `json:"bill"`
+	State          string        `json:"state"`
+	AmountFen      platforms.Fen `json:"amount_fen"`
+	TradeNo        string        `json:"trade_no"`
+	QR             string        `json:"qr"`
+	SafeToTakeCash Safety        `json:"safe_to_take_cash"`
+	SafeToRetry    Safety        `json:"safe_to_retry"`
+	Actions        []string      `json:"actions_allowed"`
+
+	Till          string        `json:"till"`
+	OrderType     string        `json:"order_type"`
+	ReportChannel string        `json:"report_channel"`
+	RefundedFen   platforms.Fen `json:"refunded_fen"`
+	Booking       struct {
+		State  string `json:"state"` // none, pending, booked, failed
+		FlowID string `json:"his_flow_id"`
+	} `json:"booking"`
+	Refunds []struct {
+		RefundNo  string        `json:"refund_no"`
+		AmountFen platforms.Fen `json:"amount_fen"`
+		State     string        `json:"state"`
+	} `json:"refunds"`
 }
 
 // Problem is an RFC 9457 answer.
@@ -246,6 +271,12 @@ func (c *Client) Do(ctx context.Context, no, verb string, a Act) (Answer, error)
 // Refund asks for money back; the key makes it repeatable.
 func (c *Client) Refund(ctx context.Context, key, no string, a Act) (Answer, error) {
 	return c.do(ctx, http.MethodPost, "/v1/orders/"+url.PathEscape(no)+"/refunds", nil, key, a)
+}
+
+// Book tells what HIS made of an order's money. It may be repeated: the same
+// flow number is the same booking, so that no Idempotency-Key is needed.
+func (c *Client) Book(ctx context.Context, no string, b Booking) (Answer, error) {
+	return c.do(ctx, http.MethodPost, "/v1/orders/"+url.PathEscape(no)+"/booking", nil, "", b)
 }
 
 // RetryAfter tells whether the agent asked to come again later.

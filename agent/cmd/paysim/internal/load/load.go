@@ -25,6 +25,7 @@ type Door interface {
 	Get(ctx context.Context, no string, wait time.Duration) (his.Answer, error)
 	Do(ctx context.Context, no, verb string, a his.Act) (his.Answer, error)
 	Refund(ctx context.Context, key, no string, a his.Act) (his.Answer, error)
+	Book(ctx context.Context, no string, b his.Booking) (his.Answer, error)
 }
 
 // Options say what load to make.
@@ -63,6 +64,11 @@ type Result struct {
 	Told []string `json:"told"`
 	// SafeToTakeCash is the answer told last.
 	SafeToTakeCash string `json:"safe_to_take_cash,omitempty"`
+	// FlowID is the number under which HIS booked a paid order, and Booking is
+	// what the agent said to it, or to HIS's word that it failed: "done", or the
+	// code of a problem; empty if it was not told.
+	FlowID  string `json:"his_flow_id,omitempty"`
+	Booking string `json:"booking,omitempty"`
 	// RefundFen was asked back; RefundStatus is how that was answered (HTTP),
 	// zero if never.
 	RefundFen    platforms.Fen `json:"refund_fen,omitempty"`

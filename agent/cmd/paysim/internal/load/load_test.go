@@ -101,6 +101,15 @@ func TestALoadOutlivesTheAgentsDeaths(t *testing.T) {
 			case r.Verdict != want || !r.Final || r.OrderNo == "" || r.Error != "" || r.SafeToTakeCash != map[string]string{"paid": "no", "failed": "yes"}[want]:
 				t.Errorf("%s: %+v", name, r)
 			}
+			if told := map[Action]string{Silent: ""}; want == "paid" && r.Verdict == "paid" {
+				expected, special := told[r.Action]
+				if !special {
+					expected = "done"
+				}
+				if r.Booking != expected || (r.FlowID != "") != (expected == "done" && r.Action != Fails) {
+					t.Errorf("%s: booking %+v", name, r)
+				}
+			}
 			if r.Action == Refund && want == "paid" && (r.RefundStatus != 200 || r.RefundFen < 1 || r.RefundFen > r.AmountFen) {
 				t.Errorf("%s: refund %+v", name, r)
 			}

@@ -21,11 +21,13 @@ const (
 	Detach    Action = "detach"         // frees the till at once
 	Check     Action = "check"          // presses 校验 at once
 	Refund    Action = "refund"         // gives a part back once paid
+	Fails     Action = "his_fails"      // says that its processing failed, once paid
+	Silent    Action = "his_silent"     // never says whether it booked
 )
 
 // Actions lists them.
 func Actions() []Action {
-	return []Action{Plain, TwiceSame, TwiceNew, Cancel, Detach, Check, Refund}
+	return []Action{Plain, TwiceSame, TwiceNew, Cancel, Detach, Check, Refund, Fails, Silent}
 }
 
 // Scenario is one order of a load: what is asked and what will happen. It

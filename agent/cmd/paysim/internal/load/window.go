@@ -47,6 +47,9 @@ func (w *window) serve(ctx context.Context, s Scenario) Result {
 	}
 	w.act(ctx, s)
 	w.follow(ctx)
+	if w.res.Verdict == "paid" && s.Action != Silent {
+		w.book(ctx, s)
+	}
 	if s.Action == Refund && w.res.Verdict == "paid" {
 		w.refund(ctx, s)
 	}
@@ -180,6 +183,25 @@ func (w *window) tell(s his.Seen) {
 		w.res.Told = append(w.res.Told, s.State)
 	}
 	w.res.Verdict, w.res.Final, w.res.SafeToTakeCash = s.State, his.Final(s.State), s.SafeToTakeCash.Answer
+}
+
+// book tells the agent what HIS made of the payment.
+func (w *window) book(ctx context.Context, s Scenario) {
+	who := his.Operators()[s.Index%2]
+	b := his.Booking{Booked: s.Action != Fails, CostType: "TREATMENT", Operator: &who}
+	if b.Booked {
+		b.FlowID = "HF" + w.res.OrderNo
+		w.res.FlowID = b.FlowID
+	} else {
+		b.Reason = "测试：HIS 业务处理失败"
+	}
+	a, answered := w.try(ctx, func(ctx context.Context) (his.Answer, error) { return w.door.Book(ctx, w.res.OrderNo, b) }, notNow)
+	switch {
+	case answered && a.OK():
+		w.res.Booking = "done"
+	case answered:
+		w.res.Booking = a.Problem().Code
+	}
 }
 
 func (w *window) refund(ctx context.Context, s Scenario) {

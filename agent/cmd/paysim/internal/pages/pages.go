@@ -38,6 +38,7 @@ type Parts struct {
 	World *world.World
 	Gate  *outage.Gate             // the platforms' network
 	Desk  *his.Desk                // the pretend HIS
+	Clerk *his.Clerk               // its clerk and its own books
 	Boxes []Box                    // the first one is meant where none is named
 	Wires map[string]*wire.Control // platform name → what goes wrong there
 	Tills []string                 // names of the agent's tills, as the HIS knows them
@@ -93,6 +94,7 @@ func New(p Parts) (http.Handler, error) {
 	s.phoneRoutes(mux)
 	s.scanRoutes(mux)
 	s.hisRoutes(mux)
+	s.bookRoutes(mux)
 	return local(p.World.Guard(mux)), nil
 }
 

@@ -59,6 +59,7 @@ function draw(me, card, a, error) {
   const o = a.body || {}, kids = [];
   if (o.state) {
     kids.push(el("p", {}, el("strong", {}, o.state), " ", o.out_trade_no || "", " ", o.amount_fen ? paysim.yuan(o.amount_fen) : "", a.replayed ? " (replayed)" : ""));
+    if (o.booking) kids.push(el("p", {}, ["HIS 入账：", "Booked by HIS: "], el("strong", {}, o.booking.state + (o.booking.his_flow_id ? " " + o.booking.his_flow_id : ""))));
     const cash = o.safe_to_take_cash;
     if (cash) kids.push(el("p", {}, ["可以收现金吗？", "Safe to take cash? "], el("strong", {}, cash.answer + (cash.answer === "wait" ? " " + cash.wait_s + " s" : "")), " ", cash.say ? [cash.say.zh, cash.say.en] : (cash.reason || "")));
     const acts = el("p", {});
@@ -73,9 +74,13 @@ function draw(me, card, a, error) {
         } }, ["退款", "refund"]));
       }
     }
+    if (o.state === "paid" && (!o.booking || o.booking.state !== "booked")) {
+      acts.append(el("button", { type: "button", onclick: () => book(o.out_trade_no, false) }, ["HIS 入账", "book"]), " ",
+        el("button", { type: "button", onclick: () => book(o.out_trade_no, true) }, ["HIS 说处理失败", "say that it failed"]));
+    }
     kids.push(acts);
   } else {
-    kids.push(el("p", {}, el("strong", {}, String(a.status)), " ", o.code || "", " ", o.title || "", " ", o.detail || ""));
+    kids.push(el("p", {}, el("strong", {}, String(a.status)), " ", o.code || "", " ", o.detail ? [o.detail.zh, o.detail.en] : o.title || ""));
   }
   kids.push(el("details", {}, el("summary", {}, ["完整应答", "whole answer"]), el("pre", {}, JSON.stringify(o, null, 1))));
   card.replaceChildren(...kids);
@@ -91,6 +96,11 @@ function show(me, a, error) {
 async function act(me, no, verb, body) {
   const a = await paysim.call("POST", "/his/orders/" + encodeURIComponent(no) + "/" + verb, { workstation: me.index, reason: "测试", ...body }).catch(() => null);
   if (a) show(me, a, "");
+}
+
+async function book(no, failed) {
+  const b = await paysim.call("POST", "/his/orders/" + encodeURIComponent(no) + "/booking", { failed }).catch(() => null);
+  if (b) drawBooks(b);
 }
 
 // follow keeps a card up to date until the order's end.
@@ -138,4 +148,38 @@ document.getElementById("forget").addEventListener("click", async () => {
   await paysim.call("POST", "/his/forget", {}).catch(() => {});
   for (const s of stations) s.answers.replaceChildren();
   await loadBills().catch(() => {});
+});
+
+// HIS's own books, how its clerk behaves, and the three-way comparison.
+const manners = { book: ["立即入账", "at once"], late: ["迟到入账", "late"], silent: ["一直不说", "says nothing"], fail: ["说处理失败", "says that it failed"], twice: ["重复入账", "twice"] };
+const classes = { equal: ["一致", "equal"], long: ["长款", "long"], short: ["短款", "short"], differs: ["代理不同", "agent differs"] };
+
+function line(...cells) {
+  return paysim.el("tr", {}, ...cells.map(([text, number]) => paysim.el("td", number ? { class: "n" } : {}, text)));
+}
+
+function drawBooks(b) {
+  const form = document.getElementById("conduct"), choice = form.elements.manner;
+  if (!choice.options.length) choice.replaceChildren(...b.manners.map((m) => paysim.option(m, (manners[m] || [m, m]).join(" "))));
+  if (!form.contains(document.activeElement)) { choice.value = b.conduct.manner; form.elements.late_s.value = b.conduct.late_s; }
+  document.querySelector("#books tbody").replaceChildren(...b.entries.slice(-100).reverse().map((e) => line(
+    [e.his_flow_id], [e.order_no], [e.refund_no || ""], [e.report_channel], [paysim.yuan(e.amount_fen), true], [(e.told || "…") + (e.struck ? " ✗" : "")])));
+}
+
+async function loadBooks() { drawBooks(await paysim.call("GET", "/his/books")); }
+
+document.addEventListener("world", () => loadBooks().catch(() => {}));
+document.getElementById("conduct").addEventListener("submit", async (ev) => {
+  ev.preventDefault();
+  const f = new FormData(ev.target);
+  const b = await paysim.call("POST", "/his/conduct", { manner: f.get("manner"), late_s: Number(f.get("late_s")) }).catch(() => null);
+  document.activeElement.blur();
+  if (b) drawBooks(b);
+});
+document.getElementById("compare-now").addEventListener("click", async () => {
+  const c = await paysim.call("GET", "/compare").catch(() => null);
+  if (!c) return;
+  document.getElementById("compare-sum").replaceChildren(...Object.entries(c.counts).flatMap(([k, n]) => [...paysim.both(classes[k] || [k, k]), " " + n + " "]));
+  document.querySelector("#compare tbody").replaceChildren(...c.rows.slice(-200).map((r) => line(
+    [r.order_no], [paysim.yuan(r.platform_fen), true], [paysim.yuan(r.agent_fen), true], [paysim.yuan(r.his_fen), true], [r.agent_state || "—"], [r.booking || "—"], [classes[r.class] || r.class])));
 });
