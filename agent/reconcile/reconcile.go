@@ -174,8 +174,11 @@ func classify(journal, platform, his Word, withHIS bool) (Class, platforms.Fen) 
 		books = his
 	}
 	diff := platform.Net() - books.Net()
+	// Books that say nothing are right about what was taken and given back
+	// whole: HIS said that it failed, and the agent reversed.
+	booked := platform.Money == books.Money || books.Money == (Money{}) && platform.Net() == 0
 	switch {
-	case diff == 0 && journal.Known && platform.Money == books.Money && platform.Money == journal.Money:
+	case diff == 0 && journal.Known && booked && platform.Money == journal.Money:
 		return Equal, 0
 	case diff == 0:
 		return StateDiffers, 0
