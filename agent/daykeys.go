@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"slices"
 	"time"
 
 	"payagent/agent/order"
@@ -8,7 +9,7 @@ import (
 )
 
 // dayKeys finds a fact by its day (UTC+8), where the fact is one that books
-// are kept by.
+// are kept by, and by the day on which HIS or the platform has it.
 func dayKeys(f order.Fact) []string {
 	a := f.Answer
 	switch {
@@ -18,7 +19,23 @@ func dayKeys(f order.Fact) []string {
 	default:
 		return nil
 	}
-	return []string{"day:" + Day(f.At.Wall)}
+	days := []string{Day(f.At.Wall)}
+	add := func(wall int64) {
+		if day := Day(wall); wall > 0 && !slices.Contains(days, day) {
+			days = append(days, day)
+		}
+	}
+	// HIS's clock and the platform's say on which day their books have it.
+	if f.Booked != nil {
+		add(f.Booked.At)
+	}
+	if a != nil {
+		add(a.PaidAt)
+	}
+	for i := range days {
+		days[i] = "day:" + days[i]
+	}
+	return days
 }
 
 // Day is the day (UTC+8) of a moment in Unix milliseconds, as it stands in keys.

@@ -15,7 +15,7 @@ import (
 
 // DayKey is the key under which the log finds the orders of a day (UTC+8).
 func DayKey(t time.Time) string {
-	return "day:" + t.In(time.FixedZone("UTC+8", 8*60*60)).Format("20060102")
+	return "day:" + Day(t.UnixMilli())
 }
 
 // OnDay gives the orders that something happened to on a day: created, paid,

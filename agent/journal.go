@@ -135,6 +135,9 @@ func (a *Agent) lookup(l counter.Lookup) (counter.Found, error) {
 
 // fold reads one order from the log; nil if there is none.
 func (a *Agent) fold(no string) (*order.Order, error) {
+	if IsNote(no) {
+		return nil, nil
+	}
 	entries, err := a.parts.Log.Stream(no)
 	if err != nil || len(entries) == 0 {
 		return nil, err

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 	"time"
@@ -39,12 +40,16 @@ func describe(e queue.Entry) Line {
 			continue
 		}
 		l.take(part)
+		var ok bool
+		if json.Unmarshal(part["ok"], &ok) == nil {
+			l.Outcome = map[bool]string{true: "yes", false: "no"}[ok]
+		}
 		if name == "ended" {
 			l.Reason = text(part["reason"])
 		}
 		if note {
 			l.Subject = text(part["subject"])
-			if no := text(part["order"]); no != "" {
+			if no := cmp.Or(text(part["order"]), text(part["order_no"])); no != "" {
 				l.Order = no
 			}
 		}
@@ -67,7 +72,7 @@ func (l *Line) take(part map[string]json.RawMessage) {
 	put(&l.Status, "status", "state")
 	put(&l.Outcome, "outcome")
 	put(&l.Action, "action")
-	put(&l.Request, "request")
+	put(&l.Request, "request", "refund")
 	put(&l.TradeNo, "trade_no")
 	put(&l.FlowID, "flow_id")
 	for _, n := range []string{"amount_fen", "sum_fen"} {

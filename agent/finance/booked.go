@@ -1,12 +1,27 @@
 package finance
 
 import (
-	"payagent/agent/config"
 	"payagent/agent/order"
+	"payagent/platforms"
 )
 
 // unbooked tells whether HIS owes a booking of a paid order.
-func unbooked(c config.Config, o *order.Order) bool { return false }
+func unbooked(o *order.Order) bool {
+	return o.Booking != nil && o.Booking.State != order.BookBooked && o.Booking.State != order.BookNone && !o.FullyReversed()
+}
 
 // automatic tells whether the agent gave the money back by itself.
-func automatic(r order.RefundLine) bool { return false }
+func automatic(r order.RefundLine) bool { return r.Auto }
+
+// bookedMoney is what HIS booked of an order, as far as it told this agent.
+func bookedMoney(o *order.Order) (paid, back platforms.Fen) {
+	if o.Booking != nil && o.Booking.State == order.BookBooked {
+		paid = o.Amount
+	}
+	for _, r := range o.Refunds {
+		if r.FlowID != "" {
+			back += r.Sum
+		}
+	}
+	return paid, back
+}

@@ -187,7 +187,7 @@ func (m *maker) order(o *order.Order) error {
 		if s := m.line(o, o.Operator); s != nil {
 			s.Payments.add(o.Amount)
 			s.Net += o.Amount
-			if unbooked(m.conf, o) {
+			if unbooked(o) {
 				s.Unbooked.add(o.Amount)
 				m.list(o, "unbooked")
 			}
