@@ -90,6 +90,8 @@ type World struct {
 	Guns  map[string]*Pad  // by till, at counters: the scanner TILL-gun
 	Faces map[string]*Face // by till, at w1 and k1: the display TILL-display
 	Stop  func()           // stops the agent and waits; called at the end of the test at the latest
+
+	taken int // payments that Take took
 }
 
 // clock counts from the start of the world.
