@@ -201,6 +201,7 @@ func TestEveryCodeOfTheAdaptersHasWords(t *testing.T) {
 	for driver, files := range map[string][]string{
 		"smartpay": {"../../platforms/smartpay/codes.go"},
 		"fwc":      {"../../platforms/fwc/answer.go"},
+		"lc":       {"../../platforms/lc/answer.go"},
 	} {
 		for _, name := range files {
 			f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
