@@ -33,10 +33,15 @@ const (
 	Refund  Scope = "refund"  // give money back
 	Admin   Scope = "admin"   // health, metrics, events of all tills, resolve all now
 	Screen  Scope = "screen"  // see the screen of one till
+	Resolve Scope = "resolve" // say, with evidence, how something in doubt ended, and confirm it
+	// Operators says that whoever holds the token has checked who its operators
+	// are (a HIS with its own log-in), so that two of them are two persons. Any
+	// other token is one person for what needs two.
+	Operators Scope = "operators"
 )
 
 // Scopes lists them all.
-func Scopes() []Scope { return []Scope{Collect, Refund, Admin, Screen} }
+func Scopes() []Scope { return []Scope{Collect, Refund, Admin, Screen, Resolve, Operators} }
 
 // Token is what is known of a token. The token itself is known to its holder.
 type Token struct {
@@ -166,12 +171,12 @@ func (s *Store) mint(name, till string, scopes []Scope, now time.Time) (platform
 		return none, Token{}, fmt.Errorf("cannot add the token: %w, a token has it; revoke that one first or choose another", ErrName)
 	}
 	if len(scopes) == 0 {
-		return none, Token{}, errors.New("cannot add the token: it would allow nothing; name scopes: collect, refund, admin, screen")
+		return none, Token{}, errors.New("cannot add the token: it would allow nothing; name scopes: collect, refund, admin, screen, resolve, operators")
 	}
 	var kept []Scope
 	for _, sc := range scopes {
 		if !slices.Contains(Scopes(), sc) {
-			return none, Token{}, fmt.Errorf("cannot add the token: there is no scope %q; name scopes: collect, refund, admin, screen", sc)
+			return none, Token{}, fmt.Errorf("cannot add the token: there is no scope %q; name scopes: collect, refund, admin, screen, resolve, operators", sc)
 		}
 		if sc == Screen && till == "" {
 			return none, Token{}, errors.New("cannot add the token: a screen sees one till only; name the till")

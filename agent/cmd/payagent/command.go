@@ -34,7 +34,7 @@ const usage = `payagent — face-to-face payments at hospital tills  当面付�
   payagent orders   explain --config FILE NUMBER  its history, for finance                订单经过
   payagent queue    ls    --config FILE           what waits, how long and why            待处理
   payagent queue    resolve --config FILE         resolve all now                         立即处理全部
-  payagent token    add --config FILE --name N [--till T] --scopes collect,refund,admin,screen   新增令牌
+  payagent token    add --config FILE --name N [--till T] --scopes collect,refund,admin,screen,resolve,operators   新增令牌
   payagent token    list|revoke --config FILE [--name N]                                  令牌
   payagent devices  list|watch|test|learn         scanners and displays: payagent devices --help   设备
   payagent pay|query|cancel|refund|book --json    for programs that can only start a process: payagent pay --help   供 HIS 调用
