@@ -21,6 +21,10 @@ func (a *Agent) Say(o *order.Order) Sayings {
 	}
 	e := a.words.OrderState(string(s), variant)
 	out := Sayings{State: e.Cashier, Message: e.Cashier, Next: e.Next, Patient: e.Patient}
+	if stage := BookStage(o); stage != "" {
+		e, _ := a.words.Find(words.Booking, stage)
+		out.Message, out.Next, out.Patient = e.Cashier, e.Next, e.Patient
+	}
 	reason := ""
 	switch s {
 	case order.Failed, order.Canceled:
@@ -39,6 +43,33 @@ func (a *Agent) Say(o *order.Order) Sayings {
 		out.Next, out.Patient = why.Next, why.Patient
 	}
 	return out
+}
+
+// BookStage tells how far a paid order is in HIS's books, as a code of the
+// catalogue: pending, pending_long, booked, going_back, given_back,
+// back_in_doubt or insurance_split. Empty: HIS has nothing to do with it, or it
+// was given back by hand.
+func BookStage(o *order.Order) string {
+	b, r := o.Booking, o.Reversal()
+	switch {
+	case o.State() != order.Paid || b == nil || b.State == order.BookNone:
+		return ""
+	case r == nil && b.State != order.BookFailed && b.State != order.BookBooked && o.RefundClaims() == o.Amount:
+		return ""
+	case o.FullyReversed() && (r != nil || b.State == order.BookFailed):
+		return "given_back"
+	case r != nil && (r.State == order.RefundInDoubt || r.State == order.RefundRefused):
+		return "back_in_doubt"
+	case r != nil || b.State == order.BookFailed:
+		return "going_back"
+	case b.State == order.BookSplit:
+		return "insurance_split"
+	case b.State == order.BookBooked:
+		return "booked"
+	case b.Prompted:
+		return "pending_long"
+	}
+	return "pending"
 }
 
 func fillReason(t words.Text, message, code string) words.Text {
@@ -91,6 +122,9 @@ func (a *Agent) Speech(v counter.View) words.Text {
 	o := v.Order
 	if o == nil {
 		return words.Text{}
+	}
+	if stage := BookStage(o); stage != "" {
+		return words.BookSpeech(stage, o.Amount)
 	}
 	return words.Speech(string(o.State()), o.Mode.Shown(), a.qrSeen(o), o.Amount)
 }

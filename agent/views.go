@@ -49,10 +49,11 @@ const (
 	ByBill  By = "bill"  // HIS's own reference
 	ByOrder By = "order" // our number
 	ByTrade By = "trade" // the wallet's or platform's number
+	ByTail  By = "tail"  // the last four characters of that number, as they stand on receipts
+	ByFlow  By = "flow"  // HIS's own number of a payment or refund (HisFlowID)
 )
 
-// Find lists the orders with a bill, an order number or a trade number, newest
-// first (HIS-13).
+// Find lists the orders that something is the number of, newest first (HIS-13).
 func (a *Agent) Find(by By, value string) ([]*order.Order, error) {
 	var numbers []string
 	var err error
@@ -61,8 +62,8 @@ func (a *Agent) Find(by By, value string) ([]*order.Order, error) {
 		numbers = []string{value}
 	case ByBill:
 		numbers, err = a.parts.Log.Find("bill:" + value)
-	case ByTrade:
-		numbers, err = a.parts.Log.Find("trade:" + value)
+	case ByTrade, ByTail, ByFlow:
+		numbers, err = a.parts.Log.Find(string(by) + ":" + value)
 	}
 	if err != nil {
 		return nil, err

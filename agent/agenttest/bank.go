@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -69,6 +70,20 @@ func (b *Bank) Pay(no string) {
 	if a := b.orders[no]; a != nil {
 		a.paid = true
 	}
+}
+
+// Elsewhere lets a payment have been made that no agent asked for here. told is
+// the number that the bank answers with for it, its own unless a test wants
+// answers mixed up.
+func (b *Bank) Elsewhere(no, told string, amount platforms.Fen) {
+	defer b.lock()()
+	b.orders[no] = &account{ref: platforms.Ref{OrderNo: told, Amount: amount}, channel: platforms.Alipay, paid: true, refunded: map[string]platforms.Fen{}}
+}
+
+// Unpay lets a payment not have been made yet.
+func (b *Bank) Unpay(no string) {
+	defer b.lock()()
+	b.orders[no].paid = false
 }
 
 // Calls lists what arrived with a verb, in order; every verb if empty.
@@ -153,6 +168,9 @@ func (b *Bank) Query(_ context.Context, ref platforms.Ref) (platforms.Answer, er
 		return platforms.Answer{}, errLost
 	}
 	a := b.orders[ref.OrderNo]
+	if ref.OrderNo == "" {
+		a = b.orders[strings.TrimPrefix(ref.TradeNo, "T")]
+	}
 	switch {
 	case a == nil:
 		return platforms.Answer{Status: platforms.NotFound}, nil

@@ -365,7 +365,7 @@ func (c *Counter) carry(x *entry, v order.Verdict) {
 	for _, f := range v.Facts {
 		var w Write
 		if f.Answer != nil && f.Answer.TradeNo != "" && f.Answer.TradeNo != x.o.TradeNo && len(f.Answer.TradeNo) <= 64 {
-			w.Keys = []string{tradeKey(f.Answer.TradeNo)}
+			w.Keys = tradeKeys(f.Answer.TradeNo)
 		}
 		if c.write(x, f, w) && f.Kind == order.KindDoubt {
 			c.emit(Alarm{Code: AlarmDoubt, Order: x.o.No, Platform: x.o.Platform})

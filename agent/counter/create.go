@@ -32,8 +32,13 @@ func billKey(bill string) string      { return "bill:" + bill }
 func idemKey(hash string) string      { return "idem:" + hash }
 func codeKey(hash string) string      { return "code:" + hash }
 func refundKey(request string) string { return "refund:" + request }
-func tradeKey(trade string) string    { return "trade:" + trade }
 func flowKey(flow string) string      { return "flow:" + flow }
+
+// tradeKeys find an order by the wallet's number and by the end of it, which is
+// what receipts show.
+func tradeKeys(trade string) []string {
+	return []string{"trade:" + trade, "tail:" + trade[max(0, len(trade)-4):]}
+}
 
 // HisBooksKey finds the orders by which it is known that this HIS books.
 const HisBooksKey = "his:books"

@@ -102,7 +102,7 @@ func (c *Counter) adopt(e Adopt) {
 			keys = append(keys, e.OpKey)
 		}
 		if e.Answer.TradeNo != "" && len(e.Answer.TradeNo) <= 64 {
-			keys = append(keys, tradeKey(e.Answer.TradeNo))
+			keys = append(keys, tradeKeys(e.Answer.TradeNo)...)
 		}
 		spec := e.Spec
 		spec.Foreign = true

@@ -2,6 +2,7 @@ package door
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -51,7 +52,7 @@ func (d *door) sameToken(c caller, no, what string) (bool, error) {
 	}
 	var n actNote
 	for _, x := range list {
-		if err := unmarshal(x.Data, &n); err != nil {
+		if err := json.Unmarshal(x.Data, &n); err != nil {
 			return false, err
 		}
 	}

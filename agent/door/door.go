@@ -110,8 +110,8 @@ type route struct {
 
 func (d *door) table() []route {
 	any := func(t access.Token) bool { return true }
-	order := anyOf(access.Collect, access.Refund, access.Admin)
-	collect, refund := anyOf(access.Collect), anyOf(access.Refund)
+	order := anyOf(access.Collect, access.Refund, access.Resolve, access.Admin)
+	collect, refund, resolve := anyOf(access.Collect), anyOf(access.Refund), anyOf(access.Resolve)
 	admin := func(t access.Token) bool { return t.Allows(access.Admin, "") }
 	see := anyOf(access.Collect, access.Screen)
 	return []route{
@@ -124,6 +124,14 @@ func (d *door) table() []route {
 		{"POST", "/v1/orders/{id}/confirm", collect, false, d.act("confirm")},
 		{"POST", "/v1/orders/{id}/refunds", refund, false, d.createRefund},
 		{"GET", "/v1/orders/{id}/refunds", order, false, d.listRefunds},
+		{"POST", "/v1/orders/{id}/refunds/{no}/approve", refund, false, d.decideRefund(true)},
+		{"POST", "/v1/orders/{id}/refunds/{no}/decline", refund, false, d.decideRefund(false)},
+		{"POST", "/v1/orders/{id}/booking", collect, false, d.book},
+		{"POST", "/v1/orders/{id}/resolution", resolve, false, d.propose},
+		{"POST", "/v1/orders/{id}/resolution/confirm", resolve, false, d.decideResolution(true)},
+		{"POST", "/v1/orders/{id}/resolution/reject", resolve, false, d.decideResolution(false)},
+		{"POST", "/v1/desk/lookup", refund, true, d.lookUpElsewhere},
+		{"POST", "/v1/desk/adopt", refund, true, d.adopt},
 		{"GET", "/v1/orders/{id}/qr.svg", see, false, d.qr(writeSVG)},
 		{"GET", "/v1/orders/{id}/qr.png", see, false, d.qr(writePNG)},
 		{"GET", "/v1/orders/{id}/timeline", order, false, d.timeline},

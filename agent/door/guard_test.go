@@ -64,7 +64,7 @@ func TestWhoMay(t *testing.T) {
 			{"GET", "/v1/nothing", nil, map[string]int{his: 404, collector: 404, admin: 404, cashier1: 404, refunder1: 404, screen1: 404}},
 		}
 		for i, row := range rows {
-			for name := range r.tokens {
+			for _, name := range []string{his, admin, cashier1, refunder1, screen1, collector} {
 				key := set("Idempotency-Key", fmt.Sprint(i, name))
 				want := row.want[name]
 				if want == 0 {
@@ -80,6 +80,28 @@ func TestWhoMay(t *testing.T) {
 				got := r.call(row.method, row.path, his, row.body, h).want(401, "unauthorised")
 				if got.head.Get("WWW-Authenticate") == "" {
 					t.Errorf("%s: no challenge", what)
+				}
+			}
+		}
+		// What needs two persons has tokens of its own.
+		for path, want := range map[string]map[string]int{
+			"/v1/orders/" + one + "/booking":            {his: 422, collector: 422, cashier1: 422},
+			"/v1/orders/" + two + "/booking":            {his: 422, collector: 422, cashier1: 422},
+			"/v1/orders/" + one + "/refunds/R/approve":  {his: 422, refunder1: 422, desk: 422, vouching: 422},
+			"/v1/orders/" + two + "/refunds/R/decline":  {his: 422, refunder1: 404, desk: 422, vouching: 422},
+			"/v1/orders/" + one + "/resolution":         {finance1: 422, finance2: 422, vouching: 422},
+			"/v1/orders/" + one + "/resolution/confirm": {finance1: 422, finance2: 422, vouching: 422},
+			"/v1/orders/" + one + "/resolution/reject":  {finance1: 422, finance2: 422, vouching: 422},
+			"/v1/desk/lookup":                           {his: 422, refunder1: 422, desk: 422, vouching: 422},
+			"/v1/desk/adopt":                            {his: 422, refunder1: 422, desk: 422, vouching: 422},
+		} {
+			for name := range r.tokens {
+				status := want[name]
+				if status == 0 {
+					status = 403
+				}
+				if got := r.call("POST", path, name, `{}`); got.status != status {
+					t.Errorf("%s by %s: %d, want %d\n%s", path, name, got.status, status, got.raw)
 				}
 			}
 		}

@@ -260,6 +260,15 @@ func (f *fields) objectText(name string) string {
 	return strings.TrimSpace(b.String())
 }
 
+// maybe takes a flag that may be left unsaid.
+func (f *fields) maybe(name string) *bool {
+	if _, ok := f.m[name]; !ok {
+		return nil
+	}
+	b := f.flag(name)
+	return &b
+}
+
 // object takes a member that is an object; an empty one if it is not there.
 func (f *fields) object(name string) *fields {
 	o := &fields{path: f.path + name + ".", m: map[string]any{}, taken: map[string]bool{}, fault: f.fault}

@@ -1,6 +1,7 @@
 package door
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"regexp"
@@ -220,14 +221,16 @@ type ordersView struct {
 	Orders []*orderView `json:"orders"`
 }
 
-// findOrders is GET /v1/orders: by bill, order number or trade number, newest
-// first (HIS-13), or oldest first what is open (not final) or owed (open,
-// watched for late money, or with refunds under way). Orders of tills that the
-// token is not for are left out.
+// findOrders is GET /v1/orders: by bill, order number, trade number, its last
+// four characters, or HIS's own number, newest first (HIS-13); or oldest first
+// what is open (not final), owed (open, watched for late money, with refunds
+// under way), awaiting (refunds that wait for a second person), in_doubt (what
+// people may have to resolve) or unbooked (paid today or yesterday and not in
+// HIS's books). Orders of tills that the token is not for are left out.
 func (d *door) findOrders(w http.ResponseWriter, r *http.Request, c caller) {
-	q, err := query(r, "bill", "order", "trade", "state")
+	q, err := query(r, "bill", "order", "trade", "trade_end", "flow", "state")
 	if err == nil && len(q) != 1 {
-		err = &platforms.FieldError{Field: "query", Reason: "must be exactly one of bill=, order=, trade= or state="}
+		err = &platforms.FieldError{Field: "query", Reason: "must be exactly one of bill=, order=, trade=, trade_end=, flow= or state="}
 	}
 	if err != nil {
 		d.wrong(w, c, err, fault{})
@@ -235,7 +238,7 @@ func (d *door) findOrders(w http.ResponseWriter, r *http.Request, c caller) {
 	}
 	var list []*order.Order
 	for by, value := range q {
-		list, err = d.find(by, value)
+		list, err = d.find(r.Context(), by, value)
 	}
 	if err != nil {
 		d.wrong(w, c, err, fault{})
@@ -250,21 +253,55 @@ func (d *door) findOrders(w http.ResponseWriter, r *http.Request, c caller) {
 	answer(w, http.StatusOK, out)
 }
 
-func (d *door) find(by, value string) ([]*order.Order, error) {
+func (d *door) find(ctx context.Context, by, value string) ([]*order.Order, error) {
 	if by == "state" {
-		list := d.agent.Open()
-		switch value {
-		case "open":
-			return slices.DeleteFunc(list, func(o *order.Order) bool { return o.State().Final() }), nil
-		case "owed":
-			return list, nil
-		}
-		return nil, &platforms.FieldError{Field: by, Reason: "can only be open or owed"}
+		return d.findState(ctx, value)
 	}
 	if value == "" || len(value) > 96 || by == "order" && !orderNumber.MatchString(value) {
 		return nil, &platforms.FieldError{Field: by, Reason: "must have 1 to 96 bytes; an order number 1 to 32 letters and digits"}
 	}
+	if by == "trade_end" {
+		if len(value) != 4 {
+			return nil, &platforms.FieldError{Field: by, Reason: "must be the last four characters of the trade number"}
+		}
+		return d.agent.Find(agent.ByTail, value)
+	}
 	return d.agent.Find(agent.By(by), value)
+}
+
+func (d *door) findState(ctx context.Context, value string) ([]*order.Order, error) {
+	keep := map[string]func(*order.Order) bool{
+		"open": func(o *order.Order) bool { return !o.State().Final() },
+		"owed": func(*order.Order) bool { return true },
+		"awaiting": func(o *order.Order) bool {
+			return slices.ContainsFunc(o.Refunds, func(r order.RefundLine) bool { return r.State == order.RefundAwaiting })
+		},
+		"in_doubt": func(o *order.Order) bool {
+			return o.Resolvable("", order.Paid) || slices.ContainsFunc(o.Refunds, func(r order.RefundLine) bool { return r.State == order.RefundInDoubt })
+		},
+		"unbooked": func(o *order.Order) bool { return !o.Settled() && agent.BookStage(o) != "" },
+	}[value]
+	if keep == nil {
+		return nil, &platforms.FieldError{Field: "state", Reason: "can only be open, owed, awaiting, in_doubt or unbooked"}
+	}
+	list := slices.DeleteFunc(d.agent.Open(), func(o *order.Order) bool { return !keep(o) })
+	if value != "unbooked" {
+		return list, nil
+	}
+	// One that was let go of after its alarm is found by its day.
+	for _, day := range []time.Duration{0, 24 * time.Hour} {
+		err := d.agent.OnDay(ctx, agent.DayKey(time.UnixMilli(d.agent.Now().Wall).Add(-day)), func(o *order.Order) error {
+			if keep(o) && !slices.ContainsFunc(list, func(x *order.Order) bool { return x.No == o.No }) {
+				list = append(list, o)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(list, func(x, y *order.Order) int { return cmp.Compare(x.CreatedAt.Wall, y.CreatedAt.Wall) })
+	return list, nil
 }
 
 // act makes the handler of POST /v1/orders/{id}/check, cancel, detach or

@@ -28,9 +28,12 @@ func (c caller) collects(till string) bool { return c.token.Allows(access.Collec
 // refunds tells whether the caller may give back money of a till's orders.
 func (c caller) refunds(till string) bool { return c.token.Allows(access.Refund, till) }
 
+// resolves tells whether the caller may say how something in doubt ended.
+func (c caller) resolves(till string) bool { return c.token.Allows(access.Resolve, till) }
+
 // sees tells whether the caller may see an order of a till.
 func (c caller) sees(till string) bool {
-	return c.collects(till) || c.refunds(till) || c.token.Allows(access.Admin, "")
+	return c.collects(till) || c.refunds(till) || c.resolves(till) || c.token.Allows(access.Admin, "")
 }
 
 // routes builds the router. Every path answers a wrong method with 405 and its

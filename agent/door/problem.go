@@ -63,13 +63,13 @@ func statusOf(code string) (status int, retry int64) {
 		return http.StatusUnauthorized, 0
 	case "forbidden", "origin_refused":
 		return http.StatusForbidden, 0
-	case "not_found":
+	case "not_found", "payment_not_found":
 		return http.StatusNotFound, 0
 	case "method_not_allowed":
 		return http.StatusMethodNotAllowed, 0
 	case counter.CodeBillPaid, counter.CodeBillOpen, counter.CodeTillBusy, counter.CodeNumberUsed, counter.CodeOverCap,
 		counter.CodeUseRefunds, counter.CodeFinal, counter.CodeNoConfirm, counter.CodeNotPaid, counter.CodeRefundUsed,
-		counter.CodeScannerArmed, counter.CodeScannerAsked, counter.CodeNotHolder, counter.CodeNoScanner, "device_absent", "display_in_use",
+		counter.CodeScannerArmed, counter.CodeScannerAsked, counter.CodeNotHolder, counter.CodeNoScanner, "device_absent", "display_in_use", "same_token",
 		counter.CodeDiffers, counter.CodeFlowUsed, counter.CodeBookLate, counter.CodeBookFailed, counter.CodeNotDone, counter.CodeSamePerson,
 		counter.CodeNoApproval, counter.CodeNoResolve:
 		return http.StatusConflict, 0
@@ -82,7 +82,7 @@ func statusOf(code string) (status int, retry int64) {
 	case "field_invalid", counter.CodeKeyMismatch, counter.CodeUnknownTill, counter.CodeNotPayable, counter.CodeWrongWallet,
 		counter.CodeUsed, counter.CodeNoRefunds, counter.CodeRefundOver, counter.CodeUnsupported, "unknown_action":
 		return http.StatusUnprocessableEntity, 0
-	case "device_failed":
+	case "device_failed", "answer_mixed_up":
 		return http.StatusBadGateway, 0
 	case "too_many_requests":
 		return http.StatusTooManyRequests, 1

@@ -71,6 +71,12 @@ func (d *door) createRefund(w http.ResponseWriter, r *http.Request, c caller) {
 		d.problem(w, c, f)
 		return
 	}
+	if line := refundOf(o, reply.Refund); line != nil && line.State == order.RefundAwaiting && reply.Code == counter.CodeAccepted {
+		if err := d.remember(ctx, c, o.No, reply.Refund); err != nil {
+			d.wrong(w, c, err, fault{order: o})
+			return
+		}
+	}
 	out := refundAnswer{Order: d.order(o)}
 	for i := range out.Order.Refunds {
 		if out.Order.Refunds[i].RefundNo == reply.Refund {
@@ -84,6 +90,15 @@ func (d *door) createRefund(w http.ResponseWriter, r *http.Request, c caller) {
 	}
 	w.Header().Set("Location", "/v1/orders/"+o.No+"/refunds")
 	answer(w, status, out)
+}
+
+func refundOf(o *order.Order, no string) *order.RefundLine {
+	for i := range o.Refunds {
+		if o.Refunds[i].Request == no {
+			return &o.Refunds[i]
+		}
+	}
+	return nil
 }
 
 // listRefunds is GET /v1/orders/{id}/refunds.

@@ -32,6 +32,10 @@ const (
 	refunder1 = "back1" // refund at w1
 	screen1   = "see1"  // screen of k1
 	collector = "coll"  // collect, every till
+	desk      = "desk"  // refund, every till: a second computer
+	finance1  = "fin1"  // resolve, every till
+	finance2  = "fin2"  // the same, at another computer
+	vouching  = "vouch" // refund and resolve, and its holder vouches for its operators
 )
 
 // What must be seen nowhere.
@@ -97,6 +101,8 @@ func tokens(t *testing.T) (*access.Store, map[string]string) {
 		his: {"", []access.Scope{access.Collect, access.Refund}}, admin: {"", []access.Scope{access.Admin}},
 		cashier1: {agenttest.W1, []access.Scope{access.Collect}}, refunder1: {agenttest.W1, []access.Scope{access.Refund}},
 		screen1: {agenttest.K1, []access.Scope{access.Screen}}, collector: {"", []access.Scope{access.Collect}},
+		desk: {"", []access.Scope{access.Refund}}, finance1: {"", []access.Scope{access.Resolve}}, finance2: {"", []access.Scope{access.Resolve}},
+		vouching: {"", []access.Scope{access.Refund, access.Resolve, access.Operators}},
 	} {
 		secret, err := store.Add(name, x.till, x.scopes, time.Now())
 		if err != nil {

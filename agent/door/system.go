@@ -22,6 +22,8 @@ type capabilitiesView struct {
 	Tills     []tillCapability     `json:"tills"`
 	Platforms []platformCapability `json:"platforms"`
 	Orders    map[string]typeView  `json:"order_types"`
+	Merchants []merchantCapability `json:"merchants"`
+	Booking   bookingCapability    `json:"booking"`
 	Limits    limitsView           `json:"limits"`
 	Warnings  []warningView        `json:"warnings"`
 }
@@ -60,16 +62,35 @@ type platformCapability struct {
 	Up       bool     `json:"up"`
 }
 
+// merchantCapability is one whose payments the refund desk can look for.
+type merchantCapability struct {
+	Name     string `json:"name"`
+	Platform string `json:"platform"`
+	Refund   bool   `json:"refund"`
+	LookUp   bool   `json:"lookup"` // payments that this agent did not take can be asked for
+}
+
+// bookingCapability says what is expected of HIS for each payment.
+type bookingCapability struct {
+	Expect       bool  `json:"expect"`
+	PromptAfterS int64 `json:"prompt_after_s"`
+	AlarmAfterS  int64 `json:"alarm_after_s"`
+	Webhook      bool  `json:"webhook"` // HIS is called when something happened
+}
+
 type typeView struct {
 	MinFen platforms.Fen `json:"min_fen"`
 	MaxFen platforms.Fen `json:"max_fen"`
 }
 
 type limitsView struct {
-	BodyBytes int           `json:"body_bytes"`
-	WaitS     int64         `json:"wait_s"`
-	MinFen    platforms.Fen `json:"min_fen"`
-	MaxFen    platforms.Fen `json:"max_fen"`
+	// RefundAloneFen is the sum of an order's refunds above which a second
+	// person is needed; 0: never.
+	RefundAloneFen platforms.Fen `json:"refund_alone_fen"`
+	BodyBytes      int           `json:"body_bytes"`
+	WaitS          int64         `json:"wait_s"`
+	MinFen         platforms.Fen `json:"min_fen"`
+	MaxFen         platforms.Fen `json:"max_fen"`
 }
 
 type warningView struct {
@@ -85,7 +106,9 @@ func (d *door) capabilities(w http.ResponseWriter, _ *http.Request, c caller) {
 	v := capabilitiesView{API: "v1", Version: d.opts.Version, Time: stamp(time.Now().UnixMilli()), Test: conf.Site.Test,
 		Token: tokenView{Name: c.token.Name, Till: c.token.Till, Scopes: []string{}},
 		Tills: []tillCapability{}, Platforms: []platformCapability{}, Orders: map[string]typeView{},
-		Limits:   limitsView{BodyBytes: maxBody, WaitS: seconds(maxWait), MinFen: conf.Limits.MinFen, MaxFen: conf.Limits.MaxFen},
+		Limits:    limitsView{BodyBytes: maxBody, WaitS: seconds(maxWait), MinFen: conf.Limits.MinFen, MaxFen: conf.Limits.MaxFen, RefundAloneFen: conf.Limits.RefundAloneFen},
+		Merchants: []merchantCapability{}, Booking: bookingCapability{Expect: conf.Booking.Expect, PromptAfterS: seconds(conf.Booking.PromptAfter),
+			AlarmAfterS: seconds(conf.Booking.AlarmAfter), Webhook: conf.HIS.Webhook.On()},
 		Warnings: d.warnings()}
 	for _, s := range c.token.Scopes {
 		v.Token.Scopes = append(v.Token.Scopes, string(s))
@@ -99,6 +122,10 @@ func (d *door) capabilities(w http.ResponseWriter, _ *http.Request, c caller) {
 		can := d.agent.Platform(p.Name)
 		v.Platforms = append(v.Platforms, platformCapability{Name: p.Name, Channels: channels(can.Traits.Channels),
 			Charge: can.Charge, Present: can.Present[platforms.ModePresent], Refund: can.Refund, Up: !slices.Contains(down, p.Name)})
+	}
+	for _, m := range conf.Merchants {
+		can := d.agent.Platform(m.Platform)
+		v.Merchants = append(v.Merchants, merchantCapability{Name: m.Profile, Platform: m.Platform, Refund: can.Refund, LookUp: can.Refund && !can.Traits.NoQuery})
 	}
 	for name := range conf.OrderTypes {
 		low, high := conf.Bounds(name)

@@ -64,6 +64,9 @@ type orderView struct {
 	DoubtReason    string            `json:"doubt_reason,omitempty"`
 	Detached       bool              `json:"detached"`
 	LateMoney      string            `json:"late_money,omitempty"` // found or given_back
+	Foreign        bool              `json:"foreign,omitempty"`    // taken elsewhere; in the books so that it can be given back
+	Booking        *bookingView      `json:"booking,omitempty"`
+	Resolution     *resolutionView   `json:"resolution,omitempty"`
 	Refunds        []refundView      `json:"refunds"`
 	RefundedFen    platforms.Fen     `json:"refunded_fen"`
 	RefundableFen  platforms.Fen     `json:"refundable_fen"`
@@ -98,6 +101,13 @@ type refundView struct {
 	State        order.RefundState `json:"state"`
 	StateText    words.Text        `json:"state_text"`
 	Operator     operatorView      `json:"operator"`
+	Reason       string            `json:"reason,omitempty"`
+	Auto         bool              `json:"auto,omitempty"` // by the agent itself, because HIS could not book the payment
+	Via          string            `json:"via,omitempty"`  // cancel or refund
+	NeedsSecond  bool              `json:"needs_second,omitempty"`
+	ApprovedBy   *operatorView     `json:"approved_by,omitempty"`
+	HisFlowID    string            `json:"his_flow_id,omitempty"`
+	HisFailed    string            `json:"his_failed,omitempty"` // why HIS could not book it
 	RequestedAt  string            `json:"requested_at"`
 	EndedAt      string            `json:"ended_at,omitempty"`
 	PlatformCode string            `json:"platform_code,omitempty"`
@@ -117,7 +127,7 @@ func (d *door) order(o *order.Order) *orderView {
 		CancelAction: string(o.Action), EndReason: o.EndReason, DoubtReason: o.Doubt, Detached: o.Detached,
 		Refunds: []refundView{}, RefundedFen: o.RefundedSum(), PlatformCode: o.Code, PlatformText: o.Message, PlatformWords: d.platformWords(o.Platform, o.Code, o.Message),
 		Cash: d.safety(o.SafeToTakeCash(p.Policy, now)), Retry: d.safety(o.SafeToRetry(p.Policy, now)),
-		Actions: o.Actions(p.Policy, now, p.Refund), CreatedAt: stamp(o.CreatedAt.Wall), EndedAt: stamp(o.EndedAt.Wall),
+		Actions: d.actions(o), Foreign: o.Foreign, Booking: d.booking(o), Resolution: d.resolution(o), CreatedAt: stamp(o.CreatedAt.Wall), EndedAt: stamp(o.EndedAt.Wall),
 		AgeMS: max(0, now.Age(o.CreatedAt).Milliseconds()), Message: say.Message, NextAction: say.Next, PatientMessage: say.Patient}
 	if o.Operator.ID != "" {
 		v.Operator = &operatorView{ID: o.Operator.ID, Name: o.Operator.Name}
@@ -195,6 +205,10 @@ func (d *door) refund(o *order.Order, r order.RefundLine) refundView {
 	v := refundView{RefundNo: r.Request, AmountFen: r.Sum, State: r.State, StateText: e.Cashier,
 		Operator: operatorView{ID: r.Operator.ID, Name: r.Operator.Name}, RequestedAt: stamp(r.At.Wall), PlatformCode: r.Code, PlatformText: r.Message,
 		PlatformSays: d.platformWords(o.Platform, r.Code, r.Message)}
+	v.Auto, v.Via, v.NeedsSecond, v.HisFlowID, v.HisFailed, v.Reason = r.Auto, string(r.Via), r.NeedsSecond, r.FlowID, r.BookFailed, r.Reason
+	if r.ApprovedBy.ID != "" {
+		v.ApprovedBy = &operatorView{ID: r.ApprovedBy.ID, Name: r.ApprovedBy.Name}
+	}
 	if r.State.Final() {
 		v.EndedAt = stamp(r.EndedAt.Wall)
 	}

@@ -85,6 +85,27 @@ func news(e agent.Event) string {
 	case !slices.EqualFunc(is.Refunds, was.Refunds, func(a, b order.RefundLine) bool { return a.Request == b.Request && a.State == b.State }):
 		return "refund"
 	}
+	return bookingNews(is.Booking, was.Booking)
+}
+
+// bookingNews says what is new of HIS's own books: its word, as it was taken
+// (booking), a reminder that there is none (unbooked), and that the money will
+// go back if none comes (reversing).
+func bookingNews(is, was *order.BookingState) string {
+	if is == nil {
+		return ""
+	}
+	if was == nil {
+		was = &order.BookingState{}
+	}
+	switch {
+	case is.State != was.State && is.State != order.BookPending:
+		return "booking"
+	case is.ToldAt != nil && was.ToldAt == nil:
+		return "reversing"
+	case is.Prompted != was.Prompted || is.Alarmed != was.Alarmed:
+		return "unbooked"
+	}
 	return ""
 }
 

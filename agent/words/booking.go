@@ -45,6 +45,10 @@ func bookingProblems() []Entry {
 			Text{"先失败后成功的入账确认一律拒绝", "A success after a failure is refused"}},
 		call("refund_not_done", Text{"退款尚未完成，不能入账", "The refund is not done, it cannot be booked"}, Text{"退款状态为 done 后再确认入账", "Book it once the refund's state is done"}),
 		{"same_person", askCashier(), Text{"需要另一位工作人员确认", "Another person must confirm"}, Text{"请另一位操作员确认", "Let another operator confirm"}, Text{"提出人与确认人不能相同", "Maker and checker must differ"}},
+		{"same_token", askCashier(), Text{"需要在另一台电脑上由另一位工作人员确认", "Another person must confirm it at another computer"}, Text{"请另一位操作员在自己的页面上确认", "Let another operator confirm it on a page of their own"},
+			Text{"提出与确认来自同一令牌；HIS 自己核验操作员时给令牌加 operators 权限", "Both acts came by the same token; give it the scope operators where HIS itself checks who its operators are"}},
+		{"payment_not_found", askCashier(), Text{"没有找到这笔支付", "The payment was not found"}, Text{"核对订单号、交易号和商户后再查", "Check order number, trade number and merchant, then look again"}, Text{"本机与平台都没有这个号码", "Neither this agent nor the platform knows the number"}},
+		{"answer_mixed_up", askCashier(), Text{"平台的应答与所查的支付不符", "The platform's answer speaks of another payment"}, callIT(), Text{"单号、商户或金额不符：可能串单或被篡改", "Number, merchant or amount differ: mixed up or forged"}},
 		{"nothing_to_approve", askCashier(), Text{"没有等待复核的退款", "No refund waits for approval"}, lookAtState(), Text{"退款不在 awaiting 状态", "The refund is not awaiting"}},
 		{"nothing_to_resolve", askCashier(), Text{"没有待人工核实的内容", "There is nothing to resolve"}, lookAtState(), Text{"订单或退款不在待核实状态，或没有提出过结论", "Order or refund is not in doubt, or nothing was proposed"}},
 	}

@@ -51,11 +51,12 @@ const (
 	Served   Group = "served"   // codes that the agent gives to the reconciling platform (seed 004 §7)
 	Device   Group = "device"   // why a scanner or display is away, and hints about it
 	Scanner  Group = "scanner"  // what the scanners of a till are doing
+	Booking  Group = "booking"  // how far a payment is in HIS's books
 )
 
 // Groups lists them in the order of the documentation.
 func Groups() []Group {
-	return []Group{State, Reason, Scan, Verdict, Reply, Problem, Alarm, Refund, Device, Scanner, SmartPay, FWC, LC, Served}
+	return []Group{State, Reason, Scan, Verdict, Reply, Problem, Alarm, Refund, Booking, Device, Scanner, SmartPay, FWC, LC, Served}
 }
 
 // Entry is what is said for one code.
@@ -79,7 +80,7 @@ func New() Catalogue {
 	for group, list := range map[Group][]Entry{
 		State: states(), Reason: append(reasons(), bookingReasons()...), Scan: append(scans(), bookingNotes()...), Verdict: append(verdicts(), bookingVerdicts()...), Reply: replies(),
 		Problem: append(problems(), bookingProblems()...), Alarm: append(alarms(), bookingAlarms()...), Refund: refunds(), SmartPay: smartpayCodes(), FWC: fwcCodes(), LC: lcCodes(), Served: servedCodes(),
-		Device: deviceCodes(), Scanner: scannerStates(),
+		Device: deviceCodes(), Scanner: scannerStates(), Booking: bookStages(),
 	} {
 		c.entries[group] = map[string]Entry{}
 		for _, e := range list {
