@@ -52,6 +52,10 @@ type Config struct {
 	Insurance Insurance
 	// The Prometheus page /metrics.
 	Metrics Metrics
+	// The agent in a platform's own words, for a HIS that was written for the platform.
+	Facade Facade
+	// What reconciliation asks HIS for, answered by the agent.
+	Books Books
 	// Closing a day: audit and reconciliation.
 	Finance Finance
 

@@ -37,6 +37,13 @@ func (c Config) CheckFiles() ([]Warning, error) {
 		look(l.key+".tls.key", l.TLS.Key, true)
 		look(l.key+".client_ca", l.ClientCA, false)
 	}
+	if f := c.Facade.SmartPay; f != nil {
+		look("facade.smartpay.secret_file", f.SecretFile, true)
+	}
+	if f := c.Facade.FWC; f != nil {
+		look("facade.fwc.token_file", f.TokenFile, true)
+	}
+	look("books.token_file", c.Books.TokenFile, true)
 	for i, p := range c.Platforms {
 		at := fmt.Sprintf("platforms[%d].", i)
 		look(at+"ca_file", p.CAFile, false)

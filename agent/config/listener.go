@@ -32,7 +32,7 @@ type section struct {
 
 // sections lists everything that opens addresses, whether it is on or not.
 func (c Config) sections() []section {
-	return []section{{"door", c.Door.Listener()}, {"callback", c.Callback.Listener}}
+	return []section{{"door", c.Door.Listener()}, {"facade", c.Facade.Listener}, {"books", c.Books.Listener}, {"callback", c.Callback.Listener}}
 }
 
 // ParseNetwork reads an entry of allow: a network or one address, of either

@@ -35,6 +35,8 @@ func (c Config) Validate() error {
 	v := validator{Config: c, probs: &problems{}}
 	v.general()
 	v.door()
+	v.facade()
+	v.books()
 	v.platforms()
 	v.merchants()
 	v.orderTypes()

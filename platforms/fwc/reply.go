@@ -146,20 +146,9 @@ func (p *Platform) channel(payType string) platforms.Channel {
 	return p.channels[strings.ToLower(payType)]
 }
 
-// layouts are the forms of PaymentDateTime. The seed's hh is read as 24 h: no
-// sample of it shows an afternoon, and §7 writes HH.
-func layouts() []string {
-	return []string{"2006-01-02 15:04:05", "2006/1/2 15:04:05", "20060102150405", "2006-01-02T15:04:05"}
-}
-
-// paidAt reads a time of the platform's clock, UTC+8; the zero time if it
-// cannot be read, because a time alone never decides about money.
+// paidAt reads a time of the platform's clock; the zero time if it cannot be
+// read, because a time alone never decides about money.
 func paidAt(s string) time.Time {
-	zone := time.FixedZone("UTC+8", 8*60*60)
-	for _, layout := range layouts() {
-		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
-			return t
-		}
-	}
-	return time.Time{}
+	t, _ := message.ReadTime(s)
+	return t
 }

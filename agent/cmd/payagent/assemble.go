@@ -128,6 +128,9 @@ func assemble(c config.Config, log *slog.Logger, parts how) (_ *assembly, err er
 		if err := b.openWebhook(c, store); err != nil {
 			return nil, err
 		}
+		if err := b.openFacade(c); err != nil {
+			return nil, err
+		}
 	}
 	return b, nil
 }

@@ -2,7 +2,6 @@ package fwcfacade
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strconv"
 	"strings"
@@ -10,6 +9,7 @@ import (
 
 	"payagent/platforms"
 	"payagent/platforms/fwc/internal/message"
+	"payagent/platforms/internal/strictjson"
 )
 
 func (f *facade) pay(ctx context.Context, head message.Fields) (message.Result, message.Fields) {
@@ -28,7 +28,7 @@ func (f *facade) pay(ctx context.Context, head message.Fields) (message.Result, 
 	}
 	fields := message.Fields{
 		{Name: "TradeNo", Value: o.TradeNo}, {Name: "OutTradeNo", Value: o.OrderNo}, {Name: "OpenUserID", Value: o.Buyer.Reveal()},
-		{Name: "TotalAmount", Value: o.Amount.Yuan()}, {Name: "PaymentDateTime", Value: wall(o)}, {Name: "PayType", Value: payType(o.Channel)},
+		{Name: "TotalAmount", Value: o.Amount.Yuan()}, {Name: "PaymentDateTime", Value: message.WriteTime(o.PaidAt)}, {Name: "PayType", Value: payType(o.Channel)},
 	}
 	return f.payResult(o), fields
 }
@@ -112,7 +112,7 @@ func (f *facade) query(ctx context.Context, head message.Fields) (message.Result
 		{Name: "TradeNo", Value: o.TradeNo}, {Name: "OutTradeNo", Value: o.OrderNo}, {Name: "OpenUserID", Value: o.Buyer.Reveal()},
 		{Name: "TradeStatus", Value: status(o)}, {Name: "HospitalID", Value: f.cfg.HospitalID}, {Name: "TotalAmount", Value: o.Amount.Yuan()},
 		{Name: "OperatorID", Value: o.Operator}, {Name: "TerminalID", Value: o.Terminal}, {Name: "BuyerLogonId", Value: o.Buyer.Reveal()},
-		{Name: "PaymentDateTime", Value: wall(o)}, {Name: "Buyer_user_id"}, {Name: "PayType", Value: payType(o.Channel)},
+		{Name: "PaymentDateTime", Value: message.WriteTime(o.PaidAt)}, {Name: "Buyer_user_id"}, {Name: "PayType", Value: payType(o.Channel)},
 	}
 }
 
@@ -248,14 +248,6 @@ func payType(c platforms.Channel) string {
 	return ""
 }
 
-// wall writes PaymentDateTime: the seed's hh is 24 hours, in UTC+8.
-func wall(o platforms.FrontOrder) string {
-	if o.PaidAt.IsZero() {
-		return ""
-	}
-	return o.PaidAt.In(time.FixedZone("UTC+8", 8*60*60)).Format(time.DateTime)
-}
-
 // errDetails is what is wrong with a TradeDetail.
 var errDetails = errors.New("TradeDetail 不是约定的 JSON")
 
@@ -265,25 +257,26 @@ func details(text string) ([]platforms.Detail, error) {
 	if text == "" {
 		return nil, nil
 	}
-	var lines []struct {
-		GoodsID       string `json:"goods_id"`
-		GoodsName     string `json:"goods_name"`
-		GoodsCategory string `json:"goods_category"`
-		Price         string `json:"price"`
-		Quantity      string `json:"quantity"`
-		Body          string `json:"body"`
-	}
-	d := json.NewDecoder(strings.NewReader(text))
-	if err := d.Decode(&lines); err != nil || d.More() {
+	v, err := strictjson.Parse([]byte(text))
+	if err != nil || v.Kind != strictjson.Array {
 		return nil, errDetails
 	}
 	var out []platforms.Detail
-	for _, l := range lines {
-		price, err := platforms.ParseYuan(strings.TrimSpace(l.Price))
-		if err != nil {
+	for _, l := range v.Items() {
+		var d platforms.Detail
+		price := ""
+		for name, to := range map[string]*string{"goods_id": &d.GoodsID, "goods_name": &d.GoodsName, "goods_category": &d.GoodsCategory,
+			"price": &price, "quantity": &d.Quantity, "body": &d.Body} {
+			text, err := l.Get(name).Scalar()
+			if err != nil {
+				return nil, errDetails
+			}
+			*to = strings.TrimSpace(text)
+		}
+		if d.PriceFen, err = platforms.ParseYuan(price); err != nil {
 			return nil, errDetails
 		}
-		out = append(out, platforms.Detail{GoodsID: l.GoodsID, GoodsName: l.GoodsName, GoodsCategory: l.GoodsCategory, PriceFen: price, Quantity: strings.TrimSpace(l.Quantity), Body: l.Body})
+		out = append(out, d)
 	}
 	return out, nil
 }

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"payagent/platforms/internal/strictxml"
 )
@@ -261,4 +262,28 @@ func ReadReply(root *strictxml.Node, results ...string) (Reply, error) {
 		}
 	}
 	return r, nil
+}
+
+// Zone is the zone of every time on the wire.
+func Zone() *time.Location { return time.FixedZone("UTC+8", 8*60*60) }
+
+// WriteTime writes a time as the messages have it; the zero time is empty. The
+// seed's hh is read as 24 hours: no sample of it shows an afternoon, and §7
+// writes HH.
+func WriteTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.In(Zone()).Format("2006-01-02 15:04:05")
+}
+
+// ReadTime reads a time in any of the forms that are in use, as .NET writes
+// them too.
+func ReadTime(s string) (time.Time, bool) {
+	for _, layout := range []string{"2006-01-02 15:04:05", "2006/1/2 15:04:05", "20060102150405", "2006-01-02T15:04:05"} {
+		if t, err := time.ParseInLocation(layout, strings.TrimSpace(s), Zone()); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
 }

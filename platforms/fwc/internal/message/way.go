@@ -115,6 +115,9 @@ type Service struct {
 	// StrictAction routes SOAP by the action, as asmx does, instead of taking
 	// any and looking into the body.
 	StrictAction bool
+	// Guess tells the operation of a bare document or a form from its head where
+	// the address does not; nil where that is not possible.
+	Guess func(Fields) string
 	// WrapString answers form posts as asmx does, with the document as the text
 	// of a <string> element.
 	WrapString bool
@@ -160,9 +163,6 @@ func (s Service) Read(r *http.Request, body []byte) (Call, *Refusal) {
 	if !slices.Contains(s.Ops, c.Op) {
 		c.Op = r.URL.Query().Get("op")
 	}
-	if !slices.Contains(s.Ops, c.Op) {
-		return c, &Refusal{http.StatusBadRequest, "text/plain; charset=utf-8", []byte("the address ends in no known operation\n")}
-	}
 	switch {
 	case err != nil:
 		c.Err = err
@@ -171,6 +171,12 @@ func (s Service) Read(r *http.Request, body []byte) (Call, *Refusal) {
 		c.Head, c.Err = ReadRequest(got.Form.Get(s.Param))
 	default:
 		c.Head, c.Err = ReadHead(got.Document)
+	}
+	if !slices.Contains(s.Ops, c.Op) && s.Guess != nil {
+		c.Op = s.Guess(c.Head)
+	}
+	if !slices.Contains(s.Ops, c.Op) {
+		return c, &Refusal{http.StatusBadRequest, "text/plain; charset=utf-8", []byte("the address ends in no known operation\n")}
 	}
 	return c, nil
 }
