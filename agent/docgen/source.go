@@ -38,6 +38,7 @@ func Drivers() []Driver {
 	return []Driver{
 		{"smartpay", "platforms[].options", "smartpayOptions", "platforms/smartpay/config.go Config", "智付 SmartPay", "SmartPay (WSGW)"},
 		{"fwc", "platforms[].options", "fwcOptions", "platforms/fwc/config.go Config", "联空集成平台 FWC", "LinkingCloud FWC_IF"},
+		{"lc", "platforms[].options", "lcOptions", "platforms/lc/config.go Config", "联空开放网关 lc", "LinkingCloud open gateway (lc.*)"},
 		{"hid", "tills[].scanners[].options", "hidOptions", "devices/hid/hid.go Config; devices/hid/layout.go; devices/hid/text.go", "HID-POS 扫码设备（`driver: karalabe` 即 backend: karalabe）", "HID POS scanners (`driver: karalabe` is backend: karalabe)"},
 		{"wedge", "tills[].scanners[].options", "wedgeOptions", "devices/wedge/wedge.go Config", "键盘口扫码设备（Linux）", "scanners that type like a keyboard (Linux)"},
 		{"serial", "tills[].scanners[].options", "serialOptions", "devices/serial/serial.go Config; devices/internal/framing/framing.go Config", "串口扫码设备", "scanners on serial lines"},

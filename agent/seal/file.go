@@ -68,23 +68,52 @@ const maxSecret = 4 << 10
 // that other users of this machine may read the file, which deserves a
 // warning (SEC-02). The error never holds the secret.
 func ReadSecret(path string) (secret platforms.Hidden, shared bool, err error) {
+	data, shared, err := readSecret(path, maxSecret)
+	if err == nil && bytes.ContainsAny(data, "\r\n") {
+		err = fmt.Errorf("cannot use the secret in %s: it must hold one line of at most %d bytes", path, maxSecret)
+	}
+	if err != nil {
+		return platforms.Hidden{}, false, err
+	}
+	return platforms.Hide(string(data)), shared, nil
+}
+
+// maxKey bounds a file that holds one key: 8192 bits in PEM are 6.5 KB.
+const maxKey = 16 << 10
+
+// ReadKey is ReadSecret for a key of several lines, such as PEM. A private key
+// that other users of this machine may read is refused: who has it can sign
+// payments as the hospital.
+func ReadKey(path string, private bool) (platforms.Hidden, error) {
+	data, shared, err := readSecret(path, maxKey)
+	if err == nil && private && shared {
+		err = fmt.Errorf("cannot use the private key in %s: other users of this machine can read it; run chmod 600 on it", path)
+	}
+	if err != nil {
+		return platforms.Hidden{}, err
+	}
+	return platforms.Hide(string(data)), nil
+}
+
+func readSecret(path string, limit int) (data []byte, shared bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return platforms.Hidden{}, false, fmt.Errorf("cannot read the secret; check the path and its permissions: %w", err)
+		return nil, false, fmt.Errorf("cannot read the secret; check the path and its permissions: %w", err)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	data, err = io.ReadAll(io.LimitReader(f, int64(limit)+1))
 	info, statErr := f.Stat()
 	if err = errors.Join(err, statErr, f.Close()); err != nil {
-		return platforms.Hidden{}, false, fmt.Errorf("cannot read the secret in %s; check that it is a file: %w", path, err)
+		return nil, false, fmt.Errorf("cannot read the secret in %s; check that it is a file: %w", path, err)
 	}
+	long := len(data) > limit
 	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))) // editors put a BOM there
 	switch {
 	case len(data) == 0:
-		return platforms.Hidden{}, false, fmt.Errorf("cannot use the secret in %s: the file is empty; write the secret into it", path)
-	case len(data) > maxSecret || bytes.ContainsAny(data, "\r\n\x00"):
-		return platforms.Hidden{}, false, fmt.Errorf("cannot use the secret in %s: it must hold one line of at most %d bytes", path, maxSecret)
+		return nil, false, fmt.Errorf("cannot use the secret in %s: the file is empty; write the secret into it", path)
+	case long || bytes.ContainsRune(data, 0):
+		return nil, false, fmt.Errorf("cannot use the secret in %s: it must hold text of at most %d bytes", path, limit)
 	}
-	return platforms.Hide(string(data)), tooOpen(info), nil
+	return data, tooOpen(info), nil
 }
 
 // tooOpen tells whether others than the owner may read a file. Windows keeps

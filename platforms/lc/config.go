@@ -109,8 +109,12 @@ type Config struct {
 	SignType string
 	// ExcludeSignType leaves sign_type out of the text that is signed.
 	ExcludeSignType bool
-	// VerifyReply says what a reply without a signature is worth; default warn.
-	// Without any platform key it must be off.
+	// VerifyReply says what a reply is worth that nobody signed. With warn, the
+	// default, it may say that an order is still open and nothing else; with
+	// strict it is unusable; in both, a signature that does not fit makes a reply
+	// unusable. With off replies are not verified: TLS and pins are all that
+	// vouches for them. Without any platform key it must be off. Notices are
+	// always verified.
 	VerifyReply Verify
 	// PlatformKeys are the platform's public keys (PEM or Base64), all valid at
 	// once, so that a key can be changed without a gap.
@@ -125,7 +129,8 @@ type Config struct {
 	// SendNull sends unset fields of the insurance methods as null, as the
 	// samples of seed 004 have them, instead of leaving them out.
 	SendNull bool
-	// PaymentTypes are the words for payment_type by channel.
+	// PaymentTypes are the words for payment_type by channel; default weixin,
+	// alipay, unionpay and elecny.
 	PaymentTypes map[platforms.Channel]string
 	// OrderTypes maps the API's order_type to order_type.
 	OrderTypes map[string]string
@@ -135,7 +140,8 @@ type Config struct {
 	ReturnURL string
 	// DisableChannels is disable_pay_channels where an order names none.
 	DisableChannels string
-	// AggregatedMethod asks for one QR code for several wallets.
+	// AggregatedMethod asks for one QR code for several wallets; default
+	// lc.trade.polymerization.pay.
 	AggregatedMethod string
 	// QRField is the member of a reply that holds the text of a QR code; empty
 	// looks for qr_code, code_url and two_dimension_code.
@@ -152,7 +158,8 @@ type Config struct {
 	// default 10000. A msg of "success" counts as well. Neither decides about
 	// money.
 	SuccessCodes []string
-	// NotFoundCodes are the sub_codes that stand for TRADE_NOT_EXIST.
+	// NotFoundCodes are the sub_codes that say that there is no such order;
+	// default TRADE_NOT_EXIST.
 	NotFoundCodes []string
 	// RefusalCodes are the sub_codes of a signed reply that prove that a charge
 	// took nothing and never will. The platform publishes no such list, so it is
@@ -188,7 +195,8 @@ type Config struct {
 	// EshiminMini says that 随申办 is reached through its mini program, which
 	// asks for pay_scene.
 	EshiminMini bool
-	// TotalRule says how the parts of an insurance payment make up its total.
+	// TotalRule says which parts make up the total of an insurance payment;
+	// default insurance+cash+reduced, where the third counts if it is given.
 	TotalRule TotalRule
 
 	// Rand gives the random bytes of nonces. Required.

@@ -183,7 +183,7 @@ func (b *assembly) openPlatforms(c config.Config, parts *agent.Parts) error {
 			return err
 		}
 	}
-	return nil
+	return join(c, parts.Platforms)
 }
 
 func (b *assembly) openDevices(c config.Config, parts *agent.Parts) error {
@@ -297,7 +297,7 @@ func tokenMark(c config.Config) func(profile string) string {
 		if err != nil {
 			return ""
 		}
-		sum := sha256.Sum256([]byte(secret.Reveal()))
+		sum := sha256.Sum256([]byte(secret.Reveal() + keyMark(c, profile)))
 		return hex.EncodeToString(sum[:])
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"payagent/agent/access"
 	"payagent/agent/config"
 	"payagent/agent/door/cli"
+	"payagent/platforms"
 )
 
 var errUsage = errors.New("wrong command line")
@@ -38,6 +39,7 @@ const usage = `payagent — face-to-face payments at hospital tills  当面付�
   payagent token    list|revoke --config FILE [--name N]                                  令牌
   payagent devices  list|watch|test|learn         scanners and displays: payagent devices --help   设备
   payagent pay|query|cancel|refund|book --json    for programs that can only start a process: payagent pay --help   供 HIS 调用
+  payagent doctor   sign --config FILE --platform P [--method M] [--biz FILE|-]   what is signed, to compare it with the platform   验签排查
   payagent version                                                                        版本
 `
 
@@ -97,6 +99,8 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 		return withConfig("run", rest, func(c config.Config, _ options) error { return run(ctx, c, out) })
 	case "devices":
 		return devicesCommand(ctx, rest, out)
+	case "doctor":
+		return doctorCommand(ctx, rest, os.Stdin, out)
 	case "pay", "query", "cancel", "refund", "book":
 		if code := cli.Run(ctx, first, rest, cli.Streams{In: os.Stdin, Out: out, Env: os.Getenv}, doorOf); code != cli.OK {
 			return exitCode(code)
@@ -144,14 +148,18 @@ func withConfig(name string, args []string, do func(config.Config, options) erro
 // their own settings; nothing is opened or called.
 func checkConfig(c config.Config, out io.Writer) error {
 	var errs []error
+	opened := map[string]platforms.Platform{}
 	for _, p := range c.Platforms {
 		way, err := openWay(p)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("platform %s: %w", p.Name, err))
 			continue
 		}
-		_, err = openPlatform(c, p, way)
+		opened[p.Name], err = openPlatform(c, p, way)
 		errs = append(errs, err, way.Close())
+	}
+	if errors.Join(errs...) == nil {
+		errs = append(errs, join(c, opened))
 	}
 	_, err := planDevices(c)
 	errs = append(errs, err)

@@ -29,8 +29,10 @@ func openPlatform(c config.Config, p config.Platform, rt http.RoundTripper) (pla
 		return openSmartPay(c, p, rt, merchants)
 	case "fwc":
 		return openFWC(c, p, rt, merchants)
+	case "lc":
+		return openLC(c, p, rt)
 	}
-	return nil, fmt.Errorf("cannot open platform %s: there is no driver %q; write smartpay or fwc", p.Name, p.Driver)
+	return nil, fmt.Errorf("cannot open platform %s: there is no driver %q; write smartpay, fwc or lc", p.Name, p.Driver)
 }
 
 // planScanner fills in how one scanner is opened. Nothing is opened yet.

@@ -75,7 +75,20 @@ type smartpayOptions struct {
 	Charset      string
 }
 
+// credentials demands of every profile of a platform what its requests carry.
+func credentials(c config.Config, platform string) error {
+	for i, m := range c.Merchants {
+		if m.Platform == platform && m.MerchCode == "" && m.TokenFile == "" {
+			return c.Fail(fmt.Sprintf("merchants[%d]", i), "a merchant profile needs merch_code, token_file or both, as the platform asks")
+		}
+	}
+	return nil
+}
+
 func openSmartPay(c config.Config, p config.Platform, rt http.RoundTripper, merchants []config.Merchant) (platforms.Platform, error) {
+	if err := credentials(c, p.Name); err != nil {
+		return nil, err
+	}
 	var o smartpayOptions
 	if err := p.Options.Decode(&o); err != nil {
 		return nil, err
@@ -116,6 +129,9 @@ type fwcOptions struct {
 }
 
 func openFWC(c config.Config, p config.Platform, rt http.RoundTripper, merchants []config.Merchant) (platforms.Platform, error) {
+	if err := credentials(c, p.Name); err != nil {
+		return nil, err
+	}
 	var o fwcOptions
 	if err := p.Options.Decode(&o); err != nil {
 		return nil, err
