@@ -22,7 +22,7 @@ const usage = `paysim — the pretend world: no real money   测试用模拟环�
 
   paysim serve  [-listen 127.0.0.1:8790] [-platforms 127.0.0.1:8791] [-data DIR] [-agent http://127.0.0.1:8780]
                 [-agent-token-file F] [-pty [NAME=]PATH]... [-tills a,b] [-time-scale 1] [-tombstones] [-find-by-number=true]
-                [-his book|late|silent|fail|twice|none]
+                [-his book|late|silent|fail|twice|none] [-notify-by-body] [-notify-all]
   paysim ledger [-world http://127.0.0.1:8790 | -data DIR] [-json]     the truth: what every payer is out of pocket
                 [-compare]                                             platforms, agent and HIS's books side by side
   paysim scan   [-world URL] [-box NAME] [-suffix cr] [-style whole] TEXT|-   write a code to the scan box

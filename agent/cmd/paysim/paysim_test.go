@@ -60,10 +60,17 @@ type sim struct {
 // start serves a world in dir on free ports.
 func start(t *testing.T, dir string, c *clock, agent string) *sim {
 	t.Helper()
+	return startWith(t, dir, c, agent, func(*serveOptions) {})
+}
+
+// startWith is start with other flags.
+func startWith(t *testing.T, dir string, c *clock, agent string, change func(*serveOptions)) *sim {
+	t.Helper()
 	s := &sim{t: t, clock: c, opt: serveOptions{
 		listen: "127.0.0.1:0", platforms: "127.0.0.1:0", data: dir, agent: agent, ptys: []string{"counter1=" + filepath.Join(dir, "scan1")},
 		tills: []string{"counter1", "counter2"}, scale: 1, findByNumber: true, his: noClerk, now: c.Now,
 	}}
+	change(&s.opt)
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan Addresses, 1), make(chan error, 1)
 	s.opt.ready = func(a Addresses) { ready <- a }

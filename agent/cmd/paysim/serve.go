@@ -21,6 +21,7 @@ import (
 	"payagent/agent/cmd/paysim/internal/scanbox"
 	"payagent/agent/cmd/paysim/internal/world"
 	"payagent/platforms/fwc/fwctest"
+	"payagent/platforms/lc/lctest"
 )
 
 // serveOptions are the flags of serve, and what tests put in their place.
@@ -34,6 +35,8 @@ type serveOptions struct {
 	tombstones        bool
 	findByNumber      bool
 	his               string // manner in which the pretend HIS books, or none
+	notifyByBody      bool
+	notifyAll         bool
 	now               func() time.Time
 	ready             func(Addresses)
 }
@@ -45,7 +48,12 @@ type Addresses struct {
 	Platforms map[string]string `json:"platforms"` // name → the usual endpoint
 	Boxes     map[string]string `json:"boxes"`     // name → path of the link
 	TokenFile string            `json:"fwc_token_file"`
-	Ledger    string            `json:"ledger"`
+	// What a platform with driver lc is configured with.
+	LCAppID       string `json:"lc_app_id"`
+	LCKeyFile     string `json:"lc_private_key_file"`
+	LCPlatformKey string `json:"lc_platform_key_file"`
+	LCAuthURL     string `json:"lc_auth_url"`
+	Ledger        string `json:"ledger"`
 }
 
 func serveCommand(ctx context.Context, args []string, c console) error {
@@ -65,6 +73,8 @@ func serveCommand(ctx context.Context, args []string, c console) error {
 	f.BoolVar(&o.tombstones, "tombstones", false, "the cancel of an unknown number closes it for ever")
 	f.BoolVar(&o.findByNumber, "find-by-number", true, "SmartPay finds orders by our number too")
 	f.StringVar(&o.his, "his", string(his.Prompt), "how the pretend HIS books what is paid: book, late, silent, fail, twice, or none at all")
+	f.BoolVar(&o.notifyByBody, "notify-by-body", false, "the open gateway sends notices in the body, not in the address")
+	f.BoolVar(&o.notifyAll, "notify-all", false, "the open gateway also notifies TRADE_FINISHED and WAIT_BUYER_PAY")
 	if err := parse(f, args); err != nil {
 		return err
 	}
@@ -164,7 +174,12 @@ func run(ctx context.Context, o serveOptions, c console, w *world.World, gate *o
 			return fmt.Errorf("cannot use -his: %w", err)
 		}
 	}
-	mux, wires := platformsMux(w, o.findByNumber)
+	open, err := openGateway(o.data, "http://"+gate.Addr().String()+"/lc", c.err)
+	if err != nil {
+		return err
+	}
+	open.byBody, open.all = o.notifyByBody, o.notifyAll
+	mux, wires := platformsMux(w, o.findByNumber, open)
 	face, err := pages.New(pages.Parts{
 		World: w, Gate: gate, Desk: his.NewDesk(client, o.now), Clerk: clerk, Boxes: boxes, Wires: wires, Tills: o.tills, Agent: o.agent,
 	})
@@ -194,7 +209,12 @@ func run(ctx context.Context, o serveOptions, c console, w *world.World, gate *o
 	ended := make(chan error, 2)
 	go func() { ended <- front.Serve(ln) }()
 	go func() { ended <- back.Serve(gate) }()
-	addr, err := tell(o, ln, gate, boxes)
+	delivered := make(chan struct{})
+	go func() {
+		defer close(delivered)
+		open.deliver(base, w)
+	}()
+	addr, err := tell(o, ln, gate, boxes, open)
 	if err == nil {
 		o.ready(addr)
 		select {
@@ -207,6 +227,7 @@ func run(ctx context.Context, o serveOptions, c console, w *world.World, gate *o
 	}
 	end()
 	_, _, _ = front.Close(), back.Close(), gate.Close()
+	<-delivered
 	for range 2 {
 		if e := <-ended; err == nil && !errors.Is(e, http.ErrServerClosed) && !errors.Is(e, net.ErrClosed) {
 			err = fmt.Errorf("cannot serve any more: %w", e)
@@ -216,14 +237,16 @@ func run(ctx context.Context, o serveOptions, c console, w *world.World, gate *o
 }
 
 // tell writes down where everything is, and the pretend platform's token.
-func tell(o serveOptions, ln net.Listener, gate *outage.Gate, boxes []pages.Box) (Addresses, error) {
+func tell(o serveOptions, ln net.Listener, gate *outage.Gate, boxes []pages.Box, open *gateway) (Addresses, error) {
 	at := "http://" + gate.Addr().String()
 	a := Addresses{
 		Pages: "http://" + ln.Addr().String(),
 		Platforms: map[string]string{
 			"smartpay": at + "/smartpay/WSGW/services/ServiceGateWay",
 			"fwc":      at + "/fwc/linkingif.asmx",
+			"lc":       at + "/lc/gateway",
 		},
+		LCAppID: lctest.AppID, LCKeyFile: open.merchantFile, LCPlatformKey: open.platformFile, LCAuthURL: at + "/lc/oauth2/medicareAuth",
 		Boxes: map[string]string{}, TokenFile: filepath.Join(o.data, "fwc.token"), Ledger: filepath.Join(o.data, world.LedgerName),
 	}
 	for _, b := range boxes {

@@ -150,6 +150,9 @@ type request struct {
 func (r request) get(name string) string { return r.biz[name] }
 
 func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
+	if g.pages(w, r) {
+		return
+	}
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	body, err := io.ReadAll(r.Body)
 	if err != nil || r.Method != http.MethodPost || kind != "application/x-www-form-urlencoded" {

@@ -182,6 +182,9 @@ func (g *Gateway) refund(req request, turn wire.Turn) (outcome, fields) {
 // token makes up what a payer's authorisation is worth: the same payer always
 // gets the same.
 func (g *Gateway) token(req request) (outcome, fields) {
+	if req.get("auth_code") != AuthCode(req.get("user_id")) {
+		return failed("AUTH_CODE_INVALID", "授权码无效"), nil
+	}
 	sum := sha256.Sum256([]byte("insurance/" + req.get("user_id")))
 	mark := hex.EncodeToString(sum[:8])
 	return good(), fields{

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"path"
+	"strings"
 	"time"
 
 	"payagent/platforms"
@@ -153,11 +155,15 @@ func QRText(orderNo string) string {
 	return "https://qr.paysim.invalid/pay?o=" + url.QueryEscape(orderNo)
 }
 
-// orderOf reads an order number out of the text of a QR code; a text that is
-// no address counts as the number itself.
+// orderOf reads an order number out of the text of a QR code, or of the address
+// of a page; a text that is no address counts as the number itself.
 func orderOf(text string) string {
-	if u, err := url.Parse(text); err == nil && u.Host == "qr.paysim.invalid" {
+	u, err := url.Parse(text)
+	switch {
+	case err == nil && u.Host == "qr.paysim.invalid":
 		return u.Query().Get("o")
+	case err == nil && u.Host != "" && strings.Contains(u.Path, "/goto/"):
+		return path.Base(u.Path)
 	}
 	return text
 }

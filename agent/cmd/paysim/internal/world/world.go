@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"payagent/agent/cmd/paysim/internal/ledger"
@@ -39,6 +40,7 @@ type World struct {
 	cut   int
 	begin ledger.Session // of this process
 	epoch time.Time
+	watch atomic.Pointer[func(bank.Entry)]
 	mu    sync.Mutex
 	codes map[string]*code
 	queue []string // codes, oldest first
@@ -83,8 +85,18 @@ func Open(opt Options) (*World, error) {
 func (w *World) bankOptions() bank.Options {
 	// An entry that cannot be written is not lost silently: Guard and Failed
 	// give the file's error before anybody is answered.
-	return bank.Options{CancelTombstones: w.opt.Tombstones, OnEntry: func(e bank.Entry) { _ = w.file.Append(e) }}
+	return bank.Options{CancelTombstones: w.opt.Tombstones, OnEntry: func(e bank.Entry) {
+		_ = w.file.Append(e)
+		if told := w.watch.Load(); told != nil {
+			(*told)(e)
+		}
+	}}
 }
+
+// Watch tells f every entry of the ledger from now on. It is called with the
+// bank's mutex held: it must not call the bank, nor block. What it is told may
+// not be durable yet; see Sync.
+func (w *World) Watch(f func(bank.Entry)) { w.watch.Store(&f) }
 
 // resume gives the world's time at a wall time, by the latest session. Wall
 // clocks may have been set back between two processes; the world's never goes
