@@ -14,6 +14,7 @@ import (
 
 	"payagent/agent/door/cli"
 	"payagent/agent/words"
+	"payagent/platforms/lc"
 )
 
 // Checker knows what exists, so that pages written by hand can be held to it.
@@ -26,6 +27,8 @@ type Checker struct {
 	keys    Keys
 	api     func(field string) bool
 	words   words.Catalogue
+	// messages are the dotted names that the open gateway gives its methods.
+	messages []string
 }
 
 // NewChecker reads the Makefile, the commands' usage texts, the interface's
@@ -63,6 +66,11 @@ func NewChecker(root string) (*Checker, error) {
 		c.routes = append(c.routes, m[1]+" "+m[2])
 	}
 	c.metrics = read("agent/stats.go") + read("agent/webhook/stats.go")
+	for _, r := range lc.Fields() {
+		if !slices.Contains(c.messages, r.Message) {
+			c.messages = append(c.messages, r.Message)
+		}
+	}
 	var err, err2 error
 	c.keys, err = ReadKeys(root)
 	c.api, err2 = ReadAPI(root)
@@ -160,7 +168,7 @@ func (c *Checker) named(name string) bool {
 			return true
 		}
 	}
-	return c.keys.Known(name) || c.api(name)
+	return c.keys.Known(name) || c.api(name) || slices.Contains(c.messages, name)
 }
 
 func (c *Checker) link(page, to string) error {

@@ -17,6 +17,7 @@ import (
 	"payagent/devices/models"
 	"payagent/platforms"
 	"payagent/platforms/fwc"
+	"payagent/platforms/lc"
 	"payagent/platforms/smartpay"
 )
 
@@ -40,6 +41,7 @@ func interfaces() (string, error) {
 	return InterfacesPage(table, []Adapter{
 		{"smartpay", "智付", "SmartPay", smartpay.Fields()},
 		{"fwc", "联空集成平台", "LinkingCloud FWC", fwc.Fields()},
+		{"lc", "联空开放网关", "LinkingCloud open gateway", lc.Fields()},
 	}, keys.Find, api)
 }
 
@@ -92,7 +94,7 @@ func TestInterfacesHoldEveryRow(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	for _, r := range append(smartpay.Fields(), fwc.Fields()...) {
+	for _, r := range slices.Concat(smartpay.Fields(), fwc.Fields(), lc.Fields()) {
 		n++
 		section := "\n#### " + r.Message + " 请求 request\n"
 		if r.Direction == platforms.FieldRead {

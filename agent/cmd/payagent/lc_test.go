@@ -119,13 +119,13 @@ func TestJoined(t *testing.T) {
 		query, refund    string // the host that is asked
 		noQuery          bool
 	}{
-		"alone":                {"", "", "gateway.invalid", "gateway.invalid", false},
-		"alone with a token":  {"", ", token_file: DIR/fwc.token", "gateway.invalid", "gateway.invalid", false},
-		"refund via":           {"      refund_via: front", ", token_file: DIR/fwc.token", "gateway.invalid", "front.invalid", false},
+		"alone":                    {"", "", "gateway.invalid", "gateway.invalid", false},
+		"alone with a token":       {"", ", token_file: DIR/fwc.token", "gateway.invalid", "gateway.invalid", false},
+		"refund via":               {"      refund_via: front", ", token_file: DIR/fwc.token", "gateway.invalid", "front.invalid", false},
 		"refund via without token": {"      refund_via: front", "", "gateway.invalid", "gateway.invalid", false},
-		"query fwc":            {"      query: fwc\n      query_via: front", ", token_file: DIR/fwc.token", "front.invalid", "gateway.invalid", false},
-		"both":                 {"      query: fwc\n      query_via: front\n      refund_via: front", ", token_file: DIR/fwc.token", "front.invalid", "front.invalid", false},
-		"none":                 {"      query: none", "", "", "gateway.invalid", true},
+		"query fwc":                {"      query: fwc\n      query_via: front", ", token_file: DIR/fwc.token", "front.invalid", "gateway.invalid", false},
+		"both":                     {"      query: fwc\n      query_via: front\n      refund_via: front", ", token_file: DIR/fwc.token", "front.invalid", "front.invalid", false},
+		"none":                     {"      query: none", "", "", "gateway.invalid", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, _ := lcSite(t, k, x.options, x.profile)
@@ -266,8 +266,10 @@ func TestSampleLC(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(string) string{
-		"as it is":      func(s string) string { return s },
-		"with comments": func(s string) string { return regexp.MustCompile(`(?m)^      # ([a-z_]+: )`).ReplaceAllString(s, "      $1") },
+		"as it is": func(s string) string { return s },
+		"with comments": func(s string) string {
+			return regexp.MustCompile(`(?m)^      # ([a-z_]+: )`).ReplaceAllString(s, "      $1")
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			changed := change(strings.ReplaceAll(string(text), "/etc/payagent", dir))
