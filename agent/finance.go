@@ -105,3 +105,10 @@ func (a *Agent) Anchored(day, hash string, lines uint64) {
 	}
 	a.stats.counts[series{"payagent_audit_anchor", fmt.Sprintf(`day=%q,hash=%q`, day, hash)}] = float64(lines)
 }
+
+// Flush returns when everything that the counter decided before is on disk and
+// can be read.
+func (a *Agent) Flush(ctx context.Context) error {
+	_, err := a.ask(ctx, func(id uint64) counter.Event { return counter.Flush{Reply: id} })
+	return err
+}

@@ -23,6 +23,7 @@ import (
 
 	"payagent/agent"
 	"payagent/agent/access"
+	"payagent/agent/finance"
 	"payagent/agent/words"
 	"payagent/platforms"
 )
@@ -58,6 +59,8 @@ type Options struct {
 	// Heartbeat is the pause between two comments on a silent event stream; 0
 	// for 15 seconds.
 	Heartbeat time.Duration
+	// Audit shows the chained record of acts; nil for none.
+	Audit Audit
 }
 
 // The bounds of requests.
@@ -76,12 +79,16 @@ type door struct {
 	words   words.Catalogue
 	guard   *guard
 	waiters chan struct{} // a place for each event stream and long poll
+
+	shifts    *finance.Shifts
+	comparing chan struct{} // a place for the one comparison of a day
 }
 
 // New makes the door. It serves at once; while the agent still starts it
 // answers 503.
 func New(a *agent.Agent, opts Options) http.Handler {
-	d := &door{agent: a, opts: opts, log: opts.Logger, words: words.New(), waiters: make(chan struct{}, maxStreams)}
+	d := &door{agent: a, opts: opts, log: opts.Logger, words: words.New(), waiters: make(chan struct{}, maxStreams),
+		shifts: finance.NewShifts(a), comparing: make(chan struct{}, 1)}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
@@ -114,7 +121,7 @@ func (d *door) table() []route {
 	collect, refund, resolve := anyOf(access.Collect), anyOf(access.Refund), anyOf(access.Resolve)
 	admin := func(t access.Token) bool { return t.Allows(access.Admin, "") }
 	see := anyOf(access.Collect, access.Screen)
-	return []route{
+	return append([]route{
 		{"POST", "/v1/orders", collect, false, d.createOrder},
 		{"GET", "/v1/orders", order, false, d.findOrders},
 		{"GET", "/v1/orders/{id}", order, true, d.getOrder},
@@ -150,7 +157,7 @@ func (d *door) table() []route {
 		{"GET", "/healthz", nil, false, d.healthz},
 		{"GET", "/readyz", anyOf(access.Collect, access.Refund, access.Admin), false, d.readyz},
 		{"GET", "/metrics", admin, false, d.metrics},
-	}
+	}, d.financeRoutes()...)
 }
 
 func anyOf(scopes ...access.Scope) func(access.Token) bool {

@@ -157,7 +157,7 @@ func (d *door) enter(rt route) http.Handler {
 				d.problem(rec, c, fault{code: "unsupported_media_type"})
 				return
 			}
-			r.Body = http.MaxBytesReader(rec, r.Body, maxBody)
+			r.Body = http.MaxBytesReader(rec, r.Body, bodyLimit(rt.path))
 		}
 		if rt.keep {
 			rc := http.NewResponseController(rec)

@@ -69,7 +69,7 @@ func statusOf(code string) (status int, retry int64) {
 		return http.StatusMethodNotAllowed, 0
 	case counter.CodeBillPaid, counter.CodeBillOpen, counter.CodeTillBusy, counter.CodeNumberUsed, counter.CodeOverCap,
 		counter.CodeUseRefunds, counter.CodeFinal, counter.CodeNoConfirm, counter.CodeNotPaid, counter.CodeRefundUsed,
-		counter.CodeScannerArmed, counter.CodeScannerAsked, counter.CodeNotHolder, counter.CodeNoScanner, "device_absent", "display_in_use", "same_token",
+		counter.CodeScannerArmed, counter.CodeScannerAsked, counter.CodeNotHolder, counter.CodeNoScanner, "device_absent", "display_in_use", "same_token", "shift_elsewhere",
 		counter.CodeDiffers, counter.CodeFlowUsed, counter.CodeBookLate, counter.CodeBookFailed, counter.CodeNotDone, counter.CodeSamePerson,
 		counter.CodeNoApproval, counter.CodeNoResolve:
 		return http.StatusConflict, 0

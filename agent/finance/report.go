@@ -316,3 +316,16 @@ func Day(text string) (from, to time.Time, err error) {
 	}
 	return from, to, &platforms.FieldError{Field: "day", Reason: "must be a day such as 2026-11-22"}
 }
+
+// WhyText says why an order is listed as open.
+func WhyText(why string) words.Text {
+	switch why {
+	case "open":
+		return words.Text{ZH: "未结束的订单", EN: "Orders that have not ended"}
+	case "unknown":
+		return words.Text{ZH: "结果未知的订单", EN: "Orders whose outcome is not known"}
+	case "refund_unknown":
+		return words.Text{ZH: "结果未知的退款", EN: "Refunds whose outcome is not known"}
+	}
+	return words.Text{ZH: "已收款、HIS 未入账的订单", EN: "Paid orders that HIS has not booked"}
+}

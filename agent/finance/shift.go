@@ -116,7 +116,13 @@ func (s *Shifts) Close(ctx context.Context, id string, by platforms.Operator) (S
 	if by.ID == "" {
 		by = shift.Operator
 	}
-	if shift.Report, err = s.upToNow(ctx, shift); err != nil {
+	// The end is a moment after which nothing is counted; what was stamped
+	// before it is waited for until the disk has it.
+	end := time.UnixMilli(s.agent.Now().Wall)
+	if err := s.agent.Flush(ctx); err != nil {
+		return shift, err
+	}
+	if shift.Report, err = s.upTo(ctx, shift, end); err != nil {
 		return shift, err
 	}
 	shift.Closed, shift.ClosedBy = shift.Report.To, by
@@ -225,15 +231,18 @@ func (s *Shifts) read(id string) (Shift, error) {
 
 // upToNow adds up what an open shift came to so far.
 func (s *Shifts) upToNow(ctx context.Context, x Shift) (Report, error) {
-	now := time.UnixMilli(s.agent.Now().Wall + 1)
+	return s.upTo(ctx, x, time.UnixMilli(s.agent.Now().Wall+1))
+}
+
+func (s *Shifts) upTo(ctx context.Context, x Shift, end time.Time) (Report, error) {
 	from := x.Opened
-	if !now.After(from) { // the clock was set back
-		now = from.Add(time.Millisecond)
+	if !end.After(from) { // closed at once, or the clock was set back
+		end = from.Add(time.Millisecond)
 	}
-	if now.Sub(from) > maxSpan { // somebody forgot to close it
-		from = now.Add(-maxSpan)
+	if end.Sub(from) > maxSpan { // somebody forgot to close it
+		from = end.Add(-maxSpan)
 	}
-	return Make(ctx, s.agent, Query{From: from, To: now, Operator: x.Operator.ID, Till: x.Till})
+	return Make(ctx, s.agent, Query{From: from, To: end, Operator: x.Operator.ID, Till: x.Till})
 }
 
 func shiftKey(t time.Time) string { return "shifts:" + t.In(zone()).Format("20060102") }

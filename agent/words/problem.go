@@ -65,6 +65,7 @@ func problems() []Entry {
 		{"device_absent", askCashier(), Text{"设备未连接", "The device is not connected"}, Text{"检查连接线后再试", "Check its cable and try again"}, Text{"设备拔出或打不开，见 /v1/devices", "Unplugged or cannot be opened, see /v1/devices"}},
 		{"device_failed", askCashier(), Text{"设备没有执行", "The device did not do it"}, Text{"检查设备后再试", "Check the device and try again"}, Text{"设备返回错误，见日志", "The device gave an error, see the log"}},
 		{"display_in_use", pleaseWait(), Text{"正在收款，不能测试屏幕", "A payment is on the screen, it cannot be tested now"}, Text{"收款结束后再试", "Try again when the payment is over"}, Text{"有订单时不显示测试画面", "No test screen while an order is in front"}},
+		{"shift_elsewhere", askCashier(), Text{"该操作员在另一收费点的班次尚未结班", "This operator has an open shift at another till"}, Text{"先在原收费点结班", "Close the shift there first"}, Text{"每个操作员同时只有一个班次：GET /v1/shifts", "One open shift per operator: GET /v1/shifts"}},
 		call("unknown_action", Text{"设备没有这个动作", "The device has no such action"}, Text{"可用的动作：{reason}", "It has: {reason}"}),
 		{"internal", pleaseWait(), Text{"系统内部错误", "An internal error"}, callIT(), Text{"查看日志，编号 {trace}", "See the log, number {trace}"}},
 	}
