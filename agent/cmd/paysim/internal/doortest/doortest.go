@@ -223,22 +223,22 @@ func (d *Door) create(c Call, head http.Header) (int, any) {
 // flow number, and what HIS failed to process is given back.
 func (d *Door) book(o *order, c Call) (int, any) {
 	var in struct {
-		Booked   bool   `json:"booked"`
+		Result   string `json:"result"`
 		FlowID   string `json:"his_flow_id"`
 		RefundNo string `json:"refund_no"`
 	}
 	switch err := json.Unmarshal([]byte(c.Body), &in); {
-	case err != nil || in.Booked == (in.FlowID == ""):
+	case err != nil || in.Result != "booked" && in.Result != "failed" || (in.Result == "booked") == (in.FlowID == ""):
 		return problem(http.StatusUnprocessableEntity, "field_invalid")
 	case o.State != "paid":
 		return problem(http.StatusConflict, "not_paid")
 	case in.RefundNo != "":
 		return http.StatusOK, o
-	case in.Booked && o.Refunded > 0:
+	case in.Result == "booked" && o.Refunded > 0:
 		return problem(http.StatusConflict, "booking_late")
-	case in.Booked && o.Booking.State == "booked" && o.Booking.FlowID != in.FlowID:
+	case in.Result == "booked" && o.Booking.State == "booked" && o.Booking.FlowID != in.FlowID:
 		return problem(http.StatusConflict, "booking_differs")
-	case in.Booked:
+	case in.Result == "booked":
 		o.Booking = booking{"booked", in.FlowID}
 	default:
 		o.Booking = booking{State: "failed"}

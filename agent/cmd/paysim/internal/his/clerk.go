@@ -113,7 +113,7 @@ func (c *Clerk) see(ctx context.Context, o Seen, late *sync.WaitGroup) error {
 	}
 	e, booked := c.books.Find(o.OutTradeNo, "")
 	switch {
-	case !booked && o.Booking.State != "booked" && o.Booking.State != "failed" && o.RefundedFen == 0:
+	case !booked && (o.Booking.State == "" || o.Booking.State == "pending") && o.RefundedFen == 0:
 		return c.first(ctx, o, late)
 	case booked && e.Told == "":
 		return c.tell(ctx, e)
@@ -175,7 +175,7 @@ func (c *Clerk) first(ctx context.Context, o Seen, late *sync.WaitGroup) error {
 	if err := c.Book(ctx, o); err != nil || how.Manner != Twice {
 		return err
 	}
-	_, err := c.client.Book(ctx, o.OutTradeNo, Booking{Booked: true, FlowID: "HF" + o.OutTradeNo + "AGAIN", CostType: o.OrderType})
+	_, err := c.client.Book(ctx, o.OutTradeNo, Booking{Result: Booked, FlowID: "HF" + o.OutTradeNo + "AGAIN", CostType: o.OrderType})
 	return err
 }
 
@@ -195,7 +195,7 @@ func (c *Clerk) Book(ctx context.Context, o Seen) error {
 // money back.
 func (c *Clerk) Fail(ctx context.Context, no, reason string) error {
 	who := Operators()[0]
-	a, err := c.client.Book(ctx, no, Booking{Operator: &who, Reason: reason})
+	a, err := c.client.Book(ctx, no, Booking{Result: Failed, Operator: &who, Reason: reason})
 	if err == nil && a.Status >= 500 {
 		err = errors.Join(ErrUnreachable, fmt.Errorf("it answered %d", a.Status))
 	}
@@ -211,7 +211,7 @@ func (c *Clerk) Fail(ctx context.Context, no, reason string) error {
 // it gave no answer: the entry is told again later.
 func (c *Clerk) tell(ctx context.Context, e Entry) error {
 	who := Operators()[0]
-	a, err := c.client.Book(ctx, e.OrderNo, Booking{Booked: true, FlowID: e.FlowID, RefundNo: e.RefundNo, CostType: e.CostType, Operator: &who})
+	a, err := c.client.Book(ctx, e.OrderNo, Booking{Result: Booked, FlowID: e.FlowID, RefundNo: e.RefundNo, CostType: e.CostType, Operator: &who})
 	switch {
 	case err != nil:
 		return err

@@ -114,7 +114,7 @@ func TestTheClerkBooksWhatIsPaidAndGivenBack(t *testing.T) {
 	if l[0].FlowID != "HF"+no || l[0].AmountFen != 1234 || l[0].Bill != "B1" || l[1].AmountFen != -200 || l[1].RefundNo != "R9" || l[0].FlowID == l[1].FlowID {
 		t.Errorf("%+v", l)
 	}
-	if s := r.said(); len(s) != 2 || !s[0].Booked || s[0].RefundNo != "" || s[1].RefundNo != "R9" || s[1].FlowID != l[1].FlowID {
+	if s := r.said(); len(s) != 2 || s[0].Result != his.Booked || s[0].RefundNo != "" || s[1].RefundNo != "R9" || s[1].FlowID != l[1].FlowID {
 		t.Errorf("%+v", s)
 	}
 	r.stop()
@@ -193,7 +193,7 @@ func TestManners(t *testing.T) {
 		}
 		r.paid("B2")
 		r.until("the other", func(l []his.Entry) bool { return len(l) == 1 && l[0].Bill == "B2" && l[0].Told == "done" })
-		if s := r.said(); len(s) != 2 || s[0].Booked || s[0].Reason == "" || s[0].FlowID != "" {
+		if s := r.said(); len(s) != 2 || s[0].Result != his.Failed || s[0].Reason == "" || s[0].FlowID != "" {
 			t.Errorf("%+v", s)
 		}
 	})

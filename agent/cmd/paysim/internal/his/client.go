@@ -69,13 +69,19 @@ type Act struct {
 // Booking is the body of POST /v1/orders/{id}/booking: what HIS made of money
 // that came or went back. What is empty is left out.
 type Booking struct {
-	Booked   bool    `json:"booked"`
+	Result   string  `json:"result"` // booked or failed
 	FlowID   string  `json:"his_flow_id,omitempty"`
 	RefundNo string  `json:"refund_no,omitempty"` // of a refund; empty: of the payment
 	CostType string  `json:"cost_type,omitempty"`
 	Operator *Person `json:"operator,omitempty"`
 	Reason   string  `json:"reason,omitempty"` // why it failed
 }
+
+// The words of Booking.Result.
+const (
+	Booked = "booked"
+	Failed = "failed"
+)
 
 // Words are a sentence in both languages.
 type Words struct {
@@ -116,7 +122,7 @@ type Seen struct {
 	ReportChannel string        `json:"report_channel"`
 	RefundedFen   platforms.Fen `json:"refunded_fen"`
 	Booking       struct {
-		State  string `json:"state"` // none, pending, booked, failed
+		State  string `json:"state"` // pending, booked, failed, insurance_split; empty where nothing is expected
 		FlowID string `json:"his_flow_id"`
 	} `json:"booking"`
 	Refunds []struct {

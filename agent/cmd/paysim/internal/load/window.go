@@ -188,13 +188,11 @@ func (w *window) tell(s his.Seen) {
 // book tells the agent what HIS made of the payment.
 func (w *window) book(ctx context.Context, s Scenario) {
 	who := his.Operators()[s.Index%2]
-	b := his.Booking{Booked: s.Action != Fails, CostType: "TREATMENT", Operator: &who}
-	if b.Booked {
-		b.FlowID = "HF" + w.res.OrderNo
-		w.res.FlowID = b.FlowID
-	} else {
-		b.Reason = "测试：HIS 业务处理失败"
+	b := his.Booking{Result: his.Booked, FlowID: "HF" + w.res.OrderNo, CostType: "TREATMENT", Operator: &who}
+	if s.Action == Fails {
+		b = his.Booking{Result: his.Failed, Reason: "测试：HIS 业务处理失败", Operator: &who}
 	}
+	w.res.FlowID = b.FlowID
 	a, answered := w.try(ctx, func(ctx context.Context) (his.Answer, error) { return w.door.Book(ctx, w.res.OrderNo, b) }, notNow)
 	switch {
 	case answered && a.OK():
