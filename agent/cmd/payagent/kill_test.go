@@ -224,7 +224,7 @@ func (r *killRig) startLoad(seed uint64) *killLoad {
 	l := &killLoad{done: make(chan struct{})}
 	l.cmd = exec.Command(filepath.Join(r.dir, "paysim"), "load", "-n", "1000000", "-c", fmt.Sprint(killTills), "-agent", "http://"+r.door,
 		"-agent-token-file", filepath.Join(r.dir, "data", "first-token"), "-tills", strings.Join(names, ","), "-seed", fmt.Sprint(seed),
-		"-instructions", "0,90,91,92,93,94,96,97,98,99", "-actions", "plain,twice_same_key,twice_new_key,cancel,check,detach", "-patience", "60s")
+		"-instructions", "0,90,91,92,93,94,96,97,98,99", "-actions", "plain,twice_same_key,twice_new_key,cancel,check,detach,his_fails,his_silent", "-patience", "60s")
 	l.cmd.Stdout, l.cmd.Stderr = l, os.Stderr
 	// The first start makes the token that the load needs.
 	agent := r.startAgent()
@@ -252,10 +252,28 @@ type truthOrder struct {
 }
 
 type told struct {
-	No    string `json:"out_trade_no"`
-	Bill  string `json:"bill"`
-	State string `json:"state"`
-	Fen   int64  `json:"amount_fen"`
+	No      string `json:"out_trade_no"`
+	Bill    string `json:"bill"`
+	State   string `json:"state"`
+	Fen     int64  `json:"amount_fen"`
+	Back    int64  `json:"refunded_fen"`
+	Refunds []struct {
+		State string `json:"state"`
+	} `json:"refunds"`
+	Booking struct {
+		State string `json:"state"`
+		Flow  string `json:"his_flow_id"`
+	} `json:"booking"`
+}
+
+// owes tells whether money of the order is still on its way back.
+func (o told) owes() bool {
+	for _, x := range o.Refunds {
+		if x.State == "requested" || x.State == "sent" {
+			return true
+		}
+	}
+	return o.Booking.State == "failed" && len(o.Refunds) == 0
 }
 
 func (r *killRig) get(url string, token string, into any) int {
@@ -304,6 +322,16 @@ func (r *killRig) judge(l *killLoad) {
 		known[no] = o
 		return o, true
 	}
+	r.until("giving back", func() bool {
+		clear(known)
+		for _, x := range truth.Orders {
+			if o, ok := ask(x.No); ok && o.owes() {
+				return false
+			}
+		}
+		// What came back meanwhile is in the truth of now.
+		return r.get(r.world+"/ledger", "", &truth) == http.StatusOK
+	})
 	for _, x := range truth.Orders {
 		o, ok := ask(x.No)
 		switch {
@@ -312,7 +340,7 @@ func (r *killRig) judge(l *killLoad) {
 			continue
 		case x.Requests > 1 || x.Captures > 1:
 			r.t.Errorf("order %s: %d pay requests, charged %d times", x.No, x.Requests, x.Captures)
-		case o.State == "paid" && x.Net != o.Fen, o.State != "paid" && x.Net != 0:
+		case o.State == "paid" && x.Net != o.Fen-o.Back, o.State != "paid" && x.Net != 0:
 			r.t.Errorf("order %s: the agent says %s, the payer is out of %d fen of %d", x.No, o.State, x.Net, o.Fen)
 		}
 		counts[o.State]++
@@ -325,12 +353,15 @@ func (r *killRig) judge(l *killLoad) {
 	}
 	lines := bufio.NewScanner(&l.out)
 	lines.Buffer(nil, 1<<20)
-	accepted := 0
+	accepted, words := 0, map[bool]int{} // HIS's words that were taken, by whether it failed
 	for lines.Scan() {
 		var res struct {
 			No      string `json:"order_no"`
 			Verdict string `json:"verdict"`
 			Final   bool   `json:"final"`
+			Action  string `json:"action"`
+			Flow    string `json:"his_flow_id"`
+			Booking string `json:"booking"`
 		}
 		if err := json.Unmarshal(lines.Bytes(), &res); err != nil {
 			r.t.Fatalf("%v: %s", err, lines.Bytes())
@@ -345,9 +376,23 @@ func (r *killRig) judge(l *killLoad) {
 		} else if res.Final && res.Verdict != o.State {
 			r.t.Errorf("order %s was told as %s and is %s now", res.No, res.Verdict, o.State)
 		}
+		switch {
+		case res.Booking == "":
+		case res.Booking != "done":
+			r.t.Errorf("order %s: HIS's word was answered with %s", res.No, res.Booking)
+		case res.Action == "his_fails" && (o.Booking.State != "failed" || o.Back != o.Fen):
+			r.t.Errorf("order %s failed at HIS and is %+v now", res.No, o)
+		case res.Action != "his_fails" && (o.Booking.State != "booked" || o.Booking.Flow != res.Flow):
+			r.t.Errorf("order %s was booked as %s and is %+v now", res.No, res.Flow, o.Booking)
+		default:
+			words[res.Action == "his_fails"]++
+		}
+	}
+	if words[true] == 0 || words[false] == 0 {
+		r.t.Errorf("HIS booked %d orders and failed on %d: the test proves little", words[false], words[true])
 	}
 	if accepted < *rounds || len(truth.Orders) < *rounds/2 {
 		r.t.Errorf("only %d orders were accepted and %d reached the platforms: the test proves little", accepted, len(truth.Orders))
 	}
-	r.t.Logf("%d kills, %d orders accepted, %d reached a platform: %v; nothing lost, nothing charged twice", *rounds, accepted, len(truth.Orders), counts)
+	r.t.Logf("%d kills, %d orders accepted, %d reached a platform: %v; %d booked, %d given back; nothing lost, nothing charged twice", *rounds, accepted, len(truth.Orders), counts, words[false], words[true])
 }
