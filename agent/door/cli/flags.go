@@ -237,7 +237,10 @@ func (f *flags) body(s Streams) ([]byte, error) {
 			m["auth_code"] = code
 		}
 	case "book":
-		m["booked"] = !f.failed
+		m["result"] = "booked"
+		if f.failed {
+			m["result"] = "failed"
+		}
 	}
 	if f.verb == "pay" || f.verb == "refund" {
 		sum, err := f.amount()

@@ -137,7 +137,7 @@ func TestSmallBuffers(t *testing.T) {
 			{name: "query_bill", a: "S1"},
 			{name: "cancel", a: paid.No, in: null},
 			{name: "refund", a: paid.No, b: "sr", in: `{"amount_fen":100,"operator":{"id":"1"},"refund_no":"SR"}`, len: -1},
-			{name: "book", a: "NONE", b: "kb", in: `{"booked":false,"reason":"x"}`, len: -1},
+			{name: "book", a: "NONE", in: `{"result":"failed","reason":"x"}`, len: -1},
 			{name: "call", a: "PUT", b: "/v1/orders", in: null},
 			{name: "query", a: "not a number"},
 		} {

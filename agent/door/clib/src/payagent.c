@@ -405,8 +405,8 @@ static result do_refund(const conn *c, const char *order_no, const char *key, co
 	return r;
 }
 
-static result do_book(const conn *c, const char *order_no, const char *key, const char *in, size_t n) {
-	return order_path(c, order_no, "/booking", "POST", key, in, n);
+static result do_book(const conn *c, const char *order_no, const char *in, size_t n) {
+	return order_path(c, order_no, "/booking", "POST", NULL, in, n);
 }
 
 /* give hands a result over in the caller's encoding and frees it. */
@@ -538,11 +538,10 @@ PAYAGENT_API int PAYAGENT_CALL payagent_refund(const char *settings, const char 
 	return leave(&c, text, do_refund(&c, order_no, key, text, n, wait_s), out, out_cap, out_need);
 }
 
-PAYAGENT_API int PAYAGENT_CALL payagent_book(const char *settings, const char *order_no, const char *key, const char *in, int in_len, char *out, int out_cap, int *out_need) {
+PAYAGENT_API int PAYAGENT_CALL payagent_book(const char *settings, const char *order_no, const char *in, int in_len, char *out, int out_cap, int *out_need) {
 	ENTER(settings, in, in_len);
 	CHECK(good_number(order_no), "order_no");
-	CHECK(key == NULL || good_key(key), "key");
-	return leave(&c, text, do_book(&c, order_no, key, text, n), out, out_cap, out_need);
+	return leave(&c, text, do_book(&c, order_no, text, n), out, out_cap, out_need);
 }
 
 /* member reads a text out of the request of payagent_trade; absent is empty. */
@@ -593,7 +592,7 @@ static result trade(conn *c, const char *s, size_t n) {
 	if (strcmp(action, "query") == 0) return do_query(c, order_no, wait_s);
 	if (strcmp(action, "cancel") == 0) return do_cancel(c, order_no, body.at, body.n, wait_s);
 	if (strcmp(action, "refund") == 0) return good_key(key) ? do_refund(c, order_no, key, body.at, body.n, wait_s) : usage("key");
-	if (strcmp(action, "book") == 0) return key[0] == '\0' || good_key(key) ? do_book(c, order_no, key[0] == '\0' ? NULL : key, body.at, body.n) : usage("key");
+	if (strcmp(action, "book") == 0) return do_book(c, order_no, body.at, body.n);
 	return usage("action");
 }
 

@@ -102,8 +102,10 @@ PAYAGENT_API int PAYAGENT_CALL payagent_refund(const char *settings, const char 
     char *out, int out_cap, int *out_need);
 
 /* payagent_book tells the agent what HIS made of the payment (in: the body of
- * POST .../booking). HIS 入账回执。 */
-PAYAGENT_API int PAYAGENT_CALL payagent_book(const char *settings, const char *order_no, const char *key, const char *in, int in_len,
+ * POST .../booking, {"result":"booked","his_flow_id":"..."} or
+ * {"result":"failed","reason":"..."}, which gives the money back). No key: the
+ * agent compares what is said. HIS 入账回执；failed 会立即退款。 */
+PAYAGENT_API int PAYAGENT_CALL payagent_book(const char *settings, const char *order_no, const char *in, int in_len,
     char *out, int out_cap, int *out_need);
 
 /* payagent_trade is the same in the style of two pointers, for programs that

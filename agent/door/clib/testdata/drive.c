@@ -90,7 +90,7 @@ static void call(const frame *f) {
 	if (strcmp(name, "query_bill") == 0) code = payagent_query_bill(settings, a, wait, out, cap, &need);
 	if (strcmp(name, "cancel") == 0) code = payagent_cancel(settings, a, given, in_len, wait, out, cap, &need);
 	if (strcmp(name, "refund") == 0) code = payagent_refund(settings, a, b, given, in_len, wait, out, cap, &need);
-	if (strcmp(name, "book") == 0) code = payagent_book(settings, a, b, given, in_len, out, cap, &need);
+	if (strcmp(name, "book") == 0) code = payagent_book(settings, a, given, in_len, out, cap, &need);
 	if (strcmp(name, "trade") == 0) code = payagent_trade(in, out);
 	answer(code, status, need, out == NULL ? "" : out, out == NULL ? 0 : room);
 	free(out);
