@@ -7,7 +7,7 @@ PKGS := ./...
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup build vet lint race sim bench compare fuzz docs kill soak clean cross lab cgo clib
+.PHONY: help demo test setup build vet lint race sim bench compare fuzz docs kill soak clean cross lab cgo clib samples
 
 help: ## 显示帮助 print this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -31,6 +31,9 @@ cgo: ## 编译含 karalabe/hid 的版本（需要 C 编译器） build/payagent-
 
 clib: ## C 动态库（需要 mingw-w64） build/clib: payagent.dll 32 and 64 bit, libpayagent.so; checked, and run under wine where it is
 	@./agent/door/clib/build
+
+samples: ## 全部可编译的示例（另需 mono-mcs、fp-compiler） every sample that Debian has a compiler for, against a running agent
+	$(GO) test -count=1 -v -timeout 20m ./install/samples -args -all
 
 vet: ## 静态检查 gofmt and go vet
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }

@@ -201,6 +201,25 @@ func TestRefunds(t *testing.T) {
 	}
 }
 
+func TestBooking(t *testing.T) {
+	r := newRig(t)
+	open := r.pay("BK0", "5.01", "--wait", "0").is(cli.Open, "paying")
+	if d := r.run("", "book", "--order", open.Order.No, "--flow-id", "F0").is(cli.Refused, "refused"); d.Problem.Code != "not_paid" {
+		t.Errorf("%s", d.text)
+	}
+	r.run("", "cancel", "--order", open.Order.No).is(cli.OK, "canceled")
+	r.pay("BK1", "10.00").is(cli.OK, "paid")
+	for range 2 {
+		r.run("", "book", "--bill", "BK1", "--flow-id", "F1", "--cost-type", "自费", "--operator", "1001").is(cli.OK, "booking_booked")
+	}
+	if d := r.run("", "book", "--bill", "BK1", "--failed", "--reason", "x").is(cli.Refused, "refused"); d.Problem.Code != "booking_differs" {
+		t.Errorf("%s", d.text)
+	}
+	// HIS could not process it: the money goes back.
+	r.pay("BK2", "10.00").is(cli.OK, "paid")
+	r.run("", "book", "--bill", "BK2", "--failed", "--reason", "号源已满").is(cli.OK, "booking_failed")
+}
+
 func TestALostAnswerIsAskedForWithTheSameKey(t *testing.T) {
 	r := newRig(t)
 	r.LoseAnswers(2)

@@ -65,6 +65,12 @@ func TestTheRealDoor(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	for range 2 {
+		r.call(call{name: "book", settings: r.settings, a: paid.No, in: `{"result":"booked","his_flow_id":"F1"}`, len: -1, cap: 32768}).is(t, ok)
+	}
+	if v := r.call(call{name: "book", settings: r.settings, a: paid.No, in: `{"result":"failed"}`, len: -1, cap: 32768}).is(t, refused); v.Code != "booking_differs" {
+		t.Errorf("%+v", v)
+	}
+	for range 2 {
 		v := r.call(call{name: "refund", settings: r.settings, a: paid.No, b: "refund-1", in: `{"amount_fen":230,"operator":{"id":"1001"},"refund_no":"RF1"}`, len: -1, wait: 60, cap: 32768}).is(t, ok)
 		if v.Refund.No != "RF1" || v.Refund.State != "done" || v.Order.Refunded != 230 {
 			t.Errorf("%+v", v)
@@ -331,6 +337,7 @@ func TestTwoPointers(t *testing.T) {
 	trade(map[string]any{"action": "query", "bill": "T1"}).is(t, ok)
 	trade(map[string]any{"action": "query", "order_no": paid.No}).is(t, ok)
 	trade(map[string]any{"action": "cancel", "bill": "T1"}).is(t, no)
+	trade(map[string]any{"action": "book", "bill": "T1", "request": map[string]any{"result": "booked", "his_flow_id": "TF1"}}).is(t, ok)
 	v := trade(map[string]any{"action": "refund", "bill": "T1", "key": "t2", "wait_s": 60, "request": map[string]any{"amount_fen": 900, "operator": map[string]any{"id": "1"}}}).is(t, ok)
 	if v.Order.Refunded != 900 {
 		t.Errorf("%+v", v)

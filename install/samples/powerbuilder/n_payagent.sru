@@ -2,7 +2,8 @@ $PBExportHeader$n_payagent.sru
 // NOT COMPILED HERE 此处未编译: no PowerBuilder was at hand; a checker compares
 // blocks and field names only. Sample for HIS written in PowerBuilder 9 to 12
 // (ANSI): put payagent.dll (32 bit) beside the program. See README.md.
-// PowerBuilder 10 及以后请在外部函数声明末尾加 alias for "…;ansi"，如下所示。
+// PowerBuilder 10 and later hand over Unicode: "alias for …;ansi" below makes them GBK.
+// PowerBuilder 10 及以后默认 Unicode，声明末尾的 alias for "…;ansi" 使其按 GBK 传递；9 及以前请去掉 alias.
 global type n_payagent from nonvisualobject
 end type
 global n_payagent n_payagent
