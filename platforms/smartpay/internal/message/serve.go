@@ -167,16 +167,16 @@ func (c Call) known() *Refusal {
 	return &Refusal{CodeNoMethod, "接口不存在"}
 }
 
-// soapParams reads the seven parts, which the real service binds by name and
-// order.
+// soapParams reads the seven parts by name. Clients of their own make put them
+// in any order.
 func soapParams(call *strictxml.Node) (map[string]string, *Refusal) {
 	bad := &Refusal{CodeBadRequest, "请求参数错误"}
 	if call.Name != "service" || call.Space != Namespace {
 		return nil, bad
 	}
 	params := map[string]string{}
-	for i, k := range call.Kids {
-		if i >= len(soapOrder()) || k.Name != soapOrder()[i] {
+	for _, k := range call.Kids {
+		if _, twice := params[k.Name]; twice || !slices.Contains(soapOrder(), k.Name) {
 			return nil, bad
 		}
 		var err error
