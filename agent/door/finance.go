@@ -3,6 +3,7 @@ package door
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -16,6 +17,10 @@ import (
 	"payagent/agent/words"
 	"payagent/platforms"
 )
+
+// TotalsTrailer is the trailer of a comparison: its totals as JSON, also where
+// the rows come as a table. An answer without it was broken off.
+const TotalsTrailer = "X-Payagent-Totals"
 
 // maxStatements bounds the body of a reconciliation, which may carry two files.
 const maxStatements = 24 << 20
@@ -297,12 +302,18 @@ func (d *door) reconcile(w http.ResponseWriter, r *http.Request, c caller) {
 		d.problem(w, c, fault{code: "too_many_requests"})
 		return
 	}
+	w.Header().Set("Trailer", TotalsTrailer)
 	attachmentOrJSON(w, format, "reconciliation-"+o.Day.In(zone()).Format("20060102")+".csv")
 	s := &slow{w: w, rc: http.NewResponseController(w)}
 	out := finance.NewDayWriter(s, format, o.Day)
 	totals, err := finance.Reconcile(r.Context(), d.agent, o, out.Row)
 	if err == nil {
 		err = out.End(totals)
+	}
+	if err == nil {
+		var data []byte
+		data, err = json.Marshal(totals)
+		w.Header().Set(TotalsTrailer, string(data))
 	}
 	if err != nil {
 		// What was sent lacks its totals; the broken connection says so, too.

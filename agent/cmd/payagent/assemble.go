@@ -214,7 +214,8 @@ func (b *assembly) openDevices(c config.Config, parts *agent.Parts) error {
 func (b *assembly) door() http.Handler { return door.New(b.agent, b.doorOptions()) }
 
 func (b *assembly) doorOptions() door.Options {
-	return door.Options{Tokens: b.tokens, Version: buildVersion(), Logger: b.log, Pages: pages.Handler(), Metrics: b.metrics}
+	return door.Options{Tokens: b.tokens, Version: buildVersion(), Logger: b.log, Pages: pages.Handler(), Metrics: b.metrics,
+		Audit: record{b.store, b.audit}}
 }
 
 // serveDoor opens the door and serves until the context ends.

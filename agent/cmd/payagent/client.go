@@ -103,8 +103,16 @@ func (r *recorder) Write(p []byte) (int, error) {
 }
 
 // RoundTrip runs the handler.
-func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t inProcess) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	rec := &recorder{head: http.Header{}}
+	defer func() {
+		// A handler that breaks its answer off does so by this panic.
+		if v := recover(); v == http.ErrAbortHandler { //nolint:errorlint // net/http compares so, too
+			resp, err = nil, errors.New("the answer was broken off")
+		} else if v != nil {
+			panic(v)
+		}
+	}()
 	if r.Body == nil {
 		r.Body = http.NoBody
 	}
@@ -154,11 +162,19 @@ func (cl *client) send(ctx context.Context, method, path string, body []byte) ([
 		return nil, err
 	}
 	if resp.StatusCode >= 300 {
-		var p struct{ Code, Title string }
-		if json.Unmarshal(data, &p) == nil && p.Code != "" {
-			return nil, fmt.Errorf("cannot do that: %s (%s)", p.Title, p.Code)
-		}
-		return nil, fmt.Errorf("cannot do that: the agent answered %s", resp.Status)
+		return nil, refusal(resp.Status, data)
 	}
 	return data, nil
+}
+
+// refusal is the error that an answer stands for.
+func refusal(status string, data []byte) error {
+	var p struct{ Code, Title, Field, Reason string }
+	switch {
+	case json.Unmarshal(data, &p) != nil || p.Code == "":
+		return fmt.Errorf("cannot do that: the agent answered %s", status)
+	case p.Field != "":
+		return fmt.Errorf("cannot do that: %s: %s (%s)", p.Field, p.Reason, p.Code)
+	}
+	return fmt.Errorf("cannot do that: %s (%s)", p.Title, p.Code)
 }

@@ -38,6 +38,7 @@ const usage = `payagent — face-to-face payments at hospital tills  当面付�
   payagent token    add --config FILE --name N [--till T] --scopes collect,refund,admin,screen,resolve,operators   新增令牌
   payagent token    list|revoke --config FILE [--name N]                                  令牌
   payagent devices  list|watch|test|learn         scanners and displays: payagent devices --help   设备
+  payagent report|reconcile|audit                 closing a day: payagent report --help   报表、对账、审计
   payagent pay|query|cancel|refund|book --json    for programs that can only start a process: payagent pay --help   供 HIS 调用
   payagent doctor   sign --config FILE --platform P [--method M] [--biz FILE|-]   what is signed, to compare it with the platform   验签排查
   payagent version                                                                        版本
@@ -99,6 +100,8 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 		return withConfig("run", rest, func(c config.Config, _ options) error { return run(ctx, c, out) })
 	case "devices":
 		return devicesCommand(ctx, rest, out)
+	case "report", "reconcile", "audit":
+		return closingCommand(ctx, args, out, os.Stderr)
 	case "doctor":
 		return doctorCommand(ctx, rest, os.Stdin, out)
 	case "pay", "query", "cancel", "refund", "book":
