@@ -26,7 +26,7 @@ func TestEveryFileIsServedWithTheStrictPolicy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	paths := []string{"/cashier", "/kiosk"}
+	paths := []string{"/cashier", "/kiosk", "/refund"}
 	for _, f := range files {
 		paths = append(paths, "/pages/"+f.Name())
 	}
@@ -103,9 +103,13 @@ func TestNothingInlineNothingForeign(t *testing.T) {
 // TestWordsAreThere looks for the words that pages use and the table lacks,
 // and for entries that lack a language.
 func TestWordsAreThere(t *testing.T) {
-	table, err := fs.ReadFile(static, "static/words.js")
-	if err != nil {
-		t.Fatal(err)
+	var table []byte
+	for _, name := range []string{"words.js", "words-desk.js"} {
+		part, err := fs.ReadFile(static, "static/"+name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		table = append(table, part...)
 	}
 	have := map[string]bool{}
 	entry := regexp.MustCompile(`(?m)^  (\w+): \["((?:[^"\\]|\\.)+)", "((?:[^"\\]|\\.)+)"\],?$`)
@@ -120,7 +124,7 @@ func TestWordsAreThere(t *testing.T) {
 		t.Fatalf("%d entries, %d of them well-formed", n, len(have))
 	}
 	uses := regexp.MustCompile(`(?:\bword\("|data-word="|\bput\("|\brow\(")(\w+)"`)
-	for _, name := range []string{"cashier.html", "cashier.js", "cashier-order.js", "cashier-form.js", "cashier-queue.js", "cashier-keys.js", "kiosk.html", "kiosk.js", "kiosk-voice.js", "common.js"} {
+	for _, name := range []string{"cashier.html", "cashier.js", "cashier-order.js", "cashier-form.js", "cashier-queue.js", "cashier-keys.js", "kiosk.html", "kiosk.js", "kiosk-voice.js", "common.js", "refund.html", "refund.js", "refund-case.js", "refund-people.js"} {
 		data, err := fs.ReadFile(static, "static/"+name)
 		if err != nil {
 			t.Fatal(err)

@@ -27,7 +27,9 @@ type real struct {
 	tokens map[string]string
 }
 
-func newReal(t *testing.T) *real {
+func newReal(t *testing.T) *real { return newRealWith(t, func(*config.Config) {}) }
+
+func newRealWith(t *testing.T, change func(*config.Config)) *real {
 	t.Helper()
 	store, err := access.Open(filepath.Join(t.TempDir(), "tokens.json"), nil)
 	if err != nil {
@@ -40,6 +42,10 @@ func newReal(t *testing.T) *real {
 	}{
 		"cashier": {agenttest.W1, []access.Scope{access.Collect, access.Refund}},
 		"kiosk":   {agenttest.K1, []access.Scope{access.Collect, access.Screen}},
+		"his":     {"", []access.Scope{access.Collect}},
+		"desk":    {"", []access.Scope{access.Refund}},
+		"head":    {"", []access.Scope{access.Refund, access.Resolve}},
+		"finance": {"", []access.Scope{access.Resolve}},
 	} {
 		secret, err := store.Add(name, x.till, x.scopes, time.Now())
 		if err != nil {
@@ -54,6 +60,7 @@ func newReal(t *testing.T) *real {
 			c.Platforms[i].Policy.QueryEvery = time.Second
 			c.Platforms[i].Policy.PresentEvery = time.Second
 		}
+		change(c)
 	}})
 	r.server = httptest.NewUnstartedServer(nil)
 	r.server.Config.Handler = door.New(r.world.Agent, door.Options{Tokens: store, Version: "test", Pages: Handler(),
@@ -66,14 +73,19 @@ func newReal(t *testing.T) *real {
 	return r
 }
 
-// post asks as HIS would.
+// post asks for an order as HIS would.
 func (r *real) post(token, key string, body map[string]any) map[string]any {
+	r.t.Helper()
+	return r.send(token, "/v1/orders", key, body)
+}
+
+func (r *real) send(token, path, key string, body map[string]any) map[string]any {
 	r.t.Helper()
 	data, err := json.Marshal(body)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	q, err := http.NewRequestWithContext(context.Background(), http.MethodPost, r.server.URL+"/v1/orders", bytes.NewReader(data))
+	q, err := http.NewRequestWithContext(context.Background(), http.MethodPost, r.server.URL+path, bytes.NewReader(data))
 	if err != nil {
 		r.t.Fatal(err)
 	}

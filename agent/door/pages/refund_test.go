@@ -1,0 +1,309 @@
+package pages
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp/kb"
+
+	"payagent/agent/agenttest"
+	"payagent/agent/config"
+)
+
+// hospital is an agent that waits for HIS's bookings, with a limit for refunds.
+func hospital(t *testing.T, change ...func(*config.Config)) *real {
+	return newRealWith(t, func(c *config.Config) {
+		c.Booking.Expect = true
+		c.Limits.RefundAloneFen = 5000
+		for i := range c.Platforms {
+			c.Platforms[i].Policy.RefundSpacing = time.Second
+		}
+		for _, f := range change {
+			f(c)
+		}
+	})
+}
+
+// paid takes a payment at a till, as HIS does, and gives its number.
+func (r *real) paid(till, bill string, fen int) string {
+	r.t.Helper()
+	o := r.post("his", "key-"+bill, map[string]any{"bill": bill, "amount_fen": fen, "mode": "charge", "order_type": "TREATMENT", "till": till, "channel": "wechat",
+		"subject": "门诊缴费", "patient": map[string]any{"name": "张三丰", "card_no": "C1", "card_type": "1"}, "operator": map[string]any{"id": "1001", "name": "王收费"}})
+	no := o["out_trade_no"].(string)
+	r.world.Banks[agenttest.Full].Pay(no)
+	r.world.Pads[till].Show(fmt.Sprintf("13%s%08d", "4567890123"[:8], len(bill)*1000+fen))
+	r.until(no, func(o map[string]any) bool { return o["state"] == "paid" })
+	return no
+}
+
+// until waits for an order, by long polls.
+func (r *real) until(no string, ok func(map[string]any) bool) {
+	r.t.Helper()
+	ctx, stop := context.WithTimeout(r.t.Context(), 2*time.Minute)
+	defer stop()
+	rev := 0
+	for {
+		o, err := r.world.Agent.Wait(ctx, no, rev)
+		if err != nil || ctx.Err() != nil || o == nil {
+			r.t.Fatalf("order %s: %v", no, err)
+		}
+		rev = o.Rev
+		if ok(map[string]any{"state": string(o.State())}) {
+			return
+		}
+	}
+}
+
+func (r *real) desk(token, more string) string {
+	return r.server.URL + "/refund#t=" + r.tokens[token] + more
+}
+
+// TestRealDesk gives money back by keyboard alone: below the limit at once,
+// above it after a second person at another computer agreed. What the page is
+// asked twice moves money once.
+func TestRealDesk(t *testing.T) {
+	t.Parallel()
+	r := hospital(t)
+	no := r.paid(agenttest.W1, "B1", 12850)
+	r.send("his", "/v1/orders/"+no+"/booking", "", map[string]any{"result": "booked", "his_flow_id": "SJ0001", "cost_type": "自费"})
+	r.paid(agenttest.W2, "B2", 700)
+	chrome := browser(t)
+	b := open(t, chrome, r.desk("desk", ""), 1024, 768)
+	b.wait(`document.activeElement && document.activeElement.id === "d_value"`)
+	b.shot("desk-empty")
+	b.fits(true, 12, 4.5)
+	b.wait(`document.getElementById("tab_doubt").hidden`) // not with this token
+
+	// By the receipt.
+	b.text(`(document.getElementById("d_by").value = "flow", document.getElementById("d_by").dispatchEvent(new Event("change")), "")`)
+	b.key("SJ9999" + kb.Enter)
+	b.says("本机没有找到")
+	b.text(`(document.getElementById("d_value").value = "", document.getElementById("d_value").focus(), "")`)
+	b.key("SJ0001" + kb.Enter)
+	b.says("可退 ￥128.50")
+	b.says("HIS 已入账")
+	b.says("合计超过 50.00 元需要另一个人复核")
+	b.wait(`document.activeElement.id === "r_sum"`)
+	b.shot("desk-found")
+	b.fits(false, 12, 4.5)
+	b.key("28.50" + kb.Enter)
+	b.wait(`document.activeElement.id === "r_reason"`)
+	b.key("多收" + kb.Enter)
+	b.wait(`document.activeElement.id === "r_go"`)
+	b.key(kb.F9)
+	b.says("请先填写操作员工号")
+	b.wait(`document.activeElement.id === "operator"`)
+	b.key("2001")
+	b.key(kb.F9)
+	b.says("再按一次确认：退 28.50 元")
+	b.shot("desk-sure")
+	b.key(kb.F9) // the second half of a double click is not a second decision
+	if n := len(r.world.Banks[agenttest.Full].Calls("refund")); n != 0 {
+		t.Fatalf("%d refunds left", n)
+	}
+	b.ahead(700)
+	b.key(kb.F9)
+	b.says("正在原路退回")
+	b.says("退款成功")
+	b.says("可退 ￥100.00")
+	b.shot("desk-done")
+
+	// Above the limit; and the page is loaded anew in between.
+	b.key(kb.Escape)
+	b.do(reload())
+	b.wait(`document.activeElement && document.activeElement.id === "d_value"`)
+	b.text(`(document.getElementById("d_by").value = "trade_end", document.getElementById("d_by").dispatchEvent(new Event("change")), "")`)
+	b.key(no[len(no)-4:] + kb.Enter)
+	b.wait(`document.activeElement.id === "r_sum"`)
+	b.do(reload())
+	b.wait(`document.activeElement && document.activeElement.id === "r_sum"`)
+	b.key("100" + kb.Enter + "退号")
+	b.key(kb.F9)
+	b.says("再按一次确认：退 100.00 元")
+	b.ahead(700)
+	b.key(kb.F9)
+	b.says("等待另一位工作人员复核")
+	b.says("没有可退金额")
+	b.shot("desk-waits")
+	b.key(kb.F3)
+	b.says("待复核")
+	b.wait(`document.querySelector("#a_list button")`)
+	b.key(kb.Enter)
+	b.wait(`document.getElementById("p_yes")`)
+	b.text(`(document.getElementById("operator").value = "3001", "")`)
+	b.key(kb.F8)
+	b.says("再按一次确认：同意退 100.00 元")
+	b.ahead(700)
+	b.key(kb.F8)
+	b.says("需要在另一台电脑上") // the same token cannot be two persons
+	b.shot("desk-same-token")
+
+	c := open(t, chrome, r.desk("head", "&operator_id=3001&operator_name=%E7%BB%84%E9%95%BF"), 1024, 768)
+	c.wait(`document.getElementById("n_await").textContent === "1"`)
+	c.key(kb.F3)
+	c.wait(`document.activeElement.getAttribute("data-case")`)
+	c.shot("await-list")
+	c.fits(false, 12, 4.5)
+	c.key(kb.Enter)
+	c.says("退号")
+	c.says("2001")
+	c.shot("await-case")
+	c.key(kb.F9)
+	c.says("不同意请写明原因")
+	c.key(kb.F8)
+	c.ahead(700)
+	c.key(kb.F8)
+	c.says("已同意")
+	c.says("没有等待复核的退款")
+	c.shot("await-agreed")
+	b.key(kb.F2)
+	b.says("退款成功")
+	b.wait(`document.querySelectorAll("#d_lines .done").length === 2`)
+	b.says("组长 3001")
+	b.shot("desk-approved")
+	if n := len(r.world.Banks[agenttest.Full].Calls("refund")); n != 2 {
+		t.Errorf("%d refunds on the wire, want 2", n)
+	}
+	if found := b.leftovers("张三丰", "张*丰"); len(found) > 0 {
+		t.Errorf("the desk holds a patient: %v", found)
+	}
+	b.text(`(document.getElementById("language").click(), "")`)
+	b.says("Refund desk")
+	b.shot("desk-english")
+	b.fits(false, 12, 4.5)
+}
+
+// TestRealForeign gives back what another till took: asked for at the platform,
+// shown, taken up, refunded.
+func TestRealForeign(t *testing.T) {
+	t.Parallel()
+	r := hospital(t)
+	r.world.Banks[agenttest.Full].Elsewhere("WINDOW9", "WINDOW9", 2350)
+	b := open(t, browser(t), r.desk("desk", "&operator_id=2001&operator_name=%E9%80%80%E8%B4%B9%E5%91%98"), 1024, 768)
+	b.wait(`document.activeElement && document.activeElement.id === "d_value"`)
+	b.text(`(document.getElementById("d_by").value = "order", document.getElementById("d_by").dispatchEvent(new Event("change")), "")`)
+	b.key("WINDOW9" + kb.Enter)
+	b.says("可到支付平台查询")
+	b.text(`(document.getElementById("d_merchant").value = "window", "")`)
+	b.shot("foreign-ask")
+	b.fits(false, 12, 4.5)
+	b.key(kb.F6)
+	b.says("外部订单")
+	b.says("可退 ￥23.50")
+	b.says("平台：已支付")
+	b.shot("foreign-found")
+	b.fits(false, 12, 4.5)
+	b.do(reload()) // the question is asked again
+	b.says("外部订单")
+	b.wait(`document.activeElement.id === "d_take"`)
+	b.key(kb.F9)
+	b.wait(`document.activeElement.id === "r_sum"`)
+	b.key(kb.Enter + "在别的窗口交的费" + kb.Enter)
+	b.key(kb.F9)
+	b.ahead(700)
+	b.key(kb.F9)
+	b.says("退款成功")
+	b.says("没有可退金额")
+	b.shot("foreign-done")
+}
+
+// TestLostAnswer: the answer to a refund is lost and the page is loaded anew;
+// the same button asks with the same key.
+func TestLostAnswer(t *testing.T) {
+	t.Parallel()
+	r := hospital(t)
+	no := r.paid(agenttest.W1, "B1", 900)
+	r.send("his", "/v1/orders/"+no+"/booking", "", map[string]any{"result": "booked", "his_flow_id": "SJ1"})
+	var lose atomic.Bool
+	lose.Store(true)
+	inner := r.server.Config.Handler
+	var keys []string
+	r.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if q.Method != http.MethodPost || !strings.HasSuffix(q.URL.Path, "/refunds") {
+			inner.ServeHTTP(w, q)
+			return
+		}
+		keys = append(keys, q.Header.Get("Idempotency-Key"))
+		if !lose.Swap(false) {
+			inner.ServeHTTP(w, q)
+			return
+		}
+		inner.ServeHTTP(httptest.NewRecorder(), q) // taken, and nobody hears of it
+		w.Header().Set("Content-Length", "1000")
+		w.WriteHeader(http.StatusAccepted)
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	b := open(t, browser(t), r.desk("desk", "&operator_id=2001&operator_name=T&bill=B1"), 1024, 768)
+	b.wait(`document.activeElement && document.activeElement.id === "r_sum"`)
+	b.key(kb.Enter + "退号")
+	b.key(kb.F9)
+	b.ahead(700)
+	b.key(kb.F9)
+	b.says("不知道退款是否登记")
+	b.shot("desk-unsure")
+	b.do(reload())
+	b.says("退款成功") // the order tells
+	if n := len(r.world.Banks[agenttest.Full].Calls("refund")); n != 1 {
+		t.Errorf("%d refunds on the wire", n)
+	}
+	if len(keys) != 1 {
+		t.Errorf("asked %d times", len(keys))
+	}
+}
+
+// TestRealResolution: what is in doubt is resolved by evidence and two persons.
+func TestRealResolution(t *testing.T) {
+	t.Parallel()
+	r := hospital(t, func(c *config.Config) {
+		for i := range c.Platforms {
+			c.Platforms[i].Policy.Horizon = 2 * time.Second
+			c.Platforms[i].Policy.HorizonWeChat = 2 * time.Second
+			c.Platforms[i].Policy.CancelNotBefore = time.Second
+			c.Platforms[i].Policy.FirstQuery = time.Second
+			c.Platforms[i].Policy.QuickCancels = 1
+			c.Platforms[i].Policy.Backoff = []time.Duration{time.Second}
+		}
+	})
+	r.world.Banks[agenttest.Full].Deafen(true)
+	o := r.post("his", "k", map[string]any{"bill": "B7", "amount_fen": 3300, "mode": "charge", "order_type": "TREATMENT", "till": agenttest.W1, "channel": "wechat", "subject": "门诊缴费", "auth_code": "134567890123456789"})
+	no := o["out_trade_no"].(string)
+	r.until(no, func(o map[string]any) bool { return o["state"] == "in_doubt" })
+	chrome := browser(t)
+	b := open(t, chrome, r.desk("head", "&operator_id=5001&operator_name=%E8%B4%A2%E5%8A%A1%E4%B8%80"), 1024, 768)
+	b.wait(`document.getElementById("n_doubt").textContent === "1"`)
+	b.key(kb.F4)
+	b.wait(`document.activeElement.getAttribute("data-case")`)
+	b.key(kb.Enter)
+	b.wait(`document.activeElement.id === "p_outcome"`)
+	b.shot("doubt-form")
+	b.fits(false, 12, 4.5)
+	b.key(kb.F8)
+	b.says("请填写依据和说明")
+	b.text(`(document.getElementById("p_outcome").value = "paid", document.getElementById("p_outcome").focus(), "")`)
+	b.key(kb.Enter + "42000012345" + kb.Enter + "平台对账单第 12 行" + kb.Enter + "后台显示已支付" + kb.Enter)
+	b.key(kb.F8)
+	b.says("等待另一人确认")
+	b.shot("doubt-proposed")
+	c := open(t, chrome, r.desk("finance", "&operator_id=5002&operator_name=%E8%B4%A2%E5%8A%A1%E4%BA%8C"), 1024, 768)
+	c.wait(`document.activeElement.getAttribute("data-case")`) // the only list of this token
+	c.key(kb.Enter)
+	c.says("平台对账单第 12 行")
+	c.says("已支付，款已到账")
+	c.shot("doubt-confirm")
+	c.fits(false, 12, 4.5)
+	c.key(kb.F8)
+	c.says("再按一次确认")
+	c.ahead(700)
+	c.key(kb.F8)
+	c.says("已确认，订单已结束")
+	c.says("没有待核实的订单")
+	r.until(no, func(o map[string]any) bool { return o["state"] == "paid" })
+	c.shot("doubt-done")
+}
