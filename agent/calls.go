@@ -19,12 +19,13 @@ var errTooOld = errors.Join(errors.New("the payment code is too old to be sent")
 // has come.
 func (a *Agent) call(ctx context.Context, c counter.Call) {
 	a.calls.Add(1)
-	if c.Verb != order.VerbQuery {
+	moves := c.Verb != order.VerbQuery && c.Verb != order.VerbToken
+	if moves {
 		a.money.enter()
 	}
 	go func() {
 		defer a.calls.Done()
-		if c.Verb != order.VerbQuery {
+		if moves {
 			defer a.money.leave()
 		}
 		if c.Verb != order.VerbCharge && c.Verb != order.VerbPresent {
@@ -100,6 +101,8 @@ func (a *Agent) dial(ctx context.Context, c counter.Call) (counter.Event, error)
 			e.Err = errors.Join(platforms.ErrUnsupported, platforms.ErrNotCharged)
 		}
 		return e, e.Err
+	case order.VerbToken:
+		return a.askToken(ctx, c)
 	case order.VerbCancel:
 		e := counter.CancelDone{Order: c.Order, Err: errGone(p)}
 		if p != nil {

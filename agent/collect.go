@@ -43,10 +43,11 @@ type Request struct {
 	Operator    platforms.Operator
 	AuthCode    platforms.Hidden
 	Details     []platforms.Detail
-	Expires     string        // 1m–15d in m, h, d, or 1c
-	Web         platforms.Web // modes h5 and insurance; addresses left out are those of the callback listener
-	WhenOffline string        // refuse, queue, or empty for the till's own
-	ValidFor    time.Duration // of a queued order; 0 for the till's own
+	Expires     string           // 1m–15d in m, h, d, or 1c
+	Insurance   InsuranceRequest // mode insurance
+	Web         platforms.Web    // modes h5 and insurance; addresses left out are those of the callback listener
+	WhenOffline string           // refuse, queue, or empty for the till's own
+	ValidFor    time.Duration    // of a queued order; 0 for the till's own
 }
 
 // Collect asks for a bill to be paid. A *platforms.FieldError says which field
@@ -116,6 +117,12 @@ func (a *Agent) prepare(r Request) (counter.Create, error) {
 	e.Private = order.Private{Patient: r.Patient, Subject: r.Subject, Memo: r.Memo, Details: r.Details}
 	if paged(r.Mode) {
 		e.Private.Web = a.webOf(conf.Name, e.No, r.Web)
+		if r.Mode == platforms.ModeInsurance {
+			e.Spec = spec
+			if err := a.insure(&e, r.Insurance); err != nil {
+				return e, err
+			}
+		}
 	}
 	e.Spec = spec
 	draft := order.Order{No: e.No, Created: spec, Private: e.Private}
@@ -138,7 +145,10 @@ func (a *Agent) prepare(r Request) (counter.Create, error) {
 		e.Handed = &c
 	}
 	when := till.WhenOffline
-	if r.WhenOffline != "" {
+	switch {
+	case r.Mode == platforms.ModeInsurance:
+		when = "refuse" // an authorisation does not wait
+	case r.WhenOffline != "":
 		when = r.WhenOffline
 	}
 	e.WhenQueued = when == "queue"
@@ -197,6 +207,10 @@ func (a *Agent) checkBasics(r *Request) (config.Till, error) {
 		return till, field("auth_code", `is for mode "charge" only`)
 	case r.WhenOffline != "" && r.WhenOffline != "refuse" && r.WhenOffline != "queue":
 		return till, field("when_offline", `must be "refuse" or "queue"`)
+	case r.WhenOffline == "queue" && r.Mode == platforms.ModeInsurance:
+		return till, field("when_offline", "a payment by medical insurance cannot be queued")
+	case r.Mode != platforms.ModeInsurance && r.Insurance != (InsuranceRequest{}):
+		return till, field("insurance", `is for mode "insurance" only`)
 	case r.WhenOffline == "queue" && !r.AuthCode.Empty():
 		return till, field("when_offline", "an order with a payment code cannot be queued; the code would be too old")
 	}

@@ -91,29 +91,40 @@ var ErrNoNotifier = errors.New("this platform is not configured, or sends no mes
 // ErrForged: the message changes nothing. Any other: it was not taken, and the
 // platform should repeat it.
 func (a *Agent) Notify(ctx context.Context, platform string, in platforms.Incoming) (reply string, err error) {
-	n, _, err := a.hearNotice(ctx, platform, in, false)
+	n, err := a.hearNotice(ctx, platform, in, "")
 	return n.Reply, err
 }
 
 // Returned takes what the payer's browser carried back from the platform's
-// page (return_url). It proves nothing; it wakes the query.
-func (a *Agent) Returned(ctx context.Context, platform string, in platforms.Incoming) (platforms.Notice, error) {
-	n, _, err := a.hearNotice(ctx, platform, in, true)
-	return n, err
+// page (return_url) about one order. It proves nothing; it wakes the query.
+func (a *Agent) Returned(ctx context.Context, no string, in platforms.Incoming) (platforms.Notice, error) {
+	o, err := a.Order(no)
+	if err != nil {
+		return platforms.Notice{}, err
+	}
+	if o == nil {
+		return platforms.Notice{}, ErrNoNotifier
+	}
+	return a.hearNotice(ctx, o.Platform, in, no)
 }
 
-func (a *Agent) hearNotice(ctx context.Context, platform string, in platforms.Incoming, browser bool) (platforms.Notice, counter.Reply, error) {
+// hearNotice verifies a message and hands it on; browser is the number of the
+// order that the payer's browser came back for, empty for the platform itself.
+func (a *Agent) hearNotice(ctx context.Context, platform string, in platforms.Incoming, browser string) (platforms.Notice, error) {
 	member, ok := a.parts.Platforms[platform].(platforms.Notifier)
 	if !ok {
-		return platforms.Notice{}, counter.Reply{}, ErrNoNotifier
+		return platforms.Notice{}, ErrNoNotifier
 	}
 	n, err := member.Notice(in)
+	if err == nil && browser != "" && n.Answer.OrderNo != browser {
+		err = errors.New("it is about another order")
+	}
 	if err != nil {
 		a.stats.noticed(platform, "forged")
-		return platforms.Notice{}, counter.Reply{}, fmt.Errorf("%w: %w", ErrForged, err)
+		return platforms.Notice{}, fmt.Errorf("%w: %w", ErrForged, err)
 	}
 	// Whatever the adapter says: what came by a browser proves nothing.
-	n.ByBrowser = n.ByBrowser || browser
+	n.ByBrowser = n.ByBrowser || browser != ""
 	n.Evidence = n.Evidence && !n.ByBrowser
 	r, err := a.ask(ctx, func(id uint64) counter.Event {
 		return counter.Notified{Reply: id, Platform: platform, Notice: n}
@@ -122,10 +133,10 @@ func (a *Agent) hearNotice(ctx context.Context, platform string, in platforms.In
 		err = ErrStopped
 	}
 	if err != nil {
-		return n, r, err
+		return n, err
 	}
 	a.stats.noticed(platform, noticeResult(n, r.Code))
-	return n, r, nil
+	return n, nil
 }
 
 // noticeResult is what became of a message, for counting: a closed set.

@@ -269,7 +269,7 @@ func TestPayerLeft(t *testing.T) {
 			w := newOnline(t, till)
 			o := w.h5()
 			for range 3 {
-				n, err := w.Agent.Returned(context.Background(), w.platform, agenttest.Gone(o.No))
+				n, err := w.Agent.Returned(context.Background(), o.No, agenttest.Gone(o.No))
 				if err != nil || !n.Canceled || !n.ByBrowser || n.Evidence {
 					t.Fatal(n, err)
 				}
@@ -280,7 +280,7 @@ func TestPayerLeft(t *testing.T) {
 				t.Errorf("%s, left %v, rev %d", got.State(), got.PayerLeft, got.Rev)
 			}
 			// A paid word by the browser proves nothing, even where words do.
-			if _, err := w.Agent.Returned(context.Background(), w.platform, agenttest.Message(o.No, platforms.Paid, o.Amount)); err != nil {
+			if _, err := w.Agent.Returned(context.Background(), o.No, agenttest.Message(o.No, platforms.Paid, o.Amount)); err != nil {
 				t.Fatal(err)
 			}
 			w.pass(2 * time.Second)

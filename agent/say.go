@@ -16,7 +16,7 @@ type Sayings struct{ State, Message, Next, Patient words.Text }
 func (a *Agent) Say(o *order.Order) Sayings {
 	s := o.State()
 	variant := string(o.Action)
-	if s == order.Paying {
+	if s == order.Paying || s == order.Waiting {
 		variant = string(o.Mode)
 	}
 	e := a.words.OrderState(string(s), variant)

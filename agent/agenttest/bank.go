@@ -15,15 +15,16 @@ import (
 // pending, a query tells the truth, a cancel closes or gives back, a refund is
 // done. It is safe for concurrent use.
 type Bank struct {
-	mu     sync.Mutex
-	orders map[string]*account
-	eager  map[string]bool // payers who do not wait
-	calls  []Call
-	down   bool
-	token  bool
-	charge func(platforms.Charge) (platforms.Answer, error)
-	hold   bool
-	deaf   bool
+	mu      sync.Mutex
+	orders  map[string]*account
+	eager   map[string]bool // payers who do not wait
+	calls   []Call
+	down    bool
+	token   bool
+	charge  func(platforms.Charge) (platforms.Answer, error)
+	hold    bool
+	deaf    bool
+	charges map[string]platforms.Charge // requests to pay that arrived, without their codes
 }
 
 // Call is one request that arrived.
@@ -42,7 +43,7 @@ type account struct {
 
 // NewBank makes a bank that answers.
 func NewBank() *Bank {
-	return &Bank{orders: map[string]*account{}, eager: map[string]bool{}, token: true}
+	return &Bank{orders: map[string]*account{}, eager: map[string]bool{}, token: true, charges: map[string]platforms.Charge{}}
 }
 
 // Cut cuts the line to the bank, or mends it: no byte arrives.
@@ -129,6 +130,8 @@ func (b *Bank) open(c platforms.Charge) *account {
 		a.channel = platforms.WeChat
 	}
 	b.orders[c.OrderNo] = a
+	c.Code = platforms.AuthCode{}
+	b.charges[c.OrderNo] = c
 	return a
 }
 

@@ -51,6 +51,51 @@ func (p page) Traits() platforms.Traits {
 	return t
 }
 
+// Authorise implements platforms.Insurer.
+func (p page) Authorise(a platforms.Authorisation) (string, error) {
+	if a.OpenID.Empty() {
+		return "", &platforms.FieldError{Field: "insurance.user_id", Reason: "is mandatory"}
+	}
+	q := url.Values{"open_id": {a.OpenID.Reveal()}, "state": {a.State}, "redirect_uri": {a.Redirect}}
+	return "https://page.invalid/oauth2/medicareAuth?" + q.Encode(), nil
+}
+
+// BadAuth is an authorisation code that is worth nothing.
+const BadAuth = "worthless"
+
+// InsuranceToken implements platforms.Insurer.
+func (p page) InsuranceToken(_ context.Context, ask platforms.InsuranceAsk) (platforms.InsuranceToken, error) {
+	defer p.lock()()
+	if err := p.enter("token", ask.UserID.Reveal()); err != nil {
+		return platforms.InsuranceToken{}, err
+	}
+	if p.deaf {
+		return platforms.InsuranceToken{}, errLost
+	}
+	if ask.AuthCode.Reveal() == BadAuth {
+		return platforms.InsuranceToken{Code: "AUTH_CODE_INVALID", Message: "no"}, nil
+	}
+	return platforms.InsuranceToken{PayAuthNo: platforms.Hide("AUTHNO-" + ask.AuthCode.Reveal()), CardInfo: platforms.Hide("CARD-" + ask.PatientIDNo.Reveal()), CityCode: "310100"}, nil
+}
+
+// CheckCharge implements platforms.Checker.
+func (p page) CheckCharge(c platforms.Charge) error {
+	i := c.Insurance
+	if c.Mode == platforms.ModeInsurance && i.Insured+i.Cash > 0 && i.BillNo == "" && i.SerialNo == "" && i.RequestContent.Empty() {
+		return &platforms.FieldError{Field: "insurance.ssc_serial_no", Reason: "or ssc_bill_no is mandatory"}
+	}
+	return nil
+}
+
+// CheckRefund implements platforms.Checker.
+func (p page) CheckRefund(platforms.Refund) error { return nil }
+
+// Charged gives the request to pay that arrived for an order.
+func (b *Bank) Charged(no string) platforms.Charge {
+	defer b.lock()()
+	return b.charges[no]
+}
+
 // Message is what the bank sends by itself about an order: paid or closed.
 func Message(no string, s platforms.Status, amount platforms.Fen) platforms.Incoming {
 	v := url.Values{"order": {no}, "status": {s.String()}, "amount": {strconv.FormatInt(int64(amount), 10)}, "sign": {"good"}}

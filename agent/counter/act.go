@@ -86,7 +86,7 @@ func (c *Counter) confirm(x *entry, e Act) string {
 	f.Person = &order.Person{Operator: e.Operator}
 	if c.write(x, f, Write{}) {
 		c.takeFront(x)
-		if x.o.Mode.Shown() {
+		if x.o.Mode.Shown() && x.o.Insured == nil {
 			c.present(x)
 		}
 	}

@@ -163,6 +163,12 @@ func (c *Counter) Step(now order.Now, ev Event) []Effect {
 		c.adopt(e)
 	case Notified:
 		c.notified(e)
+	case Authorise:
+		c.authorise(e)
+	case TokenDone:
+		c.tokenDone(e)
+	case Settle:
+		c.settle(e)
 	case Found:
 		c.found(e)
 	case PayDone:

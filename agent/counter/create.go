@@ -210,7 +210,7 @@ func (c *Counter) accept(e Create, at time.Duration, got *platforms.Scanned, que
 	switch {
 	case got != nil:
 		c.charge(x, *got, *e.Handed, at, "")
-	case s.Mode.Shown() && !queued:
+	case s.Mode.Shown() && s.Mode != platforms.ModeInsurance && !queued:
 		c.present(x)
 	}
 	c.advance(x)

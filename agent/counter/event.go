@@ -197,6 +197,9 @@ type Recover struct {
 
 func (Tick) event()          {}
 func (Notified) event()      {}
+func (Authorise) event()     {}
+func (TokenDone) event()     {}
+func (Settle) event()        {}
 func (Create) event()        {}
 func (Scan) event()          {}
 func (Claim) event()         {}
@@ -261,9 +264,11 @@ type Call struct {
 	Order    string
 	Platform string
 	Verb     order.Verb
-	Charge   platforms.Charge // charge, present
-	Ref      platforms.Ref    // query, cancel
-	Refund   platforms.Refund // refund
+	Charge   platforms.Charge       // charge, present
+	Ref      platforms.Ref          // query, cancel
+	Refund   platforms.Refund       // refund
+	Ask      platforms.InsuranceAsk // token
+	Redirect string                 // token: where the next authorisation comes back to
 	Timeout  time.Duration
 	// NotAfter is the Mono after which a charge may not leave any more, because
 	// the payer's code is too old: it then ends as not sent.
@@ -415,9 +420,11 @@ const (
 	CodeRetained      = "retained" // the holder keeps it
 	CodeReleased      = "released"
 	CodeNotHolder     = "not_holder"
-	CodeScannerArmed  = "scanner_armed" // an order waits for a scan: it is not handed over now
-	CodeScannerAsked  = "scanner_asked" // a third client asks already
-	CodeNoScanner     = "no_scanner"    // the till has no cashier's scanner
+	CodeScannerArmed  = "scanner_armed"  // an order waits for a scan: it is not handed over now
+	CodeScannerAsked  = "scanner_asked"  // a third client asks already
+	CodeNoScanner     = "no_scanner"     // the till has no cashier's scanner
+	CodeWrongStop     = "insurance_stop" // not what the order waits for now; with the order
+	CodeWrongState    = "state_wrong"    // the state that came back is not that of this attempt
 	NoteTwoCodes      = "two_codes"
 	NoteNotForPayment = "scanner_not_for_payment"
 	NoteCodeOld       = "code_old"

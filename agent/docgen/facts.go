@@ -194,6 +194,7 @@ func facts() []namedFact {
 		{"reopened, after a resolution", "平台与人工结论相反", fact(order.KindReopened, func(f *order.Fact) { f.Reason = "resolution_contradicted" }),
 			[]order.Fact{proposed(order.Paid), decided(order.KindResolved, "", true)}},
 		{"reopened, of what the platform said", "平台结论不可重开", fact(order.KindReopened, nil), nil},
+		{"insured: token", "医保授权返回", fact(order.KindInsured, func(f *order.Fact) { f.Insured = &order.InsuredStep{Stop: order.StopToken} }), nil},
 		{"left", "患者在支付页面点了取消", fact(order.KindLeft, nil), nil},
 		{"a kind of a newer program", "新版本的事实", fact("something_new", nil), nil},
 	}

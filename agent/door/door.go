@@ -129,6 +129,8 @@ func (d *door) table() []route {
 		{"POST", "/v1/orders/{id}/cancel", collect, false, d.act("cancel")},
 		{"POST", "/v1/orders/{id}/detach", collect, false, d.act("detach")},
 		{"POST", "/v1/orders/{id}/confirm", collect, false, d.act("confirm")},
+		{"POST", "/v1/orders/{id}/insurance/authorisation", collect, false, d.authorise},
+		{"POST", "/v1/orders/{id}/insurance/settlement", collect, false, d.settle},
 		{"POST", "/v1/orders/{id}/refunds", refund, false, d.createRefund},
 		{"GET", "/v1/orders/{id}/refunds", order, false, d.listRefunds},
 		{"POST", "/v1/orders/{id}/refunds/{no}/approve", refund, false, d.decideRefund(true)},

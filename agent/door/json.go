@@ -186,6 +186,26 @@ func (f *fields) text(name string, most int) string {
 	return ""
 }
 
+// lines is text that may have line breaks and tabs.
+func (f *fields) lines(name string, most int) string {
+	v, ok := f.take(name)
+	if !ok {
+		return ""
+	}
+	s, ok := v.(string)
+	switch {
+	case !ok:
+		f.wrong(name, "must be a text in quotes")
+	case len(s) > most:
+		f.wrong(name, "is longer than %d bytes", most)
+	case strings.ContainsFunc(s, func(c rune) bool { return c < 0x20 && c != '\n' && c != '\r' && c != '\t' || c == 0x7f }):
+		f.wrong(name, "has control characters")
+	default:
+		return s
+	}
+	return ""
+}
+
 func (f *fields) secret(name string, most int) platforms.Hidden {
 	return platforms.Hide(f.text(name, most))
 }

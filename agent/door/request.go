@@ -63,6 +63,7 @@ func orderRequest(m map[string]any) (agent.Request, error) {
 		Expires:     f.text("expires", 16),
 		WhenOffline: f.text("when_offline", 16),
 		Operator:    operator(f),
+		Insurance:   insuranceRequest(f),
 		Web: platforms.Web{ReturnURL: f.text("return_url", 512), NotifyURL: f.text("notify_url", 512), DisableChannels: f.text("disable_pay_channels", 128),
 			BusinessParams: f.objectText("business_params"), AgreementParams: f.objectText("agreement_sign_params")},
 	}

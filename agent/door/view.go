@@ -81,6 +81,7 @@ type orderView struct {
 	GotoURL        string            `json:"goto_url,omitempty"`   // h5, insurance: the page to pay on, while it can be paid
 	PayString      string            `json:"pay_string,omitempty"` // to the caller of the order only
 	Note           *aside            `json:"note,omitempty"`
+	Insurance      *insuredView      `json:"insurance,omitempty"`
 	ValidForS      *int64            `json:"valid_for_s,omitempty"` // queued: what is left
 	CreatedAt      string            `json:"created_at"`
 	EndedAt        string            `json:"ended_at,omitempty"`
@@ -170,32 +171,12 @@ func (d *door) order(o *order.Order) *orderView {
 		in := seconds(max(0, o.ValidFor-now.Age(o.CreatedAt)))
 		v.ValidForS = &in
 	}
+	v.Insurance = d.insured(o)
 	if o.PayerLeft && !s.Final() {
 		v.Note = d.aside("payer_left")
 	}
 	for _, r := range o.Refunds {
 		v.Refunds = append(v.Refunds, d.refund(o, r))
-	}
-	return v
-}
-
-// aside is something worth knowing of an order that decides nothing.
-type aside struct {
-	Code string     `json:"code"`
-	Say  words.Text `json:"say"`
-}
-
-func (d *door) aside(code string) *aside {
-	e, _ := d.words.Find(words.Reason, code)
-	return &aside{Code: code, Say: e.Cashier}
-}
-
-// own is the view for the order's own caller: with what nobody else may read,
-// and no event carries.
-func (d *door) own(c caller, o *order.Order) *orderView {
-	v := d.order(o)
-	if c.collects(o.Till) && v.GotoURL != "" {
-		v.PayString = o.Private.PayString.Reveal()
 	}
 	return v
 }

@@ -30,6 +30,9 @@ func (o *Order) Apply(f Fact) error {
 			o.Outside, o.OutsideSaid = *e, true
 		}
 		o.Keys = append(o.Keys, f.Created.Key)
+		if o.Mode == platforms.ModeInsurance {
+			o.Insured = &Insured{Stop: StopAuthorise, Since: f.At}
+		}
 	case KindConfirmed:
 		if o.State() != Queued {
 			return forbid(o, f)
@@ -85,6 +88,10 @@ func (o *Order) Apply(f Fact) error {
 		}
 		o.WatchedBoot = f.At.Boot
 		o.WatchBoots++
+	case KindInsured:
+		if err := o.applyInsured(f); err != nil {
+			return err
+		}
 	case KindLeft:
 		if o.State().Final() {
 			return forbid(o, f)

@@ -30,6 +30,7 @@ const (
 	KindProposed    Kind = "proposed"     // a person says, with evidence, how something in doubt ended
 	KindResolved    Kind = "resolved"     // a second person agreed, or did not
 	KindReopened    Kind = "reopened"     // the platform contradicts what people resolved
+	KindInsured     Kind = "insured"      // a stop of a payment by medical insurance, before anything is sent
 	KindLeft        Kind = "left"         // the payer's browser said that the payer closed the page; proves nothing
 )
 
@@ -43,25 +44,27 @@ const (
 	VerbQuery   Verb = "query"
 	VerbCancel  Verb = "cancel"
 	VerbRefund  Verb = "refund"
+	VerbToken   Verb = "token"  // what an authorisation of the medical insurance is worth; charges nothing
 	VerbNotice  Verb = "notice" // no call: what the platform said by itself, where it has no query
 )
 
 // Fact is one durable thing that happened to one order. Exactly the part that
 // its kind needs is set. No fact holds a payment code or a person in clear.
 type Fact struct {
-	Kind    Kind     `json:"kind"`
-	Order   string   `json:"order"`
-	At      Instant  `json:"at"`
-	Created *Created `json:"created,omitempty"`
-	Sent    *Sent    `json:"sent,omitempty"`
-	Answer  *Reply   `json:"answer,omitempty"`
-	Person  *Person  `json:"person,omitempty"`
-	Ended   *Ended   `json:"ended,omitempty"`
-	Reason  string   `json:"reason,omitempty"` // stable code: doubt, late
-	Refund  *Refund  `json:"refund,omitempty"`
-	Key     *IdemKey `json:"key,omitempty"`
-	Booked  *Booked  `json:"booked,omitempty"`
-	Decided *Decided `json:"decided,omitempty"`
+	Kind    Kind         `json:"kind"`
+	Order   string       `json:"order"`
+	At      Instant      `json:"at"`
+	Created *Created     `json:"created,omitempty"`
+	Sent    *Sent        `json:"sent,omitempty"`
+	Answer  *Reply       `json:"answer,omitempty"`
+	Person  *Person      `json:"person,omitempty"`
+	Ended   *Ended       `json:"ended,omitempty"`
+	Reason  string       `json:"reason,omitempty"` // stable code: doubt, late
+	Refund  *Refund      `json:"refund,omitempty"`
+	Key     *IdemKey     `json:"key,omitempty"`
+	Insured *InsuredStep `json:"insured,omitempty"`
+	Booked  *Booked      `json:"booked,omitempty"`
+	Decided *Decided     `json:"decided,omitempty"`
 
 	Proposed *Proposal `json:"proposed,omitempty"`
 }

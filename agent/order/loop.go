@@ -136,18 +136,20 @@ func (o *Order) Next(p Policy, t platforms.Traits, now Now) Step {
 	case o.Outcome != "":
 		return o.nextWatch(p, t, now)
 	case o.SentAt == nil && o.Doubt == "":
-		return o.nextUnsent(now)
+		return o.nextUnsent(p, now)
 	}
 	return o.nextOpen(p, t, now)
 }
 
-func (o *Order) nextUnsent(now Now) Step {
+func (o *Order) nextUnsent(p Policy, now Now) Step {
 	end := Step{Do: DoEnd, State: Canceled, Unsent: true}
 	switch {
 	case o.CancelAsked != nil:
 		end.At, end.Reason = now.Mono, "canceled"
 	case o.State() == Queued:
 		end.At, end.Reason = now.due(o.CreatedAt, o.ValidFor), "offline_expired"
+	case o.Insured != nil:
+		end.At, end.Reason = o.insuredEnds(p, now)
 	default:
 		from := o.CreatedAt
 		if o.Confirmed {

@@ -58,6 +58,10 @@ type Private struct {
 	Memo    string
 	Details []platforms.Detail
 	Web     platforms.Web // payments on a page
+	// Insurance and Pass are those of a payment by medical insurance. Unlike the
+	// rest they are nowhere but in memory, not even sealed.
+	Insurance platforms.Insurance
+	Pass      Pass
 	// PayString is what a wallet's own JavaScript is called with; the caller
 	// reads it once the page is there.
 	PayString platforms.Hidden
@@ -95,9 +99,10 @@ type Order struct {
 	CancelOpen  bool     // a cancel left and nothing definite came back
 	CancelLost  bool     // some cancel was answered without proof, or not at all
 	Detached    bool
-	PayerLeft   bool   // the payer's browser said 用户取消 (sub_code 5001)
-	Doubt       string // reason code, while or after in doubt
-	Outcome     State  // final state, empty while open
+	Insured     *Insured // ModeInsurance: its stops before anything is sent
+	PayerLeft   bool     // the payer's browser said 用户取消 (sub_code 5001)
+	Doubt       string   // reason code, while or after in doubt
+	Outcome     State    // final state, empty while open
 	EndReason   string
 	Action      platforms.CancelAction
 	Unsent      bool
@@ -224,7 +229,7 @@ func (o *Order) Charge() platforms.Charge {
 	}
 	return platforms.Charge{Ref: o.Ref(), Channel: ch, Aggregated: o.Aggregated, OrderType: o.OrderType,
 		TillKind: o.TillKind, Subject: o.Private.Subject, Memo: o.Private.Memo, Patient: o.Private.Patient,
-		Expires: o.Expires, Details: o.Private.Details, Web: o.Private.Web}
+		Expires: o.Expires, Details: o.Private.Details, Web: o.Private.Web, Insurance: o.Private.Insurance}
 }
 
 // Paged tells that the payer pays on a page of the platform, on a device of

@@ -22,7 +22,7 @@ func (o *Order) ActsIn(p Policy, now Now) (left time.Duration, ok bool) {
 		if o.CancelAsked != nil {
 			return 0, false
 		}
-		return max(0, o.nextUnsent(now).At-now.Mono), true
+		return max(0, o.nextUnsent(p, now).At-now.Mono), true
 	case Paying:
 		due, at := o.wantsCancel(p, now)
 		return max(0, at-now.Mono), !due

@@ -59,6 +59,7 @@ func TestTransitions(t *testing.T) {
 		"resolved, of nothing proposed":                       {"no", "no", "no", "no", "no", "no", "no", "no", "no"},
 		"reopened, after a resolution":                        {"no", "no", "no", "no", "no", "stays", "no", "no", "no"},
 		"reopened, of what the platform said":                 {"no", "no", "no", "no", "no", "no", "no", "no", "no"},
+		"insured: token":                                      {"no", "no", "no", "no", "no", "no", "no", "no", "no"}, // of an order without insurance
 		"left":                                                {"no", "stays", "stays", "stays", "stays", "stays", "no", "no", "no"},
 		"a kind of a newer program":                           {"no", "stays", "stays", "stays", "stays", "stays", "stays", "stays", "stays"},
 	}
@@ -260,5 +261,44 @@ func TestCommentTellsTheTable(t *testing.T) {
 	}
 	if len(seen) != len(names) {
 		t.Errorf("the comment tells %d states of %d", len(seen), len(names))
+	}
+}
+
+// TestInsuredStops holds the stops of a payment by medical insurance to the
+// table as it was agreed.
+func TestInsuredStops(t *testing.T) {
+	stops := []order.Stop{order.StopAuthorise, order.StopToken, order.StopSettle, order.StopSent}
+	fact := func(s order.Stop) order.Fact {
+		return order.Fact{Kind: order.KindInsured, Order: "A1", Insured: &order.InsuredStep{Stop: s, Split: &order.Split{}}}
+	}
+	created := order.Fact{Kind: order.KindCreated, Order: "A1", Created: &order.Created{Amount: 1, Mode: platforms.ModeInsurance}}
+	way := map[order.Stop][]order.Stop{order.StopAuthorise: nil, order.StopToken: stops[1:2], order.StopSettle: stops[1:3], order.StopSent: stops[1:]}
+	// Own authorisations go from authorise to sent; whether one may is the counter's question.
+	want := map[order.Stop]string{order.StopAuthorise: "token sent", order.StopToken: "authorise settle", order.StopSettle: "sent", order.StopSent: ""}
+	for _, from := range stops {
+		var leads []string
+		for _, to := range stops {
+			o := &order.Order{}
+			facts := []order.Fact{created}
+			for _, s := range way[from] {
+				facts = append(facts, fact(s))
+			}
+			for _, f := range facts {
+				if err := o.Apply(f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if o.Insured.Stop != from {
+				t.Fatalf("stands at %s, want %s", o.Insured.Stop, from)
+			}
+			if o.Apply(fact(to)) == nil {
+				leads = append(leads, string(to))
+			} else if o.Insured.Stop != from || o.Rev != len(facts) {
+				t.Errorf("%s at %s was refused and changed the order", to, from)
+			}
+		}
+		if got := strings.Join(leads, " "); got != want[from] {
+			t.Errorf("%s leads to %q, the table says %q", from, got, want[from])
+		}
 	}
 }

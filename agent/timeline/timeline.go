@@ -75,6 +75,8 @@ func tell(cat words.Catalogue, f order.Fact) (zh, en string) {
 	case order.KindRefund:
 		return fmt.Sprintf("%s退款 %s 元，退款号 %s", by(&order.Person{Operator: f.Refund.Operator}, "要求"), f.Refund.Sum.Yuan(), f.Refund.Request),
 			fmt.Sprintf("Refund of %s yuan asked for, number %s%s", f.Refund.Sum.Yuan(), f.Refund.Request, byEN(&order.Person{Operator: f.Refund.Operator}))
+	case order.KindInsured:
+		return insured(f.Insured)
 	case order.KindLeft:
 		return "患者浏览器返回：用户取消（仅提示，不作为依据）", "The patient's browser came back saying that the patient gave up (a hint, no evidence)"
 	case order.KindLate:
@@ -182,4 +184,22 @@ func reason(p *order.Person) string {
 		return ""
 	}
 	return " (" + p.Reason + ")"
+}
+
+func insured(s *order.InsuredStep) (zh, en string) {
+	switch s.Stop {
+	case order.StopToken:
+		return "患者医保授权返回，向平台换取凭据", "The patient authorised; the platform is asked for the token"
+	case order.StopAuthorise:
+		words := strings.TrimSpace(s.Code + " " + s.Message)
+		return "未取得医保凭据，等待重新授权（" + words + "）", "No token was given, waiting for another authorisation (" + words + ")"
+	case order.StopSettle:
+		return "已取得医保凭据，等待 HIS 医保预结算", "The token is there, waiting for HIS to settle with the insurance"
+	case order.StopSent:
+		if s.Split != nil {
+			return fmt.Sprintf("HIS 提交医保结算：医保 %s 元，现金 %s 元", s.Split.Insured.Yuan(), s.Split.Cash.Yuan()),
+				fmt.Sprintf("HIS settled: insurance %s yuan, cash %s yuan", s.Split.Insured.Yuan(), s.Split.Cash.Yuan())
+		}
+	}
+	return "", ""
 }

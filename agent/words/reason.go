@@ -23,8 +23,6 @@ func reasons() []Entry {
 		{"never_arrived", Text{"支付未成功，如已扣款将原路退回", "Not paid; if you were charged, the money comes back"}, Text{"平台查无此单，且已多次撤销，订单已结束", "The platform has no such order and it was canceled repeatedly; ended"},
 			rescan(), Text{"TRADE_NOT_EXIST 持续超过 not_found_final", "The platform never heard of the number for longer than not_found_final"}},
 		{"closed_by_platform", Text{"交易已关闭，如已扣款将原路退回", "Closed; if you were charged, the money comes back"}, Text{"平台已关闭该订单", "The platform closed the order"}, rescan(), Text{"平台查询答复：已关闭或已全额退回", "The platform's query says closed or given back"}},
-		{"payer_left", Text{"您已关闭支付页面，如已支付请稍候", "You closed the payment page; if you paid, please wait"}, Text{"患者关闭了支付页面（用户取消），结果以平台为准", "The patient closed the payment page; the platform decides what became of it"},
-			Text{"等待结果；需要时撤销", "Wait for the outcome; cancel if needed"}, Text{"return_url 带回 sub_code 5001：不作为依据，只触发查询", "return_url carried sub_code 5001: no evidence, it only wakes the query"}},
 		{"schedule", pleaseWait(), Text{"支付超时，自动撤销", "Not paid in time, canceled by the system"}, justWait(), Text{"查询期满仍未支付，按策略自动撤销", "Not paid within the policy's time, canceled by the schedule"}},
 		doubt("no_key", Text{"支付应答丢失，无法按单号查询", "The pay reply was lost and there is no number to ask by"},
 			Text{"没有 OrderId：SmartPay 需人工核对，或确认 query_key", "No OrderId: check SmartPay by hand, or prove query_key at this site"}),

@@ -8,6 +8,7 @@
 package words
 
 import (
+	"slices"
 	"sort"
 	"strings"
 )
@@ -37,7 +38,7 @@ type Group string
 
 // The groups.
 const (
-	State    Group = "state"    // order states; with variants canceled.close, .refund, .unknown and paying.present
+	State    Group = "state"    // order states; with variants canceled.close, .refund, .unknown, paying.present, .h5, .insurance and waiting.insurance
 	Reason   Group = "reason"   // why an order ended, was canceled or is in doubt
 	Scan     Group = "scan"     // why a scanned code is not used; code kinds among them
 	Verdict  Group = "verdict"  // may I take cash, may I try again (PAY-21)
@@ -50,13 +51,14 @@ const (
 	LC       Group = "lc"       // codes of the signed gateway (wire.md §3)
 	Served   Group = "served"   // codes that the agent gives to the reconciling platform (seed 004 §7)
 	Device   Group = "device"   // why a scanner or display is away, and hints about it
+	Page     Group = "page"     // the page that a patient comes back to after paying on a page
 	Scanner  Group = "scanner"  // what the scanners of a till are doing
 	Booking  Group = "booking"  // how far a payment is in HIS's books
 )
 
 // Groups lists them in the order of the documentation.
 func Groups() []Group {
-	return []Group{State, Reason, Scan, Verdict, Reply, Problem, Alarm, Refund, Booking, Device, Scanner, SmartPay, FWC, LC, Served}
+	return []Group{State, Reason, Scan, Verdict, Reply, Problem, Alarm, Refund, Booking, Device, Scanner, Page, SmartPay, FWC, LC, Served}
 }
 
 // Entry is what is said for one code.
@@ -78,9 +80,9 @@ type Catalogue struct {
 func New() Catalogue {
 	c := Catalogue{entries: map[Group]map[string]Entry{}}
 	for group, list := range map[Group][]Entry{
-		State: states(), Reason: append(reasons(), bookingReasons()...), Scan: append(scans(), bookingNotes()...), Verdict: append(verdicts(), bookingVerdicts()...), Reply: replies(),
-		Problem: append(problems(), bookingProblems()...), Alarm: append(alarms(), bookingAlarms()...), Refund: refunds(), SmartPay: smartpayCodes(), FWC: fwcCodes(), LC: lcCodes(), Served: servedCodes(),
-		Device: deviceCodes(), Scanner: scannerStates(), Booking: bookStages(),
+		State: append(states(), onlineStates()...), Reason: slices.Concat(reasons(), bookingReasons(), onlineReasons()), Scan: append(scans(), bookingNotes()...), Verdict: append(verdicts(), bookingVerdicts()...), Reply: replies(),
+		Problem: slices.Concat(problems(), bookingProblems(), onlineProblems()), Alarm: append(alarms(), bookingAlarms()...), Refund: refunds(), SmartPay: smartpayCodes(), FWC: fwcCodes(), LC: lcCodes(), Served: servedCodes(),
+		Device: deviceCodes(), Scanner: scannerStates(), Page: pages(), Booking: bookStages(),
 	} {
 		c.entries[group] = map[string]Entry{}
 		for _, e := range list {
@@ -108,8 +110,8 @@ func (c Catalogue) Codes(g Group) []string {
 
 // OrderState gives the words for an order's state. variant may be empty; for a
 // canceled order it is the cancel action (close, refund, unknown), which tells
-// whether money was given back; for a paying one it is the mode, where present
-// has words of its own. A state that is not known gives the words of in_doubt,
+// whether money was given back; for a waiting or paying one it is the mode,
+// where it has words of its own. A state that is not known gives the words of in_doubt,
 // the careful ones.
 func (c Catalogue) OrderState(state, variant string) Entry {
 	if e, ok := c.Find(State, state+"."+variant); ok {
