@@ -39,7 +39,7 @@ var ErrNotThere = fmt.Errorf("cannot find the payment: neither this agent nor th
 // else by asking the platform. It leaves a note in the log and changes nothing.
 // The error is a *platforms.FieldError, ErrNotThere, or the platform's.
 func (a *Agent) LookUp(ctx context.Context, q DeskQuery) (DeskFound, error) {
-	found, _, err := a.lookUp(ctx, q, true)
+	found, _, err := a.lookUp(ctx, q)
 	note := struct {
 		Profile string `json:"profile"`
 		OrderNo string `json:"order_no,omitempty"`
@@ -53,7 +53,7 @@ func (a *Agent) LookUp(ctx context.Context, q DeskQuery) (DeskFound, error) {
 	return found, err
 }
 
-func (a *Agent) lookUp(ctx context.Context, q DeskQuery, local bool) (DeskFound, platforms.Answer, error) {
+func (a *Agent) lookUp(ctx context.Context, q DeskQuery) (DeskFound, platforms.Answer, error) {
 	var none platforms.Answer
 	switch {
 	case q.OrderNo == "" && q.TradeNo == "":
@@ -61,14 +61,11 @@ func (a *Agent) lookUp(ctx context.Context, q DeskQuery, local bool) (DeskFound,
 	case len(q.OrderNo) > 64 || len(q.TradeNo) > 64 || !printable(q.OrderNo) || !printable(q.TradeNo):
 		return DeskFound{}, none, field("order_no", "or trade_no is longer than 64 bytes or has control characters")
 	}
-	if local {
-		o, err := a.ours(q)
-		if err != nil {
-			return DeskFound{}, none, err
-		}
-		if o != nil {
-			return deskOf(o), none, nil
-		}
+	switch o, err := a.ours(q); {
+	case err != nil:
+		return DeskFound{}, none, err
+	case o != nil:
+		return deskOf(o), none, nil
 	}
 	if q.Mode == "" {
 		q.Mode = platforms.ModeCharge
@@ -86,23 +83,25 @@ func (a *Agent) lookUp(ctx context.Context, q DeskQuery, local bool) (DeskFound,
 	ctx, stop := context.WithTimeout(ctx, a.shape.Platforms[m.Platform].Policy.CallTimeout)
 	defer stop()
 	got, err := p.Query(ctx, ref)
-	if err != nil {
+	switch {
+	case err != nil && q.OrderNo == "":
+		return DeskFound{}, none, field("order_no", "is missing: this agent does not know the trade number, and the platform could not be asked by it; give the order number that stands on the receipt")
+	case err != nil:
 		return DeskFound{}, none, fmt.Errorf("cannot look the payment up: %w", err)
-	}
-	if q.OrderNo != "" {
-		ref.Amount = got.Amount // it is what is asked for
-		if err := platforms.Bind(ref, got); err != nil {
-			return DeskFound{}, none, err
+	case q.OrderNo == "" && got.Status != platforms.NotFound:
+		if q.OrderNo, ref.OrderNo = got.OrderNo, got.OrderNo; q.OrderNo == "" {
+			return DeskFound{}, none, field("order_no", "is missing: the platform does not tell it; it stands on the receipt")
 		}
+	}
+	ref.Amount = got.Amount // it is what is asked for
+	if err := platforms.Bind(ref, got); err != nil {
+		return DeskFound{}, none, err
 	}
 	if q.TradeNo != "" && got.TradeNo != "" && got.TradeNo != q.TradeNo {
 		return DeskFound{}, none, &platforms.Mismatch{Field: "trade number", Asked: q.TradeNo, Got: got.TradeNo}
 	}
-	f := DeskFound{OrderNo: got.OrderNo, TradeNo: got.TradeNo, Platform: m.Platform, Profile: m.Profile, Status: got.Status,
+	f := DeskFound{OrderNo: q.OrderNo, TradeNo: got.TradeNo, Platform: m.Platform, Profile: m.Profile, Status: got.Status,
 		Refunded: got.Refunded, HasRefunded: got.HasRefunded, Channel: got.Channel, PaidAt: got.PaidAt}
-	if f.OrderNo == "" {
-		f.OrderNo = q.OrderNo
-	}
 	if f.TradeNo == "" {
 		f.TradeNo = q.TradeNo
 	}
@@ -113,7 +112,7 @@ func (a *Agent) lookUp(ctx context.Context, q DeskQuery, local bool) (DeskFound,
 		return f, got, ErrNotThere
 	}
 	// The trade number may have led to an order of our own.
-	if o, err := a.Order(f.OrderNo); err != nil || o != nil {
+	if o, err := a.Order(q.OrderNo); err != nil || o != nil {
 		if o != nil {
 			f = deskOf(o)
 		}
@@ -175,7 +174,7 @@ func (a *Agent) Adopt(ctx context.Context, q DeskQuery, till string, op platform
 	if !ok {
 		return counter.Reply{}, field("till", "this agent has no till of that name")
 	}
-	f, got, err := a.lookUp(ctx, q, true)
+	f, got, err := a.lookUp(ctx, q)
 	switch {
 	case err != nil:
 		return counter.Reply{}, err
@@ -186,7 +185,7 @@ func (a *Agent) Adopt(ctx context.Context, q DeskQuery, till string, op platform
 	case f.Amount <= 0:
 		return counter.Reply{}, field("order_no", "platform %s does not tell the amount, so it cannot be given back here", f.Platform)
 	case !ownNumber.MatchString(f.OrderNo):
-		return counter.Reply{}, field("order_no", "the platform does not tell the order number, or it is none of 1 to 32 letters and digits")
+		return counter.Reply{}, field("order_no", "is none of 1 to 32 letters and digits, so the platform cannot have it")
 	case f.HasRefunded && (f.Refunded < 0 || f.Refunded > f.Amount):
 		return counter.Reply{}, field("order_no", "the platform says that more was given back than was paid; ask it")
 	case !a.shape.Platforms[f.Platform].Refund:

@@ -156,6 +156,9 @@ func (o *Order) applyAnswer(f Fact) error {
 	if a.Verb == VerbRefund {
 		if r := o.refund(a.Request); r != nil {
 			r.State, r.EndedAt, r.Code, r.Message = a.Outcome, f.At, a.Code, a.Message
+			if o.Foreign && !o.OutsideSaid && a.Outcome == RefundDone && a.Refunded != nil {
+				o.Outside, o.OutsideSaid = max(0, *a.Refunded-o.RefundedSum()), true
+			}
 		} else if a.Outcome == RefundDone {
 			o.LateDone = true
 		}

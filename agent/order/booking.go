@@ -21,6 +21,7 @@ const (
 // BookingState is HIS's word about a payment.
 type BookingState struct {
 	State      BookState
+	OK         bool   // as HIS said it
 	FlowID     string // HIS's own number, unique over payments and refunds
 	CostType   string // 费用类别
 	At         int64  // Unix ms, HIS's clock
@@ -71,7 +72,7 @@ func (o *Order) Word() *Booked {
 	if b == nil || b.State == BookPending || b.State == BookNone {
 		return nil
 	}
-	return &Booked{OK: b.State == BookBooked || b.State == BookSplit && b.FlowID != "", FlowID: b.FlowID, CostType: b.CostType, At: b.At,
+	return &Booked{OK: b.OK, FlowID: b.FlowID, CostType: b.CostType, At: b.At,
 		Operator: b.Operator, Reason: b.Reason, InsuranceTaken: b.InsuranceTaken, CashTaken: b.CashTaken}
 }
 
@@ -117,7 +118,7 @@ func (o *Order) applyBooking(f Fact) error {
 		if o.booked() == BookBooked || o.booked() == BookFailed || b.OK && o.FullyReversed() {
 			return forbid(o, f)
 		}
-		next.State = BookFailed
+		next.State, next.OK = BookFailed, b.OK
 		switch {
 		case b.split():
 			next.State = BookSplit
@@ -163,6 +164,9 @@ const afterAlarm = time.Minute
 // where a kiosk may, gives the money back.
 func (o *Order) nextBooking(now Now) (s Step, waits bool) {
 	b, terms := o.Booking, o.Books
+	if o.FullyReversed() {
+		return Step{}, false
+	}
 	switch o.booked() {
 	case BookSplit:
 		return waitForEvent(), true // only people can tell

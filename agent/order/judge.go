@@ -2,6 +2,7 @@ package order
 
 import (
 	"errors"
+	"slices"
 
 	"payagent/platforms"
 )
@@ -45,7 +46,7 @@ func (o *Order) answered(now Now, v Verb, a platforms.Answer) Fact {
 func (o *Order) HearPay(t platforms.Traits, now Now, v Verb, a platforms.Answer, err error) Verdict {
 	l := &o.Loop
 	l.PayOpen, l.PayHeard = false, now.Instant
-	if o.Outcome != "" {
+	if o.Outcome != "" || o.Reopened {
 		// Too late to decide anything: ask, do not trust.
 		if err == nil && a.Status == platforms.Paid && o.Outcome != Paid {
 			if t.NoQuery && platforms.Bind(o.Ref(), a) == nil {
@@ -173,7 +174,7 @@ func (o *Order) HearQuery(p Policy, t platforms.Traits, now Now, a platforms.Ans
 		if errors.Is(err, platforms.ErrToken) || mixedUp(err) != "" {
 			o.unheard()
 		} else if o.Outcome == Paid {
-			l.LateTries++
+			return Verdict{Alarm: o.notSaidPaid()}
 		}
 		return Verdict{Alarm: mixedUp(err)}
 	}
@@ -188,7 +189,7 @@ func (o *Order) HearQuery(p Policy, t platforms.Traits, now Now, a platforms.Ans
 	f := o.answered(now, VerbQuery, a)
 	switch {
 	case o.Outcome == Paid:
-		return o.hearPaid(p, now, a, f)
+		return o.hearPaid(p, t, now, a, f)
 	case o.Reopened:
 		return Verdict{} // people decide
 	}
@@ -221,9 +222,9 @@ func (o *Order) HearQuery(p Policy, t platforms.Traits, now Now, a platforms.Ans
 
 // hearPaid judges a query about a paid order: asked before money goes back, or
 // because people said that it is paid.
-func (o *Order) hearPaid(p Policy, now Now, a platforms.Answer, f Fact) Verdict {
+func (o *Order) hearPaid(p Policy, t platforms.Traits, now Now, a platforms.Answer, f Fact) Verdict {
 	l := &o.Loop
-	if facts := o.contradicted(now, a.Status); facts != nil {
+	if facts := o.contradicted(t, now, a.Status); facts != nil {
 		return Verdict{Facts: facts, Alarm: "resolution_contradicted"}
 	}
 	for o.resolved() && l.Late < len(p.LateWatch) && p.LateWatch[l.Late] <= now.Age(o.EndedAt) {
@@ -236,17 +237,13 @@ func (o *Order) hearPaid(p Policy, now Now, a platforms.Answer, f Fact) Verdict 
 	if a.HasRefunded {
 		l.RefundedSeen = a.Refunded
 	}
-	alarm, flying, open := "", false, false
-	for _, r := range o.Refunds {
-		flying = flying || r.State == RefundSent || r.State == RefundInDoubt
-		open = open || !r.State.Final()
+	alarm := ""
+	if r := o.Reversal(); a.Status != platforms.Paid && a.Status != platforms.Closed {
+		alarm = o.notSaidPaid()
+	} else if r == nil || r.State.Final() {
+		l.LateTries = 0
 	}
-	if a.Status != platforms.Paid && a.Status != platforms.Closed {
-		// Whether it is still paid is not known: a refund waits, a cancel need not.
-		if l.LateTries++; open && l.LateTries == refundQuick {
-			alarm = "refund_held"
-		}
-	}
+	flying := slices.ContainsFunc(o.Refunds, func(r RefundLine) bool { return r.State == RefundSent || r.State == RefundInDoubt })
 	told := a.TradeNo != "" && o.TradeNo == "" || a.Final && !o.NoRefunds
 	if a.HasRefunded && !flying && a.Refunded > o.RefundedSum()+o.Outside {
 		sum := a.Refunded
@@ -260,6 +257,16 @@ func (o *Order) hearPaid(p Policy, now Now, a platforms.Answer, f Fact) Verdict 
 		return Verdict{Alarm: alarm}
 	}
 	return Verdict{Facts: []Fact{f}, Alarm: alarm}
+}
+
+// notSaidPaid counts queries that did not say whether a paid order is still
+// paid. A refund waits for one that does; a person is told when that takes long.
+func (o *Order) notSaidPaid() string {
+	o.Loop.LateTries++
+	if o.Loop.LateTries != refundQuick || !slices.ContainsFunc(o.Refunds, func(r RefundLine) bool { return r.State == RefundRequested }) {
+		return ""
+	}
+	return "refund_held"
 }
 
 // unheard notes a reply that says nothing about our order: it is no query to
@@ -289,7 +296,7 @@ func (o *Order) hearWatch(p Policy, t platforms.Traits, now Now, a platforms.Ans
 		return Verdict{Alarm: "answer_mixed_up"}
 	}
 	l.LastStatus = a.Status
-	if facts := o.contradicted(now, a.Status); facts != nil {
+	if facts := o.contradicted(t, now, a.Status); facts != nil {
 		return Verdict{Facts: facts, Alarm: "resolution_contradicted"}
 	}
 	if o.LateFound && !o.LateDone {

@@ -63,12 +63,12 @@ func (o *Order) hearWord(t platforms.Traits, now Now, a platforms.Answer) Verdic
 	case o.Reopened:
 		return Verdict{} // people decide
 	}
-	if facts := o.contradicted(now, a.Status); facts != nil {
+	if facts := o.contradicted(t, now, a.Status); facts != nil {
 		return Verdict{Facts: facts, Alarm: "resolution_contradicted"}
 	}
 	switch {
 	case o.Outcome == Paid:
-		return Verdict{} // said again, or given back at the platform's own desk
+		return Verdict{Facts: o.reversalHeard(now, a)} // said again, or given back
 	case o.Outcome != "":
 		if a.Status != platforms.Paid {
 			return Verdict{}

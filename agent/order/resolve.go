@@ -129,8 +129,8 @@ func (o *Order) nextResolvedWatch(p Policy, now Now) (Step, bool) {
 		return Step{}, false
 	}
 	at := now.due(o.EndedAt, p.LateWatch[l.Late])
-	if l.Unreached > 0 {
-		at = max(at, now.due(l.LastTry, p.wait(l.Unreached+1)))
+	if l.LateTries > 0 {
+		at = max(at, now.due(l.LastTry, p.wait(l.LateTries+1)))
 	}
 	return do(DoQuery, at), true
 }
@@ -138,7 +138,7 @@ func (o *Order) nextResolvedWatch(p Policy, now Now) (Step, bool) {
 // contradicted judges a query about an order that people resolved. What the
 // platform says against them puts the order back into doubt: cash may have
 // been taken, or the patient let go, so nothing moves by itself.
-func (o *Order) contradicted(now Now, s platforms.Status) []Fact {
+func (o *Order) contradicted(t platforms.Traits, now Now, s platforms.Status) []Fact {
 	against := false
 	switch o.Outcome {
 	case Paid:
@@ -147,7 +147,8 @@ func (o *Order) contradicted(now Now, s platforms.Status) []Fact {
 			against = false // it may be closed because it was given back
 		}
 	case Failed, Canceled:
-		against = s == platforms.Paid
+		// Where paid is said after a cancel too, it proves nothing after one.
+		against = s == platforms.Paid && !(t.PaidIsSticky && o.CancelSent != nil)
 	}
 	if !o.resolved() || !against {
 		return nil

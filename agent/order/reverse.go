@@ -52,7 +52,7 @@ func (o *Order) nextPaid(p Policy, t platforms.Traits, now Now) Step {
 		return Step{Do: DoGiveBack, At: now.Mono, Reason: hisFailed}
 	}
 	s, waits := o.nextBooking(now)
-	if watch, ok := o.nextResolvedWatch(p, now); ok && !t.NoQuery && (!waits || watch.At < s.At) {
+	if watch, ok := o.nextResolvedWatch(p, now); ok && !t.NoQuery && (!waits || watch.At < s.At || s.Do == DoClose) {
 		s, waits = watch, true
 	}
 	for i := range o.Refunds {

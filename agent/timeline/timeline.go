@@ -73,12 +73,20 @@ func tell(cat words.Catalogue, f order.Fact) (zh, en string) {
 	case order.KindDetached:
 		return "转后台处理，收费窗口已释放", "Detached: the till is free, the agent goes on"
 	case order.KindRefund:
+		if f.Refund.Auto {
+			why, _ := cat.Find(words.Reason, f.Refund.Reason)
+			return fmt.Sprintf("自动退回 %s 元：%s", f.Refund.Sum.Yuan(), why.IT.ZH), fmt.Sprintf("%s yuan go back automatically: %s", f.Refund.Sum.Yuan(), why.IT.EN)
+		}
 		return fmt.Sprintf("%s退款 %s 元，退款号 %s", by(&order.Person{Operator: f.Refund.Operator}, "要求"), f.Refund.Sum.Yuan(), f.Refund.Request),
 			fmt.Sprintf("Refund of %s yuan asked for, number %s%s", f.Refund.Sum.Yuan(), f.Refund.Request, byEN(&order.Person{Operator: f.Refund.Operator}))
 	case order.KindInsured:
 		return insured(f.Insured)
 	case order.KindLeft:
 		return "患者浏览器返回：用户取消（仅提示，不作为依据）", "The patient's browser came back saying that the patient gave up (a hint, no evidence)"
+	case order.KindBooked, order.KindUnbooked, order.KindReversing:
+		return ofBooking(f)
+	case order.KindDecided, order.KindProposed, order.KindResolved, order.KindReopened:
+		return ofPeople(cat, f)
 	case order.KindLate:
 		return "结束后发现已扣款，自动退回", "Money was found after the end; it is given back automatically"
 	}
@@ -86,6 +94,9 @@ func tell(cat words.Catalogue, f order.Fact) (zh, en string) {
 }
 
 func created(c *order.Created) (zh, en string) {
+	if c.Foreign {
+		return fmt.Sprintf("登记非本机收款 %s 元，供退款，%s", c.Amount.Yuan(), c.Till), fmt.Sprintf("A payment of %s yuan that was not taken here, taken up for a refund at till %s", c.Amount.Yuan(), c.Till)
+	}
 	how, howEN := "扫付款码", "payment code"
 	switch c.Mode {
 	case platforms.ModePresent:
