@@ -9,6 +9,7 @@ package agenttest
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"testing"
 	"time"
 
@@ -77,6 +78,8 @@ type Options struct {
 	Config  func(*config.Config) // nil for none
 	Logger  *slog.Logger         // nil for none
 	DiskLow func() bool          // nil for never
+	// Platforms stand in for members of the same name.
+	Platforms map[string]platforms.Platform
 	// Asleep leaves the agent unstarted: nothing is read from the log yet.
 	Asleep bool
 }
@@ -142,10 +145,11 @@ func Start(t testing.TB, opts Options) *World {
 			displays[till.Name] = []agent.Display{{Name: till.Name + "-display", Display: w.Faces[till.Name]}}
 		}
 	}
+	members := map[string]platforms.Platform{Full: whole{w.Banks[Full]}, Plain: chargeOnly{w.Banks[Plain]},
+		Page: page{w.Banks[Page], false}, Mute: page{w.Banks[Mute], true}}
+	maps.Copy(members, opts.Platforms)
 	w.Agent, err = agent.New(agent.Parts{Config: c, Log: opts.Log, Box: box, Clock: clock{time.Now()}, Logger: opts.Logger, DiskLow: opts.DiskLow,
-		Scanners: scanners, Displays: displays,
-		Platforms: map[string]platforms.Platform{Full: whole{w.Banks[Full]}, Plain: chargeOnly{w.Banks[Plain]},
-			Page: page{w.Banks[Page], false}, Mute: page{w.Banks[Mute], true}}})
+		Scanners: scanners, Displays: displays, Platforms: members})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func (p page) Refund(_ context.Context, r platforms.Refund) (platforms.Refunded,
 // Traits implements platforms.Platform.
 func (p page) Traits() platforms.Traits {
 	t := p.Bank.Traits()
-	t.NoQuery = p.mute
+	t.NoQuery, t.FindsByNumber = p.mute, !p.mute
 	return t
 }
 

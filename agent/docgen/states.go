@@ -51,7 +51,7 @@ Generated, do not edit: every cell comes from giving the fact or the answer to a
 		"`query: none`：什么都不查询；验签通过且订单号、金额一致的通知是唯一依据。浏览器带回的参数永远不是依据。\n" +
 		"With `query: none` nothing is ever asked; a message of the platform that verified, with our number and amount, is the only evidence.\n" +
 		"What the payer's browser carries back never is. 此表只列不同的行。 Only the rows that differ:\n\n")
-	if err := writeOthers(&b, platforms.Traits{FindsByNumber: true}, platforms.Traits{FindsByNumber: true, NoQuery: true}); err != nil {
+	if err := writeOthers(&b, platforms.Traits{FindsByNumber: true}, platforms.Traits{NoQuery: true}); err != nil {
 		return "", err
 	}
 	b.WriteString("\n## 时间表 The schedule, played\n\n默认策略下真正运行得到。 The default policy, run. 配置 / configuration: [policy](../agent/config/KEYS.md).\n")
@@ -135,7 +135,7 @@ func Leads() (map[order.State][]order.State, error) {
 			add(m.From, m.To)
 		}
 	}
-	for _, t := range []platforms.Traits{{FindsByNumber: true}, {PaidIsSticky: true}, {FindsByNumber: true, NoQuery: true}} {
+	for _, t := range []platforms.Traits{{FindsByNumber: true}, {PaidIsSticky: true}, {NoQuery: true}} {
 		heard, err := Hear(t)
 		if err != nil {
 			return nil, err

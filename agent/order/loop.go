@@ -170,9 +170,10 @@ func (o *Order) began() Instant {
 
 // keyless tells that nothing can be asked with certainty: the pay reply, and
 // with it the platform's key, is missing, and looking up by our number is not
-// proven at this site.
+// proven at this site. Where there is no query there is nothing to ask by: its
+// cancel takes our number and rests on nothing.
 func (o *Order) keyless(t platforms.Traits) bool {
-	return o.Handle == "" && !t.FindsByNumber && !o.Mode.Shown()
+	return !t.NoQuery && o.Handle == "" && !t.FindsByNumber && !o.Mode.Shown()
 }
 
 // shown tells that a payer can see the QR code, or the page. A QR code was on

@@ -142,12 +142,6 @@ func (o *Order) nextTold(p Policy, t platforms.Traits, now Now) Step {
 	if l.Told != nil && !o.CancelOpen && !o.CancelLost {
 		return do(DoBelieve, now.Mono)
 	}
-	if o.keyless(t) {
-		if l.PayOpen || o.Doubt != "" {
-			return waitForEvent()
-		}
-		return Step{Do: DoDoubt, At: now.Mono, Reason: "no_key"}
-	}
 	if l.Clash || o.Reopened || o.Doubt == amountDiffers {
 		return waitForEvent() // nobody's guess: a person decides
 	}

@@ -152,7 +152,7 @@ func TestAnswersWithoutQuery(t *testing.T) {
 		"notice: paid, by the payer's browser":        none,
 		"notice: closed page, by the payer's browser": none,
 	}
-	holdTo(t, platforms.Traits{FindsByNumber: true, NoQuery: true}, from, want, func(name string) bool { _, ok := want[name]; return ok })
+	holdTo(t, platforms.Traits{NoQuery: true}, from, want, func(name string) bool { _, ok := want[name]; return ok })
 }
 
 // holdTo holds every answer of which a table speaks to it; which is nil for a
@@ -202,7 +202,7 @@ func holdTo(t *testing.T, traits platforms.Traits, from []order.State, want map[
 // order, on either kind of platform.
 func TestUnclearNeverEnds(t *testing.T) {
 	unclear := regexp.MustCompile(`unreadable|not found|without proof|query: refused|pending|another order|another amount|not done|browser|without an amount`)
-	for _, traits := range []platforms.Traits{{FindsByNumber: true}, {PaidIsSticky: true}, {FindsByNumber: true, NoQuery: true}} {
+	for _, traits := range []platforms.Traits{{FindsByNumber: true}, {PaidIsSticky: true}, {NoQuery: true}} {
 		heard, err := docgen.Hear(traits)
 		if err != nil {
 			t.Fatal(err)
