@@ -99,7 +99,8 @@ type Config struct {
 	// AuthURL is where a payer's browser is sent for 医保授权; default
 	// /oauth2/medicareAuth beside Endpoint.
 	AuthURL string
-	// AppID is given by the platform, at most 32 characters. Required.
+	// AppID is given by the platform; at most 32 characters by the tables, but
+	// the seed's own notice has one of 36. Required.
 	AppID string
 
 	// Hash is the hash below the signature: sha1, the default, or sha256 where
@@ -247,7 +248,7 @@ var (
 	methodForm = regexp.MustCompile(`^lc(\.[a-z0-9]+)+$`)
 	memberForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
 	wordForm   = regexp.MustCompile(`^[0-9A-Za-z_]+$`)
-	appIDForm  = regexp.MustCompile(`^[0-9A-Za-z_-]{1,32}$`)
+	appIDForm  = regexp.MustCompile(`^[0-9A-Za-z_-]{1,36}$`)
 )
 
 func address(text string) bool {
@@ -264,7 +265,7 @@ func (c Config) complete() (Config, []*rsa.PublicKey, error) {
 		return fail("cannot use endpoint: write a URL such as https://openapi.linkingcloud.cn/gateway, without user name and query")
 	}
 	if !appIDForm.MatchString(c.AppID) {
-		return fail("cannot use app_id: it is given by the platform and has 1 to 32 letters and digits")
+		return fail("cannot use app_id: it is given by the platform and has 1 to 36 letters and digits")
 	}
 	if c.PrivateKey == nil || c.Rand == nil || c.Now == nil {
 		return fail("cannot go without a private key, random bytes and a clock: name private_key_file")
