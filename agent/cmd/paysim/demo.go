@@ -21,10 +21,11 @@ import (
 // dies, as a service manager would; kill -9 is part of the show.
 type demo struct {
 	console
-	binary string // of payagent
-	dir    string
-	door   string // host:port of the agent
-	opts   serveOptions
+	binary   string // of payagent
+	dir      string
+	door     string // host:port of the agent
+	callback string // host:port that the pretend gateway and the payers' browsers reach
+	opts     serveOptions
 }
 
 func demoCommand(ctx context.Context, args []string, c console) error {
@@ -37,12 +38,13 @@ func demoCommand(ctx context.Context, args []string, c console) error {
 	f.StringVar(&d.binary, "agent-binary", filepath.Join(filepath.Dir(self), "payagent"), "`file` of the agent's program")
 	f.StringVar(&d.dir, "data", "", "`folder` for everything; a new temporary one by default")
 	f.StringVar(&d.door, "door", "127.0.0.1:8780", "`address` of the agent")
+	f.StringVar(&d.callback, "callback", "127.0.0.1:8781", "`address` of the agent for notifications and return pages")
 	f.StringVar(&d.opts.listen, "listen", "127.0.0.1:8790", "`address` of the pretend world's pages")
 	f.StringVar(&d.opts.platforms, "platforms", "127.0.0.1:8791", "`address` of the pretend platforms")
 	if err := parse(f, args); err != nil {
 		return err
 	}
-	for _, addr := range []string{d.door, d.opts.listen, d.opts.platforms} {
+	for _, addr := range []string{d.door, d.callback, d.opts.listen, d.opts.platforms} {
 		if err := onLoopback(addr); err != nil {
 			return err
 		}
@@ -76,7 +78,7 @@ func (d *demo) run(ctx context.Context) error {
 	o := d.opts
 	o.now, o.data, o.scale, o.findByNumber, o.his = time.Now, world, 1, true, string(his.Prompt)
 	o.agent, o.tokenFile = "http://"+d.door, filepath.Join(d.dir, "agent", "first-token")
-	o.tills = []string{"counter1", "kiosk1"}
+	o.tills = []string{"counter1", "kiosk1", "kiosk2", "online1"}
 	for _, box := range []string{"counter1", "counter1-gun", "kiosk1"} {
 		o.ptys = append(o.ptys, box+"="+filepath.Join(d.dir, "scanbox-"+box))
 	}
@@ -115,7 +117,9 @@ func (d *demo) run(ctx context.Context) error {
 func (d *demo) config(a Addresses) string {
 	return fmt.Sprintf(`site: {hospital_id: "H0001", name: "演示医院 Demo hospital", test: true}
 data_dir: %[1]q
+limits: {refund_alone_fen: 20000}
 door: {listen: [%[2]q]}
+callback: {listen: [%[14]q], public_url: %[15]q}
 platforms:
   - name: smartpay
     driver: smartpay
@@ -125,10 +129,21 @@ platforms:
       client_id: "DEMO"
       transaction_codes: {sweep_code_pay: "9001", query_order_state: "9002", revoke: "9003"}
   - {name: fwc, driver: fwc, url: %[4]q, allow_plain_http: true}
+  - name: gateway
+    driver: lc
+    url: %[9]q
+    allow_plain_http: true
+    options:
+      app_id: %[10]q
+      private_key_file: %[11]q
+      platform_key_files: [%[12]q]
+      auth_url: %[13]q
 merchants:
   - {profile: window, platform: smartpay, merch_code: "M0001"}
   - {profile: selfservice, platform: fwc, token_file: %[5]q}
+  - {profile: online, platform: gateway}
 routes:
+  - {department: online, merchant: online}
   - {till_kind: kiosk, merchant: selfservice}
   - {mode: present, merchant: selfservice}
   - {order_type: TREATMENT, merchant: window}
@@ -149,7 +164,21 @@ tills:
     operator: {id: "9001", name: 自助机一号}
     scanners: [{driver: serial, options: {path: %[7]q}}]
     when_offline: queue
-`, filepath.Join(d.dir, "agent"), d.door, a.Platforms["smartpay"], a.Platforms["fwc"], a.TokenFile, a.Boxes["counter1"], a.Boxes["kiosk1"], a.Boxes["counter1-gun"])
+  - name: kiosk2
+    title: 2号自助机（开放网关）
+    kind: kiosk
+    device_no: "K02"
+    department: online
+    operator: {id: "9002", name: 自助机二号}
+  - name: online1
+    title: 公众号缴费
+    kind: online
+    device_no: "WX01"
+    department: online
+    operator: {id: "9003", name: 公众号}
+    modes: [h5, insurance]
+`, filepath.Join(d.dir, "agent"), d.door, a.Platforms["smartpay"], a.Platforms["fwc"], a.TokenFile, a.Boxes["counter1"], a.Boxes["kiosk1"], a.Boxes["counter1-gun"],
+		a.Platforms["lc"], a.LCAppID, a.LCKeyFile, a.LCPlatformKey, a.LCAuthURL, d.callback, "http://"+d.callback)
 }
 
 // keepAlive starts the agent, and starts it again whenever it ends.
@@ -207,6 +236,14 @@ func (d *demo) welcome(ctx context.Context, a Addresses, conf string) error {
 	if err != nil {
 		return err
 	}
+	desk, err := d.token(ctx, conf, "refund-desk", "", "refund,resolve")
+	if err != nil {
+		return err
+	}
+	second, err := d.token(ctx, conf, "refund-desk-2", "", "refund,resolve")
+	if err != nil {
+		return err
+	}
 	kiosk, err := d.token(ctx, conf, "kiosk1", "kiosk1", "collect,screen")
 	if err != nil {
 		return err
@@ -216,6 +253,8 @@ func (d *demo) welcome(ctx context.Context, a Addresses, conf string) error {
 
   收费窗口  cashier page   http://%[1]s/cashier#t=%[2]s&till=counter1
   自助机    kiosk page     http://%[1]s/kiosk#t=%[3]s&till=kiosk1
+  退费窗口  refund desk    http://%[1]s/refund#t=%[8]s
+  复核      second person  http://%[1]s/refund#t=%[9]s      退费超过 200 元、待核实订单需要第二个人
   手机      pretend phone  %[4]s/phone      付款码、扫二维码 payment codes, pays QR codes
   模拟 HIS  pretend HIS    %[4]s/his        待缴费单据、收费、退费 bills, orders, refunds
   世界      pretend world  %[4]s/           断网开关、真实账目 network switch, the truth
@@ -224,7 +263,7 @@ func (d *demo) welcome(ctx context.Context, a Addresses, conf string) error {
   断电试验  kill it in the middle of a payment:  kill -9 $(cat %[6]s)
   全部数据  all data: %[7]s      停止 stop: Ctrl-C
 
-`, d.door, cashier, kiosk, a.Pages, filepath.Join(d.dir, "agent", "first-token"), filepath.Join(d.dir, "agent.pid"), d.dir)
+`, d.door, cashier, kiosk, a.Pages, filepath.Join(d.dir, "agent", "first-token"), filepath.Join(d.dir, "agent.pid"), d.dir, desk, second)
 	return nil
 }
 

@@ -77,7 +77,7 @@ func startDemo(t *testing.T) *demoRig {
 	done := make(chan error, 1)
 	go func() {
 		done <- command(ctx, []string{"demo", "-agent-binary", filepath.Join(dir, "payagent"), "-data", r.dir, "-door", r.door, "-listen", pages,
-			"-platforms", platforms}, console{strings.NewReader(""), r.out, r.out})
+			"-platforms", platforms, "-callback", freePort(t)}, console{strings.NewReader(""), r.out, r.out})
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -204,6 +204,40 @@ func TestTheGuidesTenMinutes(t *testing.T) {
 		}
 	}
 	r.collectAndBook()
+	r.payOnAPage()
+}
+
+// payOnAPage pays an h5 order of the pretend gateway with the pretend phone:
+// the gateway's notice, not patience, tells the agent, and HIS books.
+func (r *demoRig) payOnAPage() {
+	r.sim.t.Helper()
+	r.sim.call(http.MethodPost, "/his/conduct", map[string]any{"manner": "book"}, 200, nil)
+	var bill struct{ Bill string }
+	r.sim.call(http.MethodPost, "/his/bills", map[string]any{"amount_fen": 3300}, 200, &bill)
+	var pressed []struct {
+		Answer struct {
+			Status int
+			Body   struct {
+				No string `json:"out_trade_no"`
+			}
+		}
+	}
+	r.sim.call(http.MethodPost, "/his/orders", map[string]any{"bill": bill.Bill, "mode": "h5", "till": "online1", "channel": "alipay"}, 200, &pressed)
+	if pressed[0].Answer.Status != 201 {
+		r.sim.t.Fatalf("%+v", pressed)
+	}
+	no := pressed[0].Answer.Body.No
+	var order struct {
+		Body struct {
+			Goto    string `json:"goto_url"`
+			State   string `json:"state"`
+			Booking struct{ State string }
+		}
+	}
+	see := func() { r.sim.call(http.MethodGet, "/his/orders/"+no, nil, 200, &order) }
+	r.until("the page", func() bool { see(); return order.Body.Goto != "" })
+	r.sim.call(http.MethodPost, "/phone/pay", map[string]any{"qr": order.Body.Goto, "wallet": "alipay", "behave": 0}, 200, nil)
+	r.until("the page's payment to be booked", func() bool { see(); return order.Body.State == "paid" && order.Body.Booking.State == "booked" })
 }
 
 // collectAndBook lets the demo's own HIS collect a bill and book it, fail on

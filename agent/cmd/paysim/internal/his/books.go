@@ -26,7 +26,7 @@ type Entry struct {
 	// while it was not told, or gave no answer.
 	Told string `json:"told,omitempty"`
 	// Struck entries were taken out again, because the agent had given the
-	// money back before it was told.
+	// money back before it was told, or the payment was booked before.
 	Struck bool `json:"struck,omitempty"`
 }
 

@@ -112,6 +112,19 @@ func (c *Clerk) see(ctx context.Context, o Seen, late *sync.WaitGroup) error {
 		return nil
 	}
 	e, booked := c.books.Find(o.OutTradeNo, "")
+	if !booked {
+		// An event tells how the order was then. Before money is booked HIS asks
+		// how it is now: another window may have booked it meanwhile.
+		a, err := c.client.Get(ctx, o.OutTradeNo, 0)
+		if err != nil {
+			return err
+		}
+		now, ok := a.Order()
+		if !ok || now.State != "paid" {
+			return nil
+		}
+		o = now
+	}
 	switch {
 	case !booked && (o.Booking.State == "" || o.Booking.State == "pending") && o.RefundedFen == 0:
 		return c.first(ctx, o, late)
@@ -221,8 +234,9 @@ func (c *Clerk) tell(ctx context.Context, e Entry) error {
 		return errors.Join(ErrUnreachable, fmt.Errorf("it answered %d", a.Status))
 	default:
 		e.Told = a.Problem().Code
-		// The money went back before HIS was ready: what was entered is void.
-		e.Struck = e.Told == "booking_late"
+		// The money went back before HIS was ready, or was booked under another
+		// number: what was entered is void.
+		e.Struck = e.Told == "booking_late" || e.Told == "booking_differs"
 	}
 	return c.books.Put(e)
 }

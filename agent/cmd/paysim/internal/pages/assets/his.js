@@ -15,7 +15,7 @@ function station(index, tills) {
   const [billL, bill] = choice(["账单", "bill"], []);
   const [tillL, till] = choice(["窗口", "till"], tills.map((t) => [t, t]));
   till.selectedIndex = Math.min(index, tills.length - 1);
-  const [modeL, mode] = choice(["方式", "mode"], [["charge", "扫付款码 charge"], ["present", "展示二维码 present"]]);
+  const [modeL, mode] = choice(["方式", "mode"], [["charge", "扫付款码 charge"], ["present", "展示二维码 present"], ["h5", "网页支付 h5"]]);
   const [walletL, wallet] = choice(["钱包", "wallet"], [["wechat", "微信 WeChat"], ["alipay", "支付宝 Alipay"], ["unionpay", "云闪付 UnionPay"], ["*", "聚合 aggregated"], ["", "不指定 none"]]);
   const [clickL, click] = choice(["点击", "click"], [["once", "单击 once"], ["twice_same_key", "双击，同一键 twice, one key"], ["twice_new_key", "双击，不同键 twice, two keys"]]);
   const [offL, offline] = choice(["离线时", "offline"], [["", "默认 default"], ["refuse", "拒绝 refuse"], ["queue", "排队 queue"]]);
@@ -60,6 +60,7 @@ function draw(me, card, a, error) {
   if (o.state) {
     kids.push(el("p", {}, el("strong", {}, o.state), " ", o.out_trade_no || "", " ", o.amount_fen ? paysim.yuan(o.amount_fen) : "", a.replayed ? " (replayed)" : ""));
     if (o.booking) kids.push(el("p", {}, ["HIS 入账：", "Booked by HIS: "], el("strong", {}, o.booking.state + (o.booking.his_flow_id ? " " + o.booking.his_flow_id : ""))));
+    if (o.goto_url) kids.push(el("p", {}, el("a", { href: o.goto_url, target: "_blank", rel: "noreferrer" }, ["打开付款页（患者的手机）", "open the payment page (the patient's phone)"])));
     const cash = o.safe_to_take_cash;
     if (cash) kids.push(el("p", {}, ["可以收现金吗？", "Safe to take cash? "], el("strong", {}, cash.answer + (cash.answer === "wait" ? " " + cash.wait_s + " s" : "")), " ", cash.say ? [cash.say.zh, cash.say.en] : (cash.reason || "")));
     const acts = el("p", {});
