@@ -1,7 +1,7 @@
 // Package pages serves the agent's own screens from the binary: /cashier for the
-// window, /kiosk for the self-service machine, and /refund for the refund desk,
-// where payments are given back, a second person agrees, and what is in doubt is
-// resolved.
+// window, /kiosk for the self-service machine, /refund for the refund desk, where
+// payments are given back, a second person agrees, and what is in doubt is
+// resolved, and /shift, where a shift is opened, closed and printed.
 //
 // The pages are clients of the HTTP door like any other. They decide nothing:
 // state, words, buttons and the answer to "may I take cash?" come from the
@@ -10,6 +10,7 @@
 //	…/kiosk#t=TOKEN&till=kiosk1
 //	…/cashier#t=TOKEN&till=counter1&bill=B1&amount_fen=12850&name=…
 //	…/refund#t=TOKEN&operator_id=2001&operator_name=…
+//	…/shift#t=TOKEN&till=counter1&operator_id=1001&operator_name=…
 //
 // The part after # never reaches a server. The page takes it off the address
 // bar at once, keeps the token in sessionStorage and what concerns a patient in
@@ -54,7 +55,7 @@ func kind(name string) string {
 // Patterns are the patterns (net/http ServeMux) under which Handler wants to be
 // mounted. They need no token: the pages hold nothing that is secret.
 func Patterns() []string {
-	return []string{"GET /cashier", "GET /kiosk", "GET /refund", "GET /pages/{file}"}
+	return []string{"GET /cashier", "GET /kiosk", "GET /refund", "GET /shift", "GET /pages/{file}"}
 }
 
 // Handler serves the pages and their files. Every answer carries the strict
@@ -87,7 +88,7 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	data, err := fs.ReadFile(static, "static/"+path.Base(name))
 	mime := kind(name)
 	if err != nil || mime == "" {
-		http.Error(w, "there is no such page; the pages are /cashier, /kiosk and /refund", http.StatusNotFound)
+		http.Error(w, "there is no such page; the pages are /cashier, /kiosk, /refund and /shift", http.StatusNotFound)
 		return
 	}
 	sum := sha256.Sum256(data)

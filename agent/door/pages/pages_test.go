@@ -26,7 +26,7 @@ func TestEveryFileIsServedWithTheStrictPolicy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	paths := []string{"/cashier", "/kiosk", "/refund"}
+	paths := []string{"/cashier", "/kiosk", "/refund", "/shift"}
 	for _, f := range files {
 		paths = append(paths, "/pages/"+f.Name())
 	}
@@ -104,7 +104,7 @@ func TestNothingInlineNothingForeign(t *testing.T) {
 // and for entries that lack a language.
 func TestWordsAreThere(t *testing.T) {
 	var table []byte
-	for _, name := range []string{"words.js", "words-desk.js"} {
+	for _, name := range []string{"words.js", "words-desk.js", "words-shift.js"} {
 		part, err := fs.ReadFile(static, "static/"+name)
 		if err != nil {
 			t.Fatal(err)
@@ -124,7 +124,7 @@ func TestWordsAreThere(t *testing.T) {
 		t.Fatalf("%d entries, %d of them well-formed", n, len(have))
 	}
 	uses := regexp.MustCompile(`(?:\bword\("|data-word="|\bput\("|\brow\(")(\w+)"`)
-	for _, name := range []string{"cashier.html", "cashier.js", "cashier-order.js", "cashier-form.js", "cashier-queue.js", "cashier-keys.js", "kiosk.html", "kiosk.js", "kiosk-voice.js", "common.js", "refund.html", "refund.js", "refund-case.js", "refund-people.js"} {
+	for _, name := range []string{"cashier.html", "cashier.js", "cashier-order.js", "cashier-form.js", "cashier-queue.js", "cashier-keys.js", "kiosk.html", "kiosk.js", "kiosk-voice.js", "common.js", "refund.html", "refund.js", "refund-case.js", "refund-people.js", "shift.html", "shift.js", "shift-sheet.js"} {
 		data, err := fs.ReadFile(static, "static/"+name)
 		if err != nil {
 			t.Fatal(err)
