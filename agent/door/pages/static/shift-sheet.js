@@ -33,8 +33,7 @@
   // open lists what is not settled.
   function open(report, warnings) {
     if (!report.open.length) { return null; }
-    const box = h("div", { class: "warn", id: "warnings" });
-    warnings.forEach(function (w) { box.append(h("p", {}, word("hWarn", { t: pay.say(w.say), n: w.count }))); });
+    const box = h("div", { id: "unsettled" }, h("h3", {}, word("hUnsettled")));
     const names = {};
     warnings.forEach(function (w) { names[w.code] = pay.say(w.say); });
     const body = h.apply(null, ["tbody", {}].concat(report.open.map(function (o) {
@@ -43,6 +42,14 @@
     const top = h.apply(null, ["tr", {}].concat(cells("th", [word("hOrder"), word("hState"), word("hAmount"), word("hWhy")])));
     box.append(h("table", { class: "left" }, h("thead", {}, top), body));
     if (report.open_more) { box.append(h("p", {}, word("hMore", { n: report.open_more }))); }
+    return box;
+  }
+
+  // warn says it in short, where it is seen before the shift is closed.
+  function warn(warnings) {
+    if (!warnings.length) { return null; }
+    const box = h("div", { class: "warn", id: "warnings" });
+    warnings.forEach(function (w) { box.append(h("p", {}, word("hWarn", { t: pay.say(w.say), n: w.count }))); });
     box.append(h("p", {}, word("hWarnSay")));
     return box;
   }
@@ -59,15 +66,14 @@
     const r = about.report;
     const parts = [h("h2", {}, about.title), head(about.head.concat([[word("hFrom"), clock(r.from)], [word("hTo"), clock(r.to)], [word("hPrinted"), now()]])),
       h("p", { class: "net" }, h("small", {}, word("hNet") + " "), pay.yuan(r.total.net_fen)),
-      table(word("hByChannel"), "byChannel", r.channels, r.total)];
+      warn(about.warnings), table(word("hByChannel"), "byChannel", r.channels, r.total)];
     if (r.businesses.length) { parts.push(table(word("hByBusiness"), "byBusiness", r.businesses, r.total)); }
     if (about.tills && r.tills.length > 1) { parts.push(table(word("hByTill"), "byTill", r.tills, r.total)); }
     if (about.operators && r.operators.length > 1) { parts.push(table(word("hByOperator"), "byOperator", r.operators, r.total)); }
-    const warn = open(r, about.warnings);
-    if (warn) { parts.push(warn); }
+    parts.push(open(r, about.warnings));
     parts.push(h("div", { class: "sign" }, h("span", {}, word("hSignCashier")), h("span", {}, word("hSignCheck"))));
     const e = pay.el("sheet");
-    e.replaceChildren.apply(e, parts);
+    e.replaceChildren.apply(e, parts.filter(Boolean));
     e.hidden = false;
   }
 

@@ -45,6 +45,7 @@ Object.assign(window.payWords, {
   hSum: ["合计", "Total"],
   hWarn: ["{t}：{n} 笔", "{t}: {n}"],
   hWarnSay: ["结班后仍会继续处理，请在交班时说明", "They are followed up after closing; tell whoever takes over"],
+  hUnsettled: ["未了结的订单", "Not settled"],
   hOrder: ["订单号", "Order number"],
   hState: ["状态", "State"],
   hAmount: ["金额（元）", "Amount (yuan)"],
