@@ -45,6 +45,17 @@ func Serve(ctx context.Context, c config.Config, h Handlers, log *slog.Logger) e
 		func([]string) http.Handler { return Handler(h) })
 }
 
+// booksAnswer is how long an answer to reconciliation may take; a long list
+// moves its own deadline.
+const booksAnswer = 2 * time.Minute
+
+// ServeBooks opens the addresses of the section books and answers there what
+// reconciliation asks, until the context ends.
+func ServeBooks(ctx context.Context, c config.Config, h http.Handler, log *slog.Logger) error {
+	return listen.Serve(ctx, listen.Options{Key: "books", At: c.Books.Listener, Programs: true, Answer: booksAnswer, Logger: log},
+		func([]string) http.Handler { return h })
+}
+
 // Secret gives the check of a presented secret against the one that stands in a
 // file, which is read anew each time, so that a renewed one counts at once. A
 // file that cannot be read, or holds less than least characters, lets nobody

@@ -131,6 +131,9 @@ func assemble(c config.Config, log *slog.Logger, parts how) (_ *assembly, err er
 		if err := b.openFacade(c); err != nil {
 			return nil, err
 		}
+		if err := b.openBooks(c); err != nil {
+			return nil, err
+		}
 		b.openCallback(c)
 	}
 	return b, nil
