@@ -49,7 +49,8 @@ type Token struct {
 	Till    string    `json:"till,omitempty"` // empty: every till
 	Scopes  []Scope   `json:"scopes"`
 	Created time.Time `json:"created"`
-	Hash    string    `json:"hash"` // SHA-256 of the token, hex
+	Hash    string    `json:"hash"`         // SHA-256 of the token, hex
+	By      string    `json:"by,omitempty"` // who made it
 }
 
 // Allows tells whether the token may do something at a till. An empty till
@@ -68,6 +69,8 @@ type Store struct {
 
 	mu     sync.Mutex
 	tokens []Token
+	gone   []Revocation
+	by     string
 	seen   stamp
 	fresh  bool
 }
@@ -101,16 +104,37 @@ func Open(path string, rnd io.Reader) (*Store, error) {
 	return s, nil
 }
 
+// Revocation is a token that was taken away.
+type Revocation struct {
+	Name string    `json:"name"`
+	Hash string    `json:"hash"`
+	By   string    `json:"by,omitempty"` // who took it away
+	At   time.Time `json:"at"`
+}
+
 type file struct {
-	Version int     `json:"version"`
-	Tokens  []Token `json:"tokens"`
+	Version int          `json:"version"`
+	Tokens  []Token      `json:"tokens"`
+	Revoked []Revocation `json:"revoked,omitempty"` // the latest
+}
+
+// keptRevoked is how many revocations are kept for whoever writes them down.
+const keptRevoked = 100
+
+// As says in whose name tokens are made and taken away from now on: the user of
+// the command line.
+func (s *Store) As(user string) *Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.by = user
+	return s
 }
 
 // reload reads the file if it changed. s.mu is held or s is not shared yet.
 func (s *Store) reload() error {
 	info, err := os.Stat(s.path)
 	if errors.Is(err, os.ErrNotExist) {
-		s.tokens, s.seen, s.fresh = nil, stamp{}, true
+		s.tokens, s.gone, s.seen, s.fresh = nil, nil, stamp{}, true
 		return nil
 	}
 	if err != nil {
@@ -127,12 +151,12 @@ func (s *Store) reload() error {
 	if err := json.Unmarshal(data, &f); err != nil || f.Version != 1 {
 		return fmt.Errorf("cannot use the list of tokens %s: it is damaged or of a newer version; remove it and make new tokens", s.path)
 	}
-	s.tokens, s.seen, s.fresh = f.Tokens, stamp{info}, false
+	s.tokens, s.gone, s.seen, s.fresh = f.Tokens, f.Revoked, stamp{info}, false
 	return nil
 }
 
-func (s *Store) save(tokens []Token) error {
-	data, err := json.MarshalIndent(file{Version: 1, Tokens: tokens}, "", " ")
+func (s *Store) save(tokens []Token, gone []Revocation) error {
+	data, err := json.MarshalIndent(file{Version: 1, Tokens: tokens, Revoked: gone}, "", " ")
 	if err != nil {
 		return fmt.Errorf("cannot write the list of tokens: %w", err)
 	}
@@ -153,7 +177,7 @@ func (s *Store) Add(name, till string, scopes []Scope, now time.Time) (platforms
 	if err != nil {
 		return platforms.Hidden{}, err
 	}
-	if err := s.save(append(slices.Clone(s.tokens), t)); err != nil {
+	if err := s.save(append(slices.Clone(s.tokens), t), s.gone); err != nil {
 		return platforms.Hidden{}, err
 	}
 	return secret, nil
@@ -190,7 +214,7 @@ func (s *Store) mint(name, till string, scopes []Scope, now time.Time) (platform
 		return none, Token{}, fmt.Errorf("cannot make a token: no random numbers: %w", err)
 	}
 	text := "pt_" + base64.RawURLEncoding.EncodeToString(raw[:])
-	return platforms.Hide(text), Token{Name: name, Till: till, Scopes: kept, Created: now.UTC().Truncate(time.Second), Hash: hashOf(text)}, nil
+	return platforms.Hide(text), Token{Name: name, Till: till, Scopes: kept, Created: now.UTC().Truncate(time.Second), Hash: hashOf(text), By: s.by}, nil
 }
 
 func hashOf(text string) string {
@@ -219,7 +243,23 @@ func (s *Store) Revoke(name string) error {
 	if len(left) == len(s.tokens) {
 		return fmt.Errorf("cannot revoke: %w; payagent token list shows their names", ErrNoToken)
 	}
-	return s.save(left)
+	gone := slices.Clone(s.gone)
+	for _, t := range s.tokens {
+		if t.Name == name {
+			gone = append(gone, Revocation{Name: name, Hash: t.Hash, By: s.by, At: time.Now().UTC().Truncate(time.Second)})
+		}
+	}
+	return s.save(left, gone[max(0, len(gone)-keptRevoked):])
+}
+
+// Gone lists the latest tokens that were taken away, oldest first.
+func (s *Store) Gone() ([]Revocation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.reload(); err != nil {
+		return nil, err
+	}
+	return slices.Clone(s.gone), nil
 }
 
 // Check finds the token that a caller presents. It compares with every token
@@ -262,5 +302,5 @@ func (s *Store) First(path string, now time.Time) (made bool, err error) {
 	if err := seal.WriteFile(path, []byte(secret.Reveal()+"\n")); err != nil {
 		return false, err
 	}
-	return true, s.save([]Token{t})
+	return true, s.save([]Token{t}, nil)
 }

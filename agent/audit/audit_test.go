@@ -99,7 +99,9 @@ func save(t testing.TB, path string, data []byte) {
 func TestWritten(t *testing.T) {
 	log, dir := mem.Open(&mem.Disk{}), t.TempDir()
 	var days []string
-	k, err := audit.Open(log, audit.Options{Dir: dir, Key: key, Keep: 400, Anchor: func(day string, _ uint64, hash string) { days = append(days, day+" "+hash) }})
+	k, err := audit.Open(log, audit.Options{Dir: dir, Key: key, Keep: 400, Anchor: func(day string, n uint64, hash string, fresh bool) {
+		days = append(days, fmt.Sprint(day, " ", hash, " ", n, " ", fresh))
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,6 +138,16 @@ func TestWritten(t *testing.T) {
 		if strings.Contains(all.String(), never) {
 			t.Errorf("the lines hold %s", never)
 		}
+	}
+	// A start tells the last anchor again.
+	k, err = audit.Open(log, audit.Options{Dir: dir, Key: key, Keep: 400, Anchor: func(day string, n uint64, hash string, fresh bool) {
+		days = append(days, fmt.Sprint(day, " ", hash, " ", n, " ", fresh))
+	}})
+	if err == nil {
+		err = errors.Join(k.CatchUp(context.Background()), k.Close())
+	}
+	if err != nil || len(days) != 2 || days[1] != strings.Replace(days[0], "true", "false", 1) {
+		t.Fatalf("anchors %v, %v", days, err)
 	}
 	r := verify(t, log, dir)
 	if !r.Good() || r.Compared != 4 || r.Head != head || r.Pending != 0 {

@@ -37,8 +37,9 @@ type Options struct {
 	Key  []byte // for the hashes, at least 16 bytes
 	Keep int    // files kept, one for each day on which something happened
 	// Anchor is told the end of each day's file once it is known: its last
-	// line's number and hash. nil for nobody.
-	Anchor func(day string, n uint64, hash string)
+	// line's number and hash; at a start that of the day before the newest
+	// file, with fresh false. nil for nobody.
+	Anchor func(day string, n uint64, hash string, fresh bool)
 	// Broken is told once, when lines that had been written are found gone or
 	// the log is found to be another one. nil for nobody.
 	Broken func(code string)
@@ -71,7 +72,7 @@ func Open(log Journal, o Options) (*Keeper, error) {
 		return nil, errors.New("cannot keep an audit: its key is missing")
 	}
 	if o.Anchor == nil {
-		o.Anchor = func(string, uint64, string) {}
+		o.Anchor = func(string, uint64, string, bool) {}
 	}
 	if o.Broken == nil {
 		o.Broken = func(string) {}
@@ -107,7 +108,11 @@ func (k *Keeper) resume() error {
 		if err != nil {
 			return fmt.Errorf("cannot open the audit; check the owner of %s: %w", k.o.Dir, err)
 		}
-		whole, err := k.scan(f)
+		before := ""
+		if i > 0 {
+			_, before, _ = parseName(names[i-1])
+		}
+		whole, err := k.scan(f, before)
 		if err == nil && whole > 0 {
 			k.file = f
 			k.number, k.day, _ = parseName(names[i])
@@ -136,8 +141,9 @@ func (k *Keeper) resume() error {
 }
 
 // scan notes where a file ends and how many of its bytes are whole lines. A
-// line that cannot be read is left for verify to find.
-func (k *Keeper) scan(f *os.File) (whole int64, err error) {
+// line that cannot be read is left for verify to find. before is the day of the
+// file before.
+func (k *Keeper) scan(f *os.File, before string) (whole int64, err error) {
 	err = lines(f, func(text []byte) error {
 		whole += int64(len(text)) + 1
 		l, _, stated, err := parse(text)
@@ -145,6 +151,9 @@ func (k *Keeper) scan(f *os.File) (whole int64, err error) {
 			return nil //nolint:nilerr // verify tells it
 		}
 		k.n, k.prev, k.epoch = l.N, stated, l.Epoch
+		if l.Kind == KindDay && before != "" {
+			k.o.Anchor(before, l.N-1, l.Prev, false)
+		}
 		if l.Seq > 0 {
 			k.seq = queue.Seq(l.Seq)
 		}
@@ -344,7 +353,7 @@ func (k *Keeper) turn(day, at string) error {
 			return fmt.Errorf("cannot end the audit of a day; check the disk: %w", err)
 		}
 		k.file = nil
-		k.o.Anchor(k.day, k.n, k.prev)
+		k.o.Anchor(k.day, k.n, k.prev, true)
 	}
 	f, err := os.OpenFile(filepath.Join(k.o.Dir, fileName(k.number+1, day)), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {

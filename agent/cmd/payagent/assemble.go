@@ -147,15 +147,34 @@ func (b *assembly) openAudit(c config.Config, box *seal.Box, parts how) (err err
 	}
 	o := b.audit
 	o.Broken = b.agent.RaiseAlarm
-	o.Anchor = func(day string, n uint64, hash string) {
+	o.Anchor = func(day string, n uint64, hash string, fresh bool) {
 		b.agent.Anchored(day, hash, n)
+		if !fresh {
+			return
+		}
 		b.log.Info("audit", "day", day, "line", n, "hash", hash)
+		note := auditAnchor{Subject: day, Line: n, Hash: hash}
+		if err := b.agent.Note(context.Background(), "audit_anchor", nil, note); err != nil {
+			b.log.Error("the end of a day's audit could not be noted", "day", day, "error", err)
+		}
 	}
 	b.keeper, err = audit.Open(b.store, o)
 	if err == nil {
 		b.close = append(b.close, b.keeper)
+		b.beside = append(b.beside, func(ctx context.Context) error {
+			b.watchTokens(ctx)
+			return nil
+		})
 	}
 	return err
+}
+
+// auditAnchor is a note: where the audit ended a day. It leaves the box with
+// whatever follows the log.
+type auditAnchor struct {
+	Subject string `json:"subject"` // the day
+	Line    uint64 `json:"line"`
+	Hash    string `json:"hash"`
 }
 
 // How closely the audit follows: a loss of power repeats this much work.

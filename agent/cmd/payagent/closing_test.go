@@ -169,6 +169,19 @@ func TestClosingADay(t *testing.T) {
 		}
 	}
 	check("running")
+	c, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A token is made beside the agent and taken away before the next start.
+	for _, args := range [][]string{{"token", "add", "--config", file, "--name", "desk", "--scopes", "refund"}, {"token", "revoke", "--config", file, "--name", "desk"}} {
+		if err := command(t.Context(), args, &bytes.Buffer{}); err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		stop = startSite(t, file)
+		post(t, file, address, "/v1/resolve", "", map[string]any{})
+	}
 	stop()
 	check("stopped")
 	out, _, err := closing(t, "audit", "verify", "--config", file)
@@ -183,11 +196,12 @@ func TestClosingADay(t *testing.T) {
 			t.Errorf("the audit holds %s", never)
 		}
 	}
-	// Somebody makes the amount smaller.
-	c, err := config.Load(file)
-	if err != nil {
-		t.Fatal(err)
+	for _, want := range []string{`"kind":"token_added"`, `"kind":"token_revoked"`, `"kind":"reconciled"`, `"subject":"desk [refund]"`, `"operator":"` + osUser() + `"`} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the audit lacks %s:\n%s", want, out)
+		}
 	}
+	// Somebody makes the amount smaller.
 	list, err := filepath.Glob(filepath.Join(auditDir(c), "*.jsonl"))
 	if err != nil || len(list) == 0 {
 		t.Fatal(list, err)

@@ -186,6 +186,7 @@ func tokens(verb string, c config.Config, o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	store.As(osUser())
 	switch verb {
 	case "token add":
 		// Adding a token before the first start must not take its place.
