@@ -2,10 +2,13 @@ package pages
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
+
+	"payagent/agent/words"
 )
 
 const counterNumber = "MZ260314Q1W2E3R4T5Y6U7I8"
@@ -469,4 +472,92 @@ func TestCashierWithoutRight(t *testing.T) {
 	b.shot("cashier-en")
 	b.key(kb.F10)
 	b.says("Search by")
+}
+
+// booked is what the door says of a paid order's place in HIS's books.
+func (s *stand) booked(stage string, more object) object {
+	e, ok := s.words.Find(words.Booking, stage)
+	if !ok {
+		s.t.Errorf("the catalogue has no stage %s", stage)
+	}
+	state := map[string]string{"pending": "pending", "pending_long": "pending", "booked": "booked", "insurance_split": "insurance_split"}[stage]
+	if state == "" {
+		state = "failed"
+	}
+	b := object{"state": state, "stage": stage, "text": e.Cashier}
+	if state == "pending" {
+		b["prompt_in_s"] = 0
+	}
+	o := object{"booking": b, "message": e.Cashier, "next_action": e.Next, "patient_message": e.Patient}
+	maps.Copy(o, more)
+	return o
+}
+
+// TestCashierUntilBooked: paid is not done. The page waits for HIS's word, says
+// what to do when it does not come, follows the money on its way back, and
+// calls cash safe only at the end; a payment that was closed unbooked is not
+// forgotten.
+func TestCashierUntilBooked(t *testing.T) {
+	t.Parallel()
+	s := newStand(t, "counter")
+	b := open(t, browser(t), s.cashier(""), 1024, 768)
+	b.wait(`document.querySelector('[data-channel="wechat"]')`)
+	s.show(s.order(counterNumber, "waiting", nil))
+	b.says("等待用户扫码")
+	show := func(stage string, more object) {
+		t.Helper()
+		s.show(s.order(counterNumber, "paid", s.booked(stage, more)))
+		b.wait(`document.querySelector('[data-stage="` + stage + `"]')`)
+	}
+	show("pending", object{"booking": object{"state": "pending", "stage": "pending", "text": s.booked("pending", nil)["booking"].(object)["text"], "prompt_in_s": 42}})
+	b.says("支付成功，等待 HIS 入账")
+	b.says("42 秒后仍未入账会提醒")
+	b.ahead(20000) // and does not close by itself
+	b.shot("cashier-booking-pending")
+	b.fits(false, 12, 4.5)
+	show("pending_long", nil)
+	b.says("在 HIS 中查看这笔账单")
+	b.says("不可以收现金")
+	b.shot("cashier-booking-long")
+	b.fits(false, 12, 4.5)
+	back := object{"refund_no": "LR1", "amount_fen": 12850, "state": "sent", "state_text": object{"zh": "退款处理中", "en": "Refund under way"}}
+	show("going_back", object{"refunds": []object{back}, "actions_allowed": []string{}, "safe_to_take_cash": s.safety("wait", "cash_reversing", 5)})
+	b.says("HIS 处理失败，正在原路退回")
+	b.wait(`document.querySelector("#o_progress .now").textContent === "正在退回原账户"`)
+	b.says("请等待 5 秒")
+	b.shot("cashier-booking-back")
+	b.fits(false, 12, 4.5)
+	show("back_in_doubt", object{"safe_to_take_cash": s.safety("no", "cash_in_doubt", 0), "actions_allowed": []string{}})
+	b.says("退回结果待核实")
+	b.shot("cashier-booking-doubt")
+	show("given_back", object{"refunded_fen": 12850, "actions_allowed": []string{"retry"}, "safe_to_take_cash": s.safety("yes", "cash_refunded", 0)})
+	b.says("款项已原路退回")
+	b.says("可以收现金")
+	b.says("关闭并重新收款")
+	b.ahead(20000)
+	b.shot("cashier-booking-given-back")
+	b.fits(false, 12, 4.5)
+	show("booked", object{"booking": object{"state": "booked", "stage": "booked", "text": object{"zh": "支付成功，HIS 已入账", "en": "Paid and booked by HIS"}, "his_flow_id": "SJ0001"}})
+	b.says("HIS 已入账")
+	b.says("SJ0001")
+	b.says("秒后自动关闭")
+	b.ahead(9000)
+	b.wait(`!document.getElementById("form").hidden`)
+
+	// One that was closed before HIS booked it.
+	lost := s.order(counterNumber+"9", "paid", s.booked("pending_long", object{"bill": "B9"}))
+	s.set(func() { s.orders[counterNumber+"9"] = lost; s.front(nil) })
+	b.ahead(25000)
+	b.says("有 1 笔已收款，HIS 没有入账")
+	b.shot("cashier-unbooked")
+	b.fits(false, 12, 4.5)
+	b.key(kb.F7)
+	b.wait(`document.activeElement.getAttribute("data-order") === "` + counterNumber + `9"`)
+	b.key(kb.Enter)
+	b.says("在 HIS 中查看这笔账单")
+	b.key(kb.Escape)
+	b.wait(`!document.getElementById("form").hidden`)
+	s.set(func() { delete(s.orders, counterNumber+"9") })
+	b.ahead(25000)
+	b.wait(`document.getElementById("unbooked").hidden`)
 }

@@ -46,6 +46,11 @@ func TestKioskScreens(t *testing.T) {
 			s.show(s.order(no, "paying", object{"mode": "present", "cancel_requested": true, "cancel_in_s": 6}))
 		}},
 		{"in-doubt", "doubt", func(s *stand, no string) { s.show(s.order(no, "in_doubt", nil)) }},
+		{"registering", "registering", func(s *stand, no string) { s.show(s.order(no, "paid", s.booked("pending", nil))) }},
+		{"register-long", "registerLong", func(s *stand, no string) { s.show(s.order(no, "paid", s.booked("pending_long", nil))) }},
+		{"going-back", "goingBack", func(s *stand, no string) { s.show(s.order(no, "paid", s.booked("going_back", nil))) }},
+		{"back-doubt", "backDoubt", func(s *stand, no string) { s.show(s.order(no, "paid", s.booked("back_in_doubt", nil))) }},
+		{"given-back", "givenBack", func(s *stand, no string) { s.show(s.order(no, "paid", s.booked("given_back", nil))) }},
 		{"queued", "queued", func(s *stand, no string) {
 			s.show(s.order(no, "queued", object{"valid_for_s": 580, "actions_allowed": []string{"confirm", "cancel"}}))
 			s.set(func() { s.till["online"] = false })
@@ -398,4 +403,51 @@ func TestKioskNamesTheWallet(t *testing.T) {
 		s.show(s.order(fmt.Sprintf("%s%d", number, i), "paying", object{"mode": "present", "channel": x.channel, "aggregated": x.aggregated, "qr_expires_in_s": 100}))
 		b.says(x.says)
 	}
+}
+
+// TestKioskUntilBooked: paid is not success before HIS booked it. The screen
+// waits as long as it must, ends when it is booked, and says what to do when the
+// money went back; an agent that fell silent is never taken for a success.
+func TestKioskUntilBooked(t *testing.T) {
+	t.Parallel()
+	s := newStand(t, "kiosk")
+	b := open(t, browser(t), s.kiosk("&hold=8"), 1080, 1920)
+	b.wait(`document.querySelector('[data-screen="idle"]')`)
+	s.show(s.order(number, "waiting", nil))
+	b.wait(`document.querySelector('[data-screen="waiting"]')`)
+	s.show(s.order(number, "paid", s.booked("pending", nil)))
+	b.says("支付成功，正在登记，请稍候")
+	if b.truth(`document.querySelector("#stage .paid")`) {
+		t.Error("it looks like success before HIS booked it")
+	}
+	b.ahead(30000) // the next patient waits for this one's booking
+	b.wait(`document.querySelector('[data-screen="registering"], [data-screen="unsure"]')`)
+	s.show(s.order(number, "paid", s.booked("booked", nil)))
+	b.wait(`document.querySelector('[data-screen="paid"]')`)
+	b.says("支付成功，已登记")
+	b.ahead(8500)
+	b.wait(`document.querySelector('[data-screen="idle"]')`)
+
+	other := number[:len(number)-1] + "Z"
+	s.show(s.order(other, "waiting", nil))
+	b.wait(`document.querySelector('[data-screen="waiting"]')`)
+	s.show(s.order(other, "paid", s.booked("going_back", nil)))
+	b.says("款项正在原路退回")
+	b.wait(`document.querySelector('[data-act="kKnown"]')`)
+	s.show(s.order(other, "paid", s.booked("given_back", object{"refunded_fen": 12850})))
+	b.says("款项已原路退回，请到人工窗口办理")
+	b.ahead(10000)
+	b.wait(`document.querySelector('[data-screen="givenBack"]')`) // it is more to read
+	b.ahead(11000)
+	b.wait(`document.querySelector('[data-screen="idle"]')`)
+
+	third := number[:len(number)-1] + "Y"
+	s.show(s.order(third, "waiting", nil))
+	b.wait(`document.querySelector('[data-screen="waiting"]')`)
+	s.show(s.order(third, "paid", s.booked("pending", nil)))
+	b.wait(`document.querySelector('[data-screen="registering"]')`)
+	s.set(func() { s.silent = true })
+	b.ahead(6000)
+	b.wait(`document.querySelector('[data-screen="unsure"]')`)
+	b.says("暂时无法确认支付结果")
 }

@@ -237,6 +237,7 @@ func TestStandInHasTheDoorsForm(t *testing.T) {
 		s.set(func() { s.till["note"] = s.note("code_old") })
 		check(state, "Till", s.till)
 	}
+	check("booking", "Booking", s.booked("pending", nil)["booking"].(object))
 	check("note", "Note", s.note("code_old"))
 	check("problem", "Problem", s.problem("field_invalid", object{"field": "bill"}))
 	check("capabilities", "Capabilities", s.capabilities())
@@ -245,12 +246,15 @@ func TestStandInHasTheDoorsForm(t *testing.T) {
 	for schema, names := range map[string][]string{
 		"Order": {"out_trade_no", "bill", "rev", "state", "state_text", "mode", "order_type", "amount_fen", "till", "channel", "operator", "trade_no", "paid_at",
 			"paid_at_clock", "buyer", "cancel_requested", "cancel_in_s", "refunds", "refunded_fen", "refundable_fen", "platform_code", "platform_message",
-			"safe_to_take_cash", "actions_allowed", "qr_expires_in_s", "valid_for_s", "buttons_in_s", "acts_in_s", "created_at", "age_ms", "aggregated", "detached", "message", "next_action", "patient_message"},
+			"booking", "foreign", "resolution", "safe_to_take_cash", "actions_allowed", "qr_expires_in_s", "valid_for_s", "buttons_in_s", "acts_in_s", "created_at", "age_ms", "aggregated", "detached", "message", "next_action", "patient_message"},
 		"Till":         {"till", "title", "online", "queued", "test", "note", "patient", "order"},
 		"Note":         {"patient", "cashier", "next_action"},
 		"Problem":      {"code", "title", "detail", "next_action", "patient_message", "safe_to_take_cash", "field", "order"},
-		"Refund":       {"refund_no", "amount_fen", "state_text", "platform_message"},
-		"Capabilities": {"test", "token", "tills"},
+		"Refund":       {"refund_no", "amount_fen", "state", "state_text", "platform_message", "operator", "reason", "auto", "approved_by", "his_flow_id", "requested_at"},
+		"Booking":      {"stage", "text", "his_flow_id", "reason", "prompt_in_s"},
+		"Resolution":   {"state", "outcome", "refund_no", "trade_no", "evidence", "reason", "operator"},
+		"Found":        {"status", "amount_fen", "refunded_fen", "refundable_fen", "channel", "paid_at", "merchant", "order_no", "trade_no", "order"},
+		"Capabilities": {"test", "token", "tills", "merchants", "booking", "limits"},
 		"Ready":        {"reasons"},
 		"Orders":       {"orders"},
 	} {

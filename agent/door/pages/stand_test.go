@@ -153,7 +153,7 @@ func (s *stand) api(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/v1/orders":
 		list := []object{}
 		for _, o := range s.orders {
-			if q := r.URL.Query(); q.Get("state") == "open" && o["final"] == false || q.Get("bill") == o["bill"] || q.Get("order") == o["out_trade_no"] || q.Get("trade") == o["trade_no"] {
+			if q := r.URL.Query(); q.Get("state") == "open" && o["final"] == false || q.Get("state") == "unbooked" && unbooked(o) || q.Get("bill") == o["bill"] || q.Get("order") == o["out_trade_no"] || q.Get("trade") == o["trade_no"] {
 				list = append(list, o)
 			}
 		}
@@ -167,6 +167,12 @@ func (s *stand) api(w http.ResponseWriter, r *http.Request) {
 	default:
 		reply(w, http.StatusNotFound, s.problem("not_found", nil))
 	}
+}
+
+// unbooked tells whether an order is paid and not in HIS's books.
+func unbooked(o object) bool {
+	b, _ := o["booking"].(object)
+	return b != nil && b["stage"] != "booked" && b["stage"] != "given_back"
 }
 
 func (s *stand) post(w http.ResponseWriter, r *http.Request, parts []string) {
@@ -235,8 +241,9 @@ func (s *stand) capabilities() object {
 		}
 	}
 	routes[0]["channels"] = []string{"wechat", "alipay"}
-	return object{"test": s.test, "token": object{"till": s.till["till"]},
-		"tills": []object{{"name": s.till["till"], "routes": routes}}}
+	return object{"test": s.test, "token": object{"till": s.till["till"], "scopes": []string{"collect", "refund"}},
+		"booking": object{"expect": true, "prompt_after_s": 60, "alarm_after_s": 600, "webhook": false},
+		"tills":   []object{{"name": s.till["till"], "routes": routes}}}
 }
 
 func (s *stand) problem(code string, more object) object {

@@ -46,6 +46,7 @@ window.payKeys = function (page) {
     F3: function () { return press('[data-channel="alipay"]'); },
     F4: function () { return page.screen() === "order" ? press('#order [data-act="detach"]') : press('[data-channel="unionpay"]'); },
     F6: function () { return press("#goqueue"); },
+    F7: function () { return press("#gounbooked"); },
     F8: function () { return press('#order [data-act="check"]'); },
     F9: function () { return page.screen() === "order" ? press('#order [data-act="cancel"]') : press("#queueIt"); },
     F10: function () { page.openSearch(); return true; },

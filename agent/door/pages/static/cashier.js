@@ -6,6 +6,7 @@
   const ui = window.payOrder;
   const form = window.payForm;
   const queue = window.payQueue;
+  const unbooked = window.payUnbooked;
   const word = pay.word;
   const el = pay.el;
 
@@ -91,13 +92,13 @@
         if (b.ok) { order = b.data; orderAt = asked; } else if (b.status === 404 || b.status === 403) { order = null; leave(); }
       }
     }
-    if (order && order.state === "paid" && !found) {
+    if (order && order.state === "paid" && ui.done(order) && ui.stage(order) !== "given_back" && !found) {
       if (!paidAt) { paidAt = performance.now(); }
     } else { paidAt = 0; }
     render();
-    if (a.ok) { await queue.read(view); render(); } // last: it keeps no open order waiting
+    if (a.ok) { await queue.read(view); await unbooked.read(view, caps); render(); } // last: it keeps no open order waiting
   }
-  const wake = pay.loop(ask, function () { return order && !ui.final(order) ? 1000 : 3000; });
+  const wake = pay.loop(ask, function () { return order && !ui.done(order) ? 1000 : 3000; });
 
   // ---- attaching and leaving ----
 
@@ -318,19 +319,8 @@
     if (!box) { return; }
     if (refunding) { refunding = null; box.hidden = true; box.replaceChildren(); return; }
     refunding = { key: "", body: "" };
-    const rest = Number.isSafeInteger(order.refundable_fen) ? order.refundable_fen : null;
-    const sum = pay.h("input", { id: "r_sum", inputmode: "decimal", maxlength: "13", autocomplete: "off" });
-    if (rest !== null) { sum.value = pay.yuan(rest); }
-    box.replaceChildren(pay.h("div", { "class": "refund" },
-      pay.h("label", {}, word("refundSum"), sum),
-      pay.h("label", {}, word("refundReason"), pay.h("input", { id: "r_reason", maxlength: "64", autocomplete: "off" })),
-      // Money is given back by somebody with a name.
-      operator() ? null : pay.h("label", {}, word("operatorNo"), pay.h("input", { id: "r_operator", maxlength: "32", autocomplete: "off" })),
-      pay.h("p", { id: "r_note", role: "alert" }, rest === null ? "" : word("refundLeft", { n: pay.yuan(rest) })),
-      pay.h("button", { type: "button", "class": "danger", id: "r_go", onclick: sendRefund }, word("refundDo"), pay.h("kbd", {}, "Enter"))));
     box.hidden = false;
-    sum.focus();
-    sum.select();
+    ui.refundForm(box, order, operator(), sendRefund);
   }
 
   async function sendRefund() {
@@ -382,6 +372,15 @@
     if (!no) { form.focus(); }
   }
 
+  // openUnbooked lists what was paid here and is not in HIS's books.
+  function openUnbooked() {
+    if (screen === "form" && form.filled()) { setAside(); }
+    screen = "search";
+    el("s_notice").hidden = true;
+    render();
+    list(unbooked.list());
+  }
+
   async function search() {
     const value = el("s_value").value.trim();
     if (busy || !value) { return; }
@@ -393,12 +392,11 @@
     const note = el("s_notice");
     note.textContent = a.ok ? word("nothingFound") : a.status === 0 ? word("noService") : problem(a);
     note.hidden = orders.length > 0;
-    el("s_list").replaceChildren.apply(el("s_list"), orders.map(function (o) {
-      return pay.h("button", { type: "button", "data-order": o.out_trade_no, onclick: function () { attach(o.out_trade_no, true); order = o; orderAt = performance.now(); render(); wake(); } },
-        pay.h("span", {}, o.out_trade_no), pay.h("span", {}, pay.say(o.state_text)), pay.h("b", {}, "￥" + pay.yuan(o.amount_fen)));
-    }));
-    const first = document.querySelector("#s_list button");
-    if (first) { first.focus(); }
+    list(orders);
+  }
+
+  function list(orders) {
+    ui.rows(el("s_list"), orders, function (o) { attach(o.out_trade_no, true); order = o; orderAt = performance.now(); render(); wake(); });
   }
 
   // ---- drawing ----
@@ -411,6 +409,7 @@
     });
     if (view && view.online === false && lines.length === 0) { lines.push(word("offline")); }
     if (view && view.queued > 0) { lines.push([word("queuedCount", { n: view.queued }), screen !== "form" && view.online ? word("online") : ""].filter(Boolean).join("。")); }
+    unbooked.draw(order);
     const b = el("banner");
     const t = lines.join("\n");
     if (b.textContent !== t) { b.textContent = t; }
@@ -474,6 +473,7 @@
   el("clear").addEventListener("click", function () { empty(); notice = ""; queueNote = ""; refused = null; attempt = { key: "", body: "" }; render(); form.focus(); });
   el("queueIt").addEventListener("click", function () { if (refused) { send(refused, true); } });
   el("goqueue").addEventListener("click", queue.enter);
+  el("gounbooked").addEventListener("click", openUnbooked);
   el("s_go").addEventListener("click", search);
   el("s_back").addEventListener("click", closeSearch);
   el("s_by").addEventListener("change", relabel);
@@ -490,7 +490,7 @@
     screen: function () { return screen; },
     refunding: function () { return refunding !== null; },
     openSearch: openSearch, closeSearch: closeSearch, search: search, sendRefund: sendRefund,
-    stepQueue: queue.step,
+    stepQueue: queue.step, openUnbooked: openUnbooked,
     closeRefund: function () { openRefund(); shaped = ""; render(); }
   });
   setInterval(render, 500);

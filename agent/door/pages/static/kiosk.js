@@ -14,6 +14,7 @@
   const patience = pay.number("idle", 60, 5, 600) * 1000; // until we ask whether somebody is there
   const answerIn = 20000;   // and until we take silence for leaving
   const doubtHold = 60000;  // an order in doubt does not block the next patient
+  const backHold = 20000;   // that money went back stays longer: it is more to read
   const shipwreck = 15000;  // no state on screen is older than this
 
   let view = null;
@@ -29,6 +30,7 @@
   let touched = 0;    // last sign of the patient
   let dismissed = pay.setting("done"); // an order that is not shown any more
   let resultAt = 0;   // since when a result stands
+  let resultOf = "";  // and which
   let qr = { no: "", address: "", asking: false, tried: 0 };
   let shownCode = ""; // number of the order whose QR code was on the screen
   let canceling = ""; // number of the order whose cancel was pressed
@@ -39,6 +41,21 @@
   const finals = ["paid", "failed", "canceled"];
   function age(t) { return performance.now() - t; }
   function order() { return view && view.order && view.order.out_trade_no !== dismissed ? view.order : null; }
+  // stage is how far a paid order is in HIS's books: paid is not done.
+  function stage(o) { return o && o.state === "paid" && o.booking && o.booking.stage || ""; }
+
+  // stay is how long a result may stand before the next patient's turn; null
+  // while there is something to wait for.
+  function stay(o) {
+    if (o.state === "in_doubt") { return doubtHold; }
+    if (finals.indexOf(o.state) < 0) { return null; }
+    switch (stage(o)) {
+      case "": case "booked": return hold;
+      case "pending": return null;
+      case "given_back": return Math.max(hold, backHold);
+    }
+    return doubtHold;
+  }
   function allowed(o, a) { return (o.actions_allowed || []).indexOf(a) >= 0; }
   function left(seconds) { return Math.max(0, Math.ceil(seconds - age(asked) / 1000)); }
 
@@ -86,8 +103,8 @@
       dropQR();
       if (number) { pay.remember("seen", number); }
     }
-    if (now && (finals.indexOf(now.state) >= 0 || now.state === "in_doubt")) {
-      if (!resultAt) { resultAt = performance.now(); }
+    if (now && stay(now) !== null) {
+      if (!resultAt || resultOf !== now.state + stage(now)) { resultAt = performance.now(); resultOf = now.state + stage(now); }
     } else { resultAt = 0; }
   }
 
@@ -249,12 +266,23 @@
         h("div", { "class": "acts" }, view.online && allowed(o, "confirm") ? button("kGoOn", goOn) : null, button("kCancel", function () { cancel("patient"); }, "plain")));
     },
     paid: function (o) { return result("paid", "pic-ok", o); },
+    registering: function (o) { return page("registering", "", picture("pic-wait"), h("h1", {}, pay.say(o.patient_message)), bill(o)); },
+    registerLong: function (o) { return lookUp("registerLong", o); },
+    goingBack: function (o) { return lookUp("goingBack", o); },
+    backDoubt: function (o) { return lookUp("backDoubt", o); },
+    givenBack: function (o) { return result("givenBack", "pic-no", o, "failed"); },
     failed: function (o) { return result("failed", "pic-no", o); },
     canceled: function (o) { return result("canceled", "pic-no", o); }
   };
 
-  function result(name, pic, o) {
-    return page(name, name, picture(pic), h("h1", {}, pay.say(o.patient_message)), bill(o),
+  // lookUp is a screen that a patient may leave with a number in mind.
+  function lookUp(name, o) {
+    return page(name, "compact", picture("pic-wait"), h("h1", {}, pay.say(o.patient_message)), bill(o), h("p", {}, word("kCodeBook")), h("div", { "class": "code" }, code(o)),
+      h("div", { "class": "acts" }, button("kKnown", away)), line("left", "", "left"));
+  }
+
+  function result(name, pic, o, kind) {
+    return page(name, kind || name, picture(pic), h("h1", {}, pay.say(o.patient_message)), bill(o),
       h("div", { "class": "acts" }, button("kDone", away)), line("left", "", "left"));
   }
 
@@ -268,13 +296,21 @@
     return view.online === false || has("platform_unreachable") ? "offline" : "";
   }
 
+  // settled tells whether nothing can change any more: paid is not done, booked is.
+  function settled(o) { return finals.indexOf(o.state) >= 0 && ["", "booked", "given_back"].indexOf(stage(o)) >= 0; }
+
+  // ended names the screen of an order that was paid, failed or was canceled.
+  function ended(o) {
+    return { pending: "registering", pending_long: "registerLong", going_back: "goingBack", back_in_doubt: "backDoubt", insurance_split: "backDoubt", given_back: "givenBack" }[stage(o)] || o.state;
+  }
+
   // which says what is to be seen.
   function which() {
     const silent = heard ? age(heard) : age(began);
     if (denied) { return "out"; }
     if (!heard) { return silent > 10000 ? "out" : "start"; }
     const o = order();
-    if (silent > 5000) { return current && o && finals.indexOf(o.state) < 0 ? "unsure" : silent > shipwreck || !o ? "out" : o.state; }
+    if (silent > 5000) { return current && o && !settled(o) ? "unsure" : silent > shipwreck || !o ? "out" : ended(o); }
     if (!o) { return stopped() || "idle"; }
     switch (o.state) {
       case "waiting": return o.cancel_requested || canceling === o.out_trade_no ? "canceling" : "waiting";
@@ -285,7 +321,7 @@
         // Once its code was on the screen, an order without one is being settled.
         return presentable(o) || shownCode !== o.out_trade_no && typeof o.qr_expires_in_s !== "number" ? "qr" : "confirming";
       case "canceling": return "canceling";
-      case "paid": case "failed": case "canceled": return o.state;
+      case "paid": case "failed": case "canceled": return ended(o);
     }
     return "doubt";
   }
@@ -298,7 +334,7 @@
     const o = order();
     // Results leave by themselves.
     if (o && resultAt && !detaching) {
-      if (finals.indexOf(o.state) >= 0 && age(resultAt) >= hold || o.state === "in_doubt" && age(resultAt) >= doubtHold) { away(); return; }
+      if (stay(o) !== null && age(resultAt) >= stay(o)) { away(); return; }
     }
     if (!presentable(o)) { if (qr.no) { dropQR(); } } else { fetchQR(o.out_trade_no); }
     const test = Boolean(view && view.test);
@@ -316,7 +352,7 @@
     tick(o, name);
     prompt(o, name);
     // Only what stands on the screen is said.
-    if (o && ["waiting", "qr", "paid", "failed", "doubt"].indexOf(name) >= 0) { window.payVoice.speak(o.out_trade_no, view.speech); }
+    if (o && ["waiting", "qr", "paid", "failed", "doubt", "registering", "goingBack", "backDoubt", "givenBack"].indexOf(name) >= 0) { window.payVoice.speak(o.out_trade_no, view.speech); }
   }
 
   // tick writes what changes while a screen stands.
@@ -333,8 +369,7 @@
     if (name === "canceling") { pay.text("left", o.cancel_requested && o.cancel_in_s > 0 && left(o.cancel_in_s) > 0 ? word("cancelIn", { n: left(o.cancel_in_s) }) : ""); }
     if (name === "queued") { pay.text("left", typeof o.valid_for_s === "number" ? word("queueEnds", { n: left(o.valid_for_s) }) : ""); }
     if (resultAt && o) {
-      const stay = o.state === "in_doubt" ? doubtHold : hold;
-      pay.text("left", word("kBack", { n: Math.max(0, Math.ceil((stay - age(resultAt)) / 1000)) }));
+      if (stay(o) !== null) { pay.text("left", word("kBack", { n: Math.max(0, Math.ceil((stay(o) - age(resultAt)) / 1000)) })); }
     }
     const note = el("note");
     if (note) {

@@ -49,7 +49,7 @@
     o.refunds.forEach(function (r) {
       const who = [r.auto ? word("dAuto") : word("dBy") + " " + person(r.operator), r.approved_by ? word("dApprovedBy") + " " + person(r.approved_by) : ""].filter(Boolean).join("，");
       const why = [r.reason && !r.auto ? r.reason : "", r.platform_message, r.his_flow_id ? word("dReceipt") + " " + r.his_flow_id : ""].filter(Boolean).join(" · ");
-      list.append(h("li", { "class": r.state, "data-refund": r.refund_no }, h("b", {}, money(r.amount_fen)), h("b", {}, pay.say(r.state_text)), h("span", {}, who + " " + when(r.requested_at)), h("span", {}, why)));
+      list.append(h("li", { "class": r.state, "data-refund": r.refund_no }, h("b", {}, money(r.amount_fen)), h("b", {}, pay.say(r.state_text)), h("span", {}, who + " " + when(r.requested_at).slice(5, 16)), h("span", {}, why)));
     });
     return h("div", { "class": "card refunds" }, list);
   }

@@ -21,6 +21,7 @@
   let found = null;   // a payment at the platform: {query, data}
   let query = read("desk_query");     // the question that found it, for a reload
   let attempt = read("desk_attempt"); // {no, text, key}: a refund whose answer is not known
+  let noted = "";     // the refund of which the notice speaks
   let drawn = "";
   let formOf = "";
   const twice = ui.sure();
@@ -172,7 +173,7 @@
   // ---- a payment in the books ----
 
   function head(o) {
-    const text = o.booking ? pay.say(o.booking.text) : pay.say(o.state_text);
+    const text = o.state === "paid" && o.refunded_fen === o.amount_fen ? word("dAllBack") : o.booking ? pay.say(o.booking.text) : pay.say(o.state_text);
     return h("h2", { "data-state": o.state, "class": o.state === "paid" && !(o.booking && /back|split/.test(o.booking.stage)) ? "good-text" : "bad-text" }, text);
   }
 
@@ -181,6 +182,7 @@
     const key = JSON.stringify([pay.getLang(), o.out_trade_no, o.rev, o.refundable_fen, o.state_text, o.refunds, o.booking && o.booking.stage]);
     if (key === drawn) { return; }
     drawn = key;
+    if (noted && !(o.refunds || []).some(function (r) { return r.refund_no === noted && r.state !== "done"; })) { noted = ""; ui.note("d_notice", ""); }
     if (!el("d_info")) {
       el("d_case").replaceChildren(h("div", { "class": "case" }, h("div", { "class": "card", id: "d_info" }), h("div", { "class": "card", id: "d_form" }), h("div", { "class": "wide", id: "d_lines" })));
     }
@@ -225,6 +227,7 @@
     if (busy || !order || !el("r_go")) { return; }
     const who = operator();
     if (!who) { ui.note("d_notice", word("dNoMe")); return; }
+    ui.note("d_notice", "");
     const sum = pay.fen(el("r_sum").value);
     const reason = el("r_reason").value.trim();
     const over = sum === null || sum > order.refundable_fen;
@@ -253,6 +256,7 @@
     if (no === mine.no) {
       order = a.data.order; drawn = ""; formOf = "";
       const waits = a.data.refund && a.data.refund.state === "awaiting";
+      noted = a.data.refund ? a.data.refund.refund_no : "";
       ui.note("d_notice", word(waits ? "dWaits" : "dSent"), true);
     }
     render();

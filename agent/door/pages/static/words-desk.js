@@ -26,6 +26,7 @@ Object.assign(window.payWords, {
   dPaidFor: ["已付", "Paid"],
   dRest: ["可退", "Can be given back"],
   dNoRest: ["没有可退金额", "Nothing can be given back"],
+  dAllBack: ["已全额退回原账户", "All of it was given back"],
   dGone: ["已退", "Given back"],
   dUnderWay: ["在途", "Under way"],
   dUnknownSum: ["平台未告知", "The platform does not tell"],
