@@ -150,6 +150,9 @@ func TestOrder(t *testing.T) {
 		w.Book(t, "MZ1", "2022010101010100001", "")
 		time.Sleep(time.Hour)
 		w.GiveBack(t, "MZ1", "R1", 5000, "1002")
+		if o, err := b.Order(context.Background(), "MZ1"); err != nil || len(o.Entries) != 1 {
+			t.Errorf("a refund that HIS did not book: %+v %v", o, err)
+		}
 		w.Book(t, "MZ1", "T2022010101010100001", "R1")
 		o, err := b.Order(context.Background(), "MZ1")
 		if err != nil {

@@ -20,6 +20,7 @@ import (
 	"payagent/agent/order"
 	"payagent/agent/reconcile"
 	"payagent/platforms"
+	"payagent/queue"
 	"payagent/queue/mem"
 )
 
@@ -190,6 +191,49 @@ func TestShiftsMeet(t *testing.T) {
 		b, _ := json.Marshal(again)
 		if err != nil || string(a) != string(b) {
 			t.Errorf("%v\n%s\n%s", err, a, b)
+		}
+	})
+}
+
+// slowLog takes its time to make a record durable.
+type slowLog struct{ *mem.Log }
+
+func (l slowLog) Append(ctx context.Context, b queue.Batch) (queue.Seq, error) {
+	time.Sleep(300 * time.Millisecond)
+	return l.Log.Append(ctx, b)
+}
+
+// A payment that was stamped before the shift was closed, and is not on disk
+// yet, belongs to the shift.
+func TestShiftWaitsForTheDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := agenttest.Start(t, agenttest.Options{Log: slowLog{mem.Open(&mem.Disk{})}})
+		synctest.Wait()
+		shifts := finance.NewShifts(w.Agent)
+		s, _, err := shifts.Open(context.Background(), "", platforms.Operator{ID: "1001"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answered := make(chan struct{})
+		for _, b := range w.Banks {
+			b.OnCharge(func(c platforms.Charge) (platforms.Answer, error) {
+				close(answered)
+				return agenttest.PaidAnswer(c.Ref, c.Channel), nil
+			})
+		}
+		_, err = w.Agent.Collect(context.Background(), agent.Request{Key: platforms.Hide("k"), Body: platforms.Hide("k"), OrderNo: "MZ1", Bill: "B", Amount: 5, Mode: platforms.ModeCharge,
+			OrderType: "TREATMENT", Till: agenttest.W1, AuthCode: platforms.Hide("130000000000000001"), Subject: "x", Operator: platforms.Operator{ID: "1001", Name: "x"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-answered
+		synctest.Wait() // stamped, and the disk is at it
+		time.Sleep(time.Millisecond)
+		if o, err := w.Agent.Order("MZ1"); err != nil || o.State() != order.Paying {
+			t.Fatalf("the disk is too fast for this test: %s %v", o.State(), err)
+		}
+		if s, err = shifts.Close(context.Background(), s.ID, platforms.Operator{}); err != nil || s.Report.Total.Net != 5 {
+			t.Errorf("%+v %v", s.Report.Total, err)
 		}
 	})
 }

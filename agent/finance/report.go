@@ -193,7 +193,8 @@ func (m *maker) order(o *order.Order) error {
 			}
 		}
 	}
-	if !state.Final() && m.within(o.CreatedAt.Wall) {
+	late := o.LateFound && !o.LateDone // money after an unpaid end, on its way back
+	if (!state.Final() || late) && m.within(o.CreatedAt.Wall) {
 		m.undecided(o, state)
 	}
 	for _, r := range o.Refunds {
@@ -216,13 +217,9 @@ func (m *maker) undecided(o *order.Order, state order.State) {
 }
 
 func (m *maker) refund(o *order.Order, r order.RefundLine) {
-	by := r.Operator
-	if automatic(r) {
-		by = o.Operator
-	}
 	switch {
 	case r.State == order.RefundDone && m.within(r.EndedAt.Wall):
-		if s := m.line(o, by); s != nil {
+		if s := m.line(o, r.Operator); s != nil {
 			if automatic(r) {
 				s.Reversals.add(r.Sum)
 			} else {
@@ -231,7 +228,7 @@ func (m *maker) refund(o *order.Order, r order.RefundLine) {
 			s.Net -= r.Sum
 		}
 	case !r.State.Final() && m.within(r.At.Wall):
-		if s := m.line(o, by); s != nil {
+		if s := m.line(o, r.Operator); s != nil {
 			s.Unknown.add(r.Sum)
 			m.list(o, "refund_unknown")
 		}
