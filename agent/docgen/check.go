@@ -46,7 +46,7 @@ func NewChecker(root string) (*Checker, error) {
 		c.targets = append(c.targets, m[1])
 	}
 	// What stands in a usage text of its own comes before the line that points there.
-	for _, from := range [][3]string{{"payagent", "devices.go", "devicesUsage"}, {"payagent", "command.go", "usage"}, {"paysim", "command.go", "usage"}} {
+	for _, from := range [][3]string{{"payagent", "devices.go", "devicesUsage"}, {"payagent", "closing.go", "closingUsage"}, {"payagent", "command.go", "usage"}, {"paysim", "command.go", "usage"}} {
 		program := from[0]
 		text := read("agent/cmd/" + program + "/" + from[1])
 		_, text, _ = strings.Cut(text, "const "+from[2]+" = `")
@@ -62,7 +62,7 @@ func NewChecker(root string) (*Checker, error) {
 	for _, verb := range cli.Verbs() {
 		c.usage["payagent"] = append(c.usage["payagent"], "payagent "+verb+" --"+strings.Join(cli.Flags(verb), " --"))
 	}
-	for _, m := range regexp.MustCompile(`\{"(GET|POST)", "(/[^"]*)"`).FindAllStringSubmatch(read("agent/door/door.go"), -1) {
+	for _, m := range regexp.MustCompile(`\{"(GET|POST)", "(/[^"]*)"`).FindAllStringSubmatch(read("agent/door/door.go")+read("agent/door/finance.go"), -1) {
 		c.routes = append(c.routes, m[1]+" "+m[2])
 	}
 	c.metrics = read("agent/stats.go") + read("agent/webhook/stats.go")

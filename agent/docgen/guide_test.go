@@ -15,7 +15,7 @@ const guide = "docs/his-guide.md"
 // guideNames are the names that the guide may use beside those of the
 // interface: what it says of the program's own files and words.
 func guideNames() []string {
-	return []string{"true", "false", "id", "unbooked"}
+	return []string{"true", "false", "id"}
 }
 
 // complaints gives the fields and codes that a guide names in backticks or in a

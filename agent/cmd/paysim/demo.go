@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
@@ -24,6 +25,7 @@ type demo struct {
 	binary   string // of payagent
 	dir      string
 	door     string // host:port of the agent
+	facade   string // host:port that HIS programs reach which speak a platform's own words
 	callback string // host:port that the pretend gateway and the payers' browsers reach
 	opts     serveOptions
 }
@@ -39,12 +41,13 @@ func demoCommand(ctx context.Context, args []string, c console) error {
 	f.StringVar(&d.dir, "data", "", "`folder` for everything; a new temporary one by default")
 	f.StringVar(&d.door, "door", "127.0.0.1:8780", "`address` of the agent")
 	f.StringVar(&d.callback, "callback", "127.0.0.1:8781", "`address` of the agent for notifications and return pages")
+	f.StringVar(&d.facade, "facade", "127.0.0.1:8782", "`address` of the agent in the platforms' stead")
 	f.StringVar(&d.opts.listen, "listen", "127.0.0.1:8790", "`address` of the pretend world's pages")
 	f.StringVar(&d.opts.platforms, "platforms", "127.0.0.1:8791", "`address` of the pretend platforms")
 	if err := parse(f, args); err != nil {
 		return err
 	}
-	for _, addr := range []string{d.door, d.callback, d.opts.listen, d.opts.platforms} {
+	for _, addr := range []string{d.door, d.callback, d.facade, d.opts.listen, d.opts.platforms} {
 		if err := onLoopback(addr); err != nil {
 			return err
 		}
@@ -78,8 +81,8 @@ func (d *demo) run(ctx context.Context) error {
 	o := d.opts
 	o.now, o.data, o.scale, o.findByNumber, o.his = time.Now, world, 1, true, string(his.Prompt)
 	o.agent, o.tokenFile = "http://"+d.door, filepath.Join(d.dir, "agent", "first-token")
-	o.tills = []string{"counter1", "kiosk1", "kiosk2", "online1"}
-	for _, box := range []string{"counter1", "counter1-gun", "kiosk1"} {
+	o.tills = []string{"counter1", "counter2", "kiosk1", "kiosk2", "online1"}
+	for _, box := range []string{"counter1", "counter1-gun", "counter2", "kiosk1"} {
 		o.ptys = append(o.ptys, box+"="+filepath.Join(d.dir, "scanbox-"+box))
 	}
 	o.ready = func(a Addresses) { ready <- a }
@@ -89,6 +92,9 @@ func (d *demo) run(ctx context.Context) error {
 	case err := <-ended:
 		return err
 	case a := <-ready:
+		if err := os.WriteFile(d.secret(), []byte(rand.Text()+"\n"), 0o600); err != nil {
+			return err
+		}
 		conf := filepath.Join(d.dir, "payagent.yaml")
 		if err := os.WriteFile(conf, []byte(d.config(a)), 0o600); err != nil {
 			return err
@@ -114,12 +120,21 @@ func (d *demo) run(ctx context.Context) error {
 	}
 }
 
+// secret is the file of the secret in the façade's SmartPay addresses.
+func (d *demo) secret() string { return filepath.Join(d.dir, "facade.secret") }
+
 func (d *demo) config(a Addresses) string {
 	return fmt.Sprintf(`site: {hospital_id: "H0001", name: "演示医院 Demo hospital", test: true}
 data_dir: %[1]q
 limits: {refund_alone_fen: 20000}
 door: {listen: [%[2]q]}
 callback: {listen: [%[14]q], public_url: %[15]q}
+facade:
+  listen: [%[16]q]
+  till: counter2
+  operator: {id: "9004", name: 老HIS}
+  smartpay: {secret_file: %[17]q, ignore_merch_code: true}
+  fwc: {token_file: %[5]q}
 platforms:
   - name: smartpay
     driver: smartpay
@@ -138,12 +153,17 @@ platforms:
       private_key_file: %[11]q
       platform_key_files: [%[12]q]
       auth_url: %[13]q
+      org_no: "H33010000123"
+      org_name: "演示医院"
+      city_code: "330100"
+      ins_type: YB
 merchants:
   - {profile: window, platform: smartpay, merch_code: "M0001"}
   - {profile: selfservice, platform: fwc, token_file: %[5]q}
   - {profile: online, platform: gateway}
 routes:
   - {department: online, merchant: online}
+  - {department: inpatient, merchant: selfservice}
   - {till_kind: kiosk, merchant: selfservice}
   - {mode: present, merchant: selfservice}
   - {order_type: TREATMENT, merchant: window}
@@ -157,6 +177,13 @@ tills:
     scanners:
       - {name: counter1-pad, driver: serial, role: pad, options: {path: %[6]q}}
       - {name: counter1-gun, driver: serial, role: gun, options: {path: %[8]q}}
+  - name: counter2
+    title: 2号窗口（住院，联空）
+    kind: counter
+    device_no: "W02"
+    department: inpatient
+    operator: {id: "1002", name: 李收费}
+    scanners: [{driver: serial, options: {path: %[18]q}}]
   - name: kiosk1
     title: 1号自助机
     kind: kiosk
@@ -178,7 +205,7 @@ tills:
     operator: {id: "9003", name: 公众号}
     modes: [h5, insurance]
 `, filepath.Join(d.dir, "agent"), d.door, a.Platforms["smartpay"], a.Platforms["fwc"], a.TokenFile, a.Boxes["counter1"], a.Boxes["kiosk1"], a.Boxes["counter1-gun"],
-		a.Platforms["lc"], a.LCAppID, a.LCKeyFile, a.LCPlatformKey, a.LCAuthURL, d.callback, "http://"+d.callback)
+		a.Platforms["lc"], a.LCAppID, a.LCKeyFile, a.LCPlatformKey, a.LCAuthURL, d.callback, "http://"+d.callback, d.facade, d.secret(), a.Boxes["counter2"])
 }
 
 // keepAlive starts the agent, and starts it again whenever it ends.
@@ -254,16 +281,18 @@ func (d *demo) welcome(ctx context.Context, a Addresses, conf string) error {
   收费窗口  cashier page   http://%[1]s/cashier#t=%[2]s&till=counter1
   自助机    kiosk page     http://%[1]s/kiosk#t=%[3]s&till=kiosk1
   退费窗口  refund desk    http://%[1]s/refund#t=%[8]s
+  交班      shift          http://%[1]s/shift#t=%[2]s&till=counter1&operator_id=1001
   复核      second person  http://%[1]s/refund#t=%[9]s      退费超过 200 元、待核实订单需要第二个人
   手机      pretend phone  %[4]s/phone      付款码、扫二维码 payment codes, pays QR codes
   模拟 HIS  pretend HIS    %[4]s/his        待缴费单据、收费、退费 bills, orders, refunds
   世界      pretend world  %[4]s/           断网开关、真实账目 network switch, the truth
 
+  老 HIS    façade         http://%[10]s/fwc/linkingif.asmx?wsdl   智付 SmartPay: http://%[10]s/$(cat %[11]s)/WSGW/services/ServiceGateWay
   接口 API  http://%[1]s/v1   令牌 token: %[5]s
   断电试验  kill it in the middle of a payment:  kill -9 $(cat %[6]s)
   全部数据  all data: %[7]s      停止 stop: Ctrl-C
 
-`, d.door, cashier, kiosk, a.Pages, filepath.Join(d.dir, "agent", "first-token"), filepath.Join(d.dir, "agent.pid"), d.dir, desk, second)
+`, d.door, cashier, kiosk, a.Pages, filepath.Join(d.dir, "agent", "first-token"), filepath.Join(d.dir, "agent.pid"), d.dir, desk, second, d.facade, d.secret())
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -25,10 +24,11 @@ import (
 // demoRig is the whole demo: the pretend world in this process, the real agent
 // beside it.
 type demoRig struct {
-	sim  *sim // its pages
-	dir  string
-	door string
-	out  *lockedBuffer
+	sim    *sim // its pages
+	dir    string
+	door   string
+	facade string
+	out    *lockedBuffer
 }
 
 // lockedBuffer keeps what the demo prints.
@@ -68,7 +68,7 @@ func startDemo(t *testing.T) *demoRig {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	r := &demoRig{dir: filepath.Join(dir, "data"), door: freePort(t), out: &lockedBuffer{}}
+	r := &demoRig{dir: filepath.Join(dir, "data"), door: freePort(t), facade: freePort(t), out: &lockedBuffer{}}
 	pages, platforms := freePort(t), freePort(t)
 	if err := os.MkdirAll(r.dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func startDemo(t *testing.T) *demoRig {
 	done := make(chan error, 1)
 	go func() {
 		done <- command(ctx, []string{"demo", "-agent-binary", filepath.Join(dir, "payagent"), "-data", r.dir, "-door", r.door, "-listen", pages,
-			"-platforms", platforms, "-callback", freePort(t)}, console{strings.NewReader(""), r.out, r.out})
+			"-platforms", platforms, "-callback", freePort(t), "-facade", r.facade}, console{strings.NewReader(""), r.out, r.out})
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -158,26 +158,21 @@ func (r *demoRig) until(what string, ask func() bool) {
 	}
 }
 
-// commands gives the shell blocks of a section of the guide for HIS, as they
+// commands gives the shell blocks of the guide for HIS in their order, as they
 // stand there but for the addresses.
-func (r *demoRig) commands(heading string) string {
+func (r *demoRig) commands() string {
 	r.sim.t.Helper()
 	text, err := os.ReadFile("../../../docs/his-guide.md")
 	if err != nil {
 		r.sim.t.Fatal(err)
 	}
-	_, section, ok := strings.Cut(string(text), "\n## "+heading+"\n")
-	if !ok {
-		r.sim.t.Fatalf("the guide has no section %q", heading)
-	}
-	section, _, _ = strings.Cut(section, "\n## ")
 	var script strings.Builder
 	script.WriteString("set -euo pipefail\n")
-	for _, m := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```").FindAllStringSubmatch(section, -1) {
+	for _, m := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```").FindAllStringSubmatch(string(text), -1) {
 		script.WriteString(m[1])
 	}
 	s := script.String()
-	for name, value := range map[string]string{"AGENT": "http://" + r.door, "WORLD": r.sim.at.Pages, "DATA": r.dir} {
+	for name, value := range map[string]string{"AGENT": "http://" + r.door, "WORLD": r.sim.at.Pages, "FACADE": "http://" + r.facade, "DATA": r.dir} {
 		line := regexp.MustCompile(`(?m)^` + name + `=.*$`)
 		if len(line.FindAllString(s, -1)) != 1 {
 			r.sim.t.Fatalf("the guide must set %s exactly once", name)
@@ -187,18 +182,19 @@ func (r *demoRig) commands(heading string) string {
 	return s
 }
 
-// The ten minutes of the guide for HIS, run as they stand there: paid, waited
-// for, booked, and asked for again without a second charge.
-func TestTheGuidesTenMinutes(t *testing.T) {
+// The commands of the guide for HIS, run as they stand there, from the first
+// payment to the end of a shift.
+func TestTheGuidesCommands(t *testing.T) {
 	r := startDemo(t)
 	ctx, stop := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer stop()
-	run := exec.CommandContext(ctx, "bash", "-c", r.commands("十分钟 Ten minutes"))
+	run := exec.CommandContext(ctx, "bash", "-c", r.commands())
 	out, err := run.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"order number: MZ", "\npaid\n", `"state":"booked"`, "the same order"} {
+	for _, want := range []string{"order number: MZ", "\npaid\n", `"state":"booked"`, "the same order", "\nTF", "WSDL", "TRADE_SUCCESS", `"class":"equal"`,
+		`"class":"long"`, `"net_fen":`, "\nclosed\n"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the guide's commands did not show %q:\n%s", want, out)
 		}
@@ -300,8 +296,9 @@ func (r *demoRig) collectAndBook() {
 	}
 	var out bytes.Buffer
 	err := command(r.sim.t.Context(), []string{"ledger", "-compare", "-world", r.sim.at.Pages}, console{strings.NewReader(""), &out, r.out})
-	// The guide's own order is booked by hand: the pretend HIS knows nothing of it.
-	if want := fmt.Sprintf("1 of %d orders differ", len(truth.Rows)); err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, errUsage) {
+	// The guide's own orders are nothing that the pretend HIS knows of.
+	want := fmt.Sprintf("%d of %d orders differ", truth.Counts[his.Long], len(truth.Rows))
+	if truth.Counts[his.Equal] != 2 || truth.Counts[his.Long] < 5 || err == nil || !strings.Contains(err.Error(), want) {
 		r.sim.t.Errorf("%v, want %s\n%s", err, want, out.String())
 	}
 }
