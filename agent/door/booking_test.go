@@ -328,3 +328,56 @@ func TestTokenIsRemembered(t *testing.T) {
 		}
 	})
 }
+
+// A HIS that listens to the events of all tills is told of payments: events
+// carry the booking, and its silence means something while it listens
+// (decision 11), not before and not after.
+func TestListeningHIS(t *testing.T) {
+	inBubbleWith(t, func(o *agenttest.Options, _ *door.Options) {
+		o.Config = func(c *config.Config) {
+			c.Booking.Expect = true
+			for i := range c.Tills {
+				c.Tills[i].ReverseOnSilence = c.Tills[i].Name == agenttest.K1
+			}
+		}
+	}, func(t *testing.T, r *rig) {
+		kiosk := object{"till": agenttest.K1}
+		first := r.paid("B1", kiosk).id()
+		r.book(first, object{"result": "booked", "his_flow_id": "F1"}).want(200, "")
+		held := r.paid("B2", kiosk).id()
+		pause(4 * time.Minute)
+		synctest.Wait()
+		r.order(held).is("booking.stage", "pending_long") // nobody listened
+
+		x := r.listen(his, "")
+		var told strings.Builder
+		go func() {
+			for {
+				select {
+				case s := <-x.chunks:
+					told.WriteString(s)
+				case <-x.ended:
+					return
+				}
+			}
+		}()
+		silent := r.paid("B3", kiosk).id()
+		pause(90 * time.Second)
+		synctest.Wait()
+		r.order(silent).is("booking.stage", "pending_long")
+		pause(2 * time.Minute)
+		synctest.Wait()
+		r.order(silent).is("booking.stage", "given_back")
+		x.stop()
+		<-x.ended
+		for _, stage := range []string{"pending", "pending_long", "going_back", "given_back"} {
+			if !strings.Contains(told.String(), `"stage":"`+stage+`"`) {
+				t.Errorf("no event tells %s", stage)
+			}
+		}
+		last := r.paid("B4", kiosk).id()
+		pause(4 * time.Minute)
+		synctest.Wait()
+		r.order(last).is("booking.stage", "pending_long")
+	})
+}

@@ -80,6 +80,8 @@ type door struct {
 	guard   *guard
 	waiters chan struct{} // a place for each event stream and long poll
 
+	listening listening
+
 	shifts    *finance.Shifts
 	comparing chan struct{} // a place for the one comparison of a day
 }

@@ -2,10 +2,12 @@ package door
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"payagent/agent"
@@ -65,11 +67,39 @@ func (d *door) events(w http.ResponseWriter, r *http.Request, c caller) {
 		return
 	}
 	defer leave()
+	if s.only == "" && c.collects("") && !d.agent.Config().HIS.Webhook.On() {
+		d.listening.come(d.agent)
+		defer d.listening.leave(d.agent)
+	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
 	s.text(fmt.Appendf(nil, "retry: %d\n\n", retryAfter.Milliseconds()))
 	s.run(r)
+}
+
+// listening counts the streams of a HIS that listens to all tills: while there
+// is one, HIS is told of payments, and its silence means something (decision
+// 11). With his.webhook it is the webhook that knows.
+type listening struct {
+	mu sync.Mutex
+	n  int
+}
+
+func (l *listening) come(a *agent.Agent) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.n++; l.n == 1 {
+		a.SetHisLink(context.Background(), true)
+	}
+}
+
+func (l *listening) leave(a *agent.Agent) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.n--; l.n == 0 {
+		a.SetHisLink(context.Background(), false)
+	}
 }
 
 // stream is one reader of events.

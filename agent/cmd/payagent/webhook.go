@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 	"time"
 
 	"payagent/agent/config"
-	"payagent/agent/counter"
 	"payagent/agent/door"
 	"payagent/agent/order"
 	"payagent/agent/seal"
@@ -41,43 +39,12 @@ func (b *assembly) openWebhook(c config.Config, cursors queue.Cursors) error {
 		Secrets: func() ([]platforms.Hidden, error) { return webhookKeys(conf.SecretFile) },
 		From:    "/payagent/" + url.PathEscape(c.Site.HospitalID) + "/" + url.PathEscape(c.Site.Name),
 		Show:    door.Show(b.agent),
-		Took:    b.tookBooking,
+		Took:    door.TakeAnswer(b.agent, b.log),
 		Link:    func(up bool) { b.agent.SetHisLink(context.Background(), up) },
 		Age:     func(at order.Instant) time.Duration { return b.agent.Now().Age(at) },
 		Alarm:   b.agent.RaiseAlarm, Logger: b.log})
 	b.beside = append(b.beside, d.Run)
 	b.metrics = append(b.metrics, d.WriteMetrics)
-	return nil
-}
-
-// askLimit bounds how long the counter may take with a booking.
-const askLimit = 10 * time.Second
-
-// tookBooking reads the booking out of what HIS answered to an event, if there
-// is one. A booking that is refused or cannot be read is logged and not asked
-// for again: HIS would answer the same, and what is not booked raises its own
-// alarm. Only an agent that is stopping has the event told again.
-func (b *assembly) tookBooking(ctx context.Context, o *order.Order, body []byte) error {
-	word, err := door.ReadBooking(body)
-	if errors.Is(err, door.ErrNoBooking) {
-		return nil
-	}
-	if err == nil {
-		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), askLimit)
-		defer stop()
-		var reply counter.Reply
-		reply, err = b.agent.Book(ctx, o.No, word)
-		var field *platforms.FieldError
-		switch {
-		case err == nil && (reply.Code == counter.CodeDone || reply.Code == counter.CodeReplayed):
-			return nil
-		case err == nil:
-			err = fmt.Errorf("the booking was refused: %s", reply.Code)
-		case !errors.As(err, &field):
-			return err
-		}
-	}
-	b.log.Warn("HIS answered an event with something that is no booking of it", "order", o.No, "error", err)
 	return nil
 }
 
