@@ -3,10 +3,13 @@ package message
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"payagent/platforms/internal/strictjson"
 )
 
 // JSON writes the Resp as the JSON of variant E: RespCode is text there and
@@ -45,55 +48,41 @@ func quote(s string) string {
 // readJSON reads a Req that is written as JSON, with its root around it or
 // without. Values are text or whole numbers; null is as good as missing.
 func readJSON(text string) (Request, error) {
-	var q Request
-	root, err := object([]byte(text))
+	bad := func(why string) (Request, error) {
+		return Request{}, fmt.Errorf("%w: %s", ErrMessage, why)
+	}
+	root, err := strictjson.Parse([]byte(text))
+	if err != nil || root.Kind != strictjson.Object {
+		return bad("it is not one plain JSON object")
+	}
+	if req := root.Get("Req"); req.Kind == strictjson.Object && len(root.Members()) == 1 {
+		root = req
+	}
+	code, err := jsonValue(root.Get("TransactionCode"))
 	if err != nil {
-		return q, fmt.Errorf("%w: it is not one plain JSON object", ErrMessage)
+		return bad("TransactionCode is neither text nor a whole number")
 	}
-	if inner, ok := root["Req"]; ok && len(root) == 1 {
-		if root, err = object(inner); err != nil {
-			return q, fmt.Errorf("%w: Req is no object", ErrMessage)
-		}
+	data := root.Get("Data")
+	if data.Kind != strictjson.Object {
+		return bad("it lacks Data")
 	}
-	if q.TransactionCode, err = jsonValue(root["TransactionCode"]); err != nil {
-		return q, err
-	}
-	data := root["Data"]
-	if data == nil {
-		return q, fmt.Errorf("%w: it lacks Data", ErrMessage)
-	}
-	values, err := object(data)
-	if err != nil {
-		return q, fmt.Errorf("%w: Data is no object", ErrMessage)
-	}
-	// In the order in which they stand; what decides is each field's name.
-	d := json.NewDecoder(bytes.NewReader(data))
-	if _, err := d.Token(); err != nil {
-		return q, fmt.Errorf("%w: Data is no object", ErrMessage)
-	}
-	for d.More() {
-		t, err := d.Token()
-		name, ok := t.(string)
-		var skip json.RawMessage
-		if err != nil || !ok || d.Decode(&skip) != nil {
-			return q, fmt.Errorf("%w: Data is no object", ErrMessage)
-		}
-		v, err := jsonValue(values[name])
+	q := Request{TransactionCode: code}
+	for _, m := range data.Members() {
+		v, err := jsonValue(m.Value)
 		if err != nil {
-			return q, err
+			return bad("a value is neither text nor a whole number")
 		}
-		q.Data = append(q.Data, Field{name, v})
+		q.Data = append(q.Data, Field{m.Name, v})
 	}
 	return q, nil
 }
 
-func jsonValue(raw json.RawMessage) (string, error) {
-	text, has, err := jsonText(raw)
-	if err == nil {
-		return text, nil
+var errValue = errors.New("neither text nor a whole number")
+
+func jsonValue(v strictjson.Value) (string, error) {
+	text, err := v.Scalar()
+	if err != nil || v.Kind == strictjson.Number && strings.Trim(text, "0123456789") != "" {
+		return "", errValue
 	}
-	if word := string(raw); !has && word != "" && strings.Trim(word, "0123456789") == "" && len(word) <= 18 {
-		return word, nil
-	}
-	return "", fmt.Errorf("%w: a value is neither text nor a whole number", ErrMessage)
+	return text, nil
 }
