@@ -194,10 +194,10 @@ func TestNodeSmartPay(t *testing.T) {
 	pay := `<Req><TransactionCode>9001</TransactionCode><Data><HisOrderId>MZ1</HisOrderId><TotalFee>100</TotalFee><Subject>门诊缴费</Subject><OrderMemo>m</OrderMemo><CardNo>1</CardNo>` +
 		`<CardType>1</CardType><OperatorId>7</OperatorId><OperatorName>张</OperatorName><ServiceId>008</ServiceId><EqptType>5</EqptType><MerchCode>M1</MerchCode><AuthCode>` + code1 +
 		`</AuthCode><DeviceInfo>D1</DeviceInfo><Name>欧阳</Name></Data></Req>`
-	pay = strings.Replace(pay, "<CardType>1<", "<CardType>14<", 1)
 	ports, got := node(t, nodeJob{WSDL: s.URL + "/" + secret + "/WSGW/services/ServiceGateWay?wsdl", Service: "ServiceGateWay", Calls: []nodeCall{
-		req("SweepCodePay", strings.Replace(pay, "<CardType>14<", "<CardType>9<", 1)),
-		req("SweepCodePay", strings.Replace(strings.Replace(pay, "<CardType>14<", "<CardType>1<", 1), "<DeviceInfo>D1<", "<DeviceInfo>10.0.0.3<", 1)),
+		req("SweepCodePay", strings.Replace(pay, "<CardType>1<", "<CardType>9<", 1)),
+		// Till 3 takes money for merchant M2, and the call names M1.
+		req("SweepCodePay", strings.Replace(pay, "<DeviceInfo>D1<", "<DeviceInfo>10.0.0.3<", 1)),
 		req("QueryOrderState", `<Req><TransactionCode>9002</TransactionCode><Data><OrderId>MZ1</OrderId><MerchCode>M1</MerchCode></Data></Req>`),
 		req("Revoke", `<Req><TransactionCode>9003</TransactionCode><Data><OrderId>MZ8</OrderId><OperatorId>7</OperatorId><OperatorName>张</OperatorName><MerchCode>M1</MerchCode></Data></Req>`),
 		req("Nothing", pay),
@@ -212,7 +212,7 @@ func TestNodeSmartPay(t *testing.T) {
 	}
 	// Till 3 is on the platform that SmartPay stands for, under merchant M2.
 	w.Banks[agenttest.Plain].OnCharge(paid)
-	good := strings.NewReplacer("<CardType>14<", "<CardType>1<", "<DeviceInfo>D1<", "<DeviceInfo>10.0.0.3<", "<MerchCode>M1<", "<MerchCode>M2<").Replace(pay)
+	good := strings.NewReplacer("<DeviceInfo>D1<", "<DeviceInfo>10.0.0.3<", "<MerchCode>M1<", "<MerchCode>M2<").Replace(pay)
 	_, got = node(t, nodeJob{WSDL: s.URL + "/" + secret + "/WSGW/services/ServiceGateWay?wsdl", Service: "ServiceGateWay", Calls: []nodeCall{
 		req("SweepCodePay", good), req("SweepCodePay", good),
 		req("QueryOrderState", `<Req><TransactionCode>9002</TransactionCode><Data><OrderId>MZ1</OrderId><MerchCode>M2</MerchCode></Data></Req>`),
