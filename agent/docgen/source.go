@@ -397,7 +397,7 @@ func ReadAPI(root string) (func(field string) bool, error) {
 		return nil, err
 	}
 	names := map[string]bool{}
-	reads := []string{"text", "secret", "fen", "flag", "object", "objectText", "list"}
+	reads := []string{"text", "secret", "fen", "flag", "object", "objectText", "list", "lines"}
 	for _, file := range files {
 		if strings.HasSuffix(file, "_test.go") {
 			continue

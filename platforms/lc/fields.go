@@ -111,15 +111,15 @@ func terminalSent() row {
 }
 
 func notifySent() row {
-	return row{"notify_url", "config notify_url", "or the order's own; at most 512 characters"}
+	return row{"notify_url", "api notify_url", "else the callback listener's, else config notify_url; at most 512 characters"}
 }
 
 func returnSent() row {
-	return row{"return_url", "config return_url", "or the order's own; at most 512 characters"}
+	return row{"return_url", "api return_url", "else the callback listener's, else config return_url; at most 512 characters"}
 }
 
 func disabledSent() row {
-	return row{"disable_pay_channels", "config disable_channels", "or the order's own; at most 128 characters"}
+	return row{"disable_pay_channels", "api disable_pay_channels", "else config disable_channels; at most 128 characters"}
 }
 
 func numberRead() row {
@@ -208,47 +208,47 @@ const settled = "from HIS's settlement of the insurance payment"
 
 func tokenFields() message {
 	return message{methodToken, []row{
-		{"user_id", derived, "the payer's id at the channel; its length of 16 is not enforced"},
+		{"user_id", "api insurance.user_id", "the payer's id at the channel; its length of 16 is not enforced"},
 		payTypeSent("mapped by config payment_types; eshimin for 随申办"),
 		{"patient_name", "api patient.name", "mandatory for 支付宝"},
-		{"patient_card_no", derived, "身份证号; mandatory for 支付宝"},
+		{"patient_card_no", "api insurance.patient_card_no", "身份证号; mandatory for 支付宝"},
 		{"biz_city_code", "config city_code", "or the payment's own; mandatory for 支付宝; at most 6 characters"},
-		{"auth_code", derived, "what the payer's browser brought back from 医保授权"},
+		{"auth_code", "api auth_code", "what the payer's browser brought back from 医保授权"},
 		{"ssc_ins_type", "config ins_type", "or the payment's own; YB or RS; mandatory for 支付宝"},
-		{"kinsfolk_card_no", derived, "儿保: mandatory as soon as one of the three is given"},
-		{"kinsfolk_name", derived, "儿保"},
-		{"third_open_id", derived, "儿保; at most 36 characters"},
+		{"kinsfolk_card_no", "api insurance.kinsfolk_card_no", "儿保: mandatory as soon as one of the three is given"},
+		{"kinsfolk_name", "api insurance.kinsfolk_name", "儿保"},
+		{"third_open_id", "api insurance.third_open_id", "儿保; at most 36 characters"},
 	}, []row{
-		{"qr_code", derived, "handed to HIS for 医保试算 (上海); sealed"},
-		{"city_code", derived, "handed to HIS"},
-		{"card_info", derived, "handed to HIS, and back into lc.ssc.trade.pay (全国); sealed"},
-		{"pay_auth_no", derived, "handed to HIS, and back into lc.ssc.trade.pay (全国); sealed"},
+		{"qr_code", "api insurance.qr_code", "handed to HIS for 医保试算 (上海); sealed"},
+		{"city_code", "api insurance.city_code", "handed to HIS"},
+		{"card_info", "api insurance.card_info", "handed to HIS, and back into lc.ssc.trade.pay (全国); sealed"},
+		{"pay_auth_no", "api insurance.pay_auth_no", "handed to HIS, and back into lc.ssc.trade.pay (全国); sealed"},
 	}}
 }
 
 func sscFields() message {
 	return message{methodSSCPay, []row{
-		numberSent(), {"ssc_scene", derived, "REGISTRATION or TREATMENT, " + settled}, subjectSent(), notifySent(), returnSent(), amountSent(),
+		numberSent(), {"ssc_scene", "api insurance.ssc_scene", "REGISTRATION or TREATMENT"}, subjectSent(), notifySent(), returnSent(), amountSent(),
 		payTypeSent("mapped by config payment_types; eshimin for 随申办"),
-		{"user_id", derived, "the payer's id at the channel; its length of 16 is not enforced"},
+		{"user_id", "api insurance.user_id", "the payer's id at the channel; its length of 16 is not enforced"},
 		operatorSent(), expiresSent(), bodySent(),
 		{"patient_name", "api patient.name", ""},
-		{"patient_card_no", derived, "身份证号"},
+		{"patient_card_no", "api insurance.patient_card_no", "身份证号"},
 		{"org_name", "config org_name", ""},
-		{"reduced_fee", derived, "yuan; sent where HIS gives one"},
+		{"reduced_fee", "api reduced_fee_fen", "yuan; sent where HIS gives one"},
 		{"org_no", "config org_no", ""},
 		{"ssc_ins_type", "config ins_type", "or the payment's own; YB or RS"},
-		{"request_content", derived, settled + "; at most 4000 characters; mandatory for WeChat's TREATMENT; not sent for 支付宝 beside ssc_serial_no"},
+		{"request_content", "api request_content", settled + "; at most 4000 characters; mandatory for WeChat's TREATMENT; not sent for 支付宝 beside ssc_serial_no"},
 		{"city_code", "config city_code", "or the payment's own"},
-		{"ssc_serial_no", derived, settled + "; this or request_content for 支付宝"},
-		{"ssc_bill_no", derived, settled + "; mandatory in Shanghai; at most 64 characters"},
-		{"cash_fee", derived, "yuan, " + settled},
-		{"insurance_fee", derived, "yuan, " + settled + "; its length of 6 is not enforced"},
-		{"credit_org", derived, "信用签约; at most 10 characters"},
-		{"auth_code", derived, "信用签约 with WeChat"},
-		{"ec_qrcode", derived, "信用签约 with WeChat at a counter (config credit_offline); at most 128 characters"},
-		{"ssc_eshimin_auth_code", derived, "随申办; at most 150 characters"},
-		{"pay_scene", derived, "随申办 through its mini program (config eshimin_mini); at most 50 characters"},
+		{"ssc_serial_no", "api ssc_serial_no", settled + "; this or request_content for 支付宝"},
+		{"ssc_bill_no", "api ssc_bill_no", settled + "; mandatory in Shanghai; at most 64 characters"},
+		{"cash_fee", "api cash_fen", "yuan, " + settled},
+		{"insurance_fee", "api insurance_fen", "yuan, " + settled + "; its length of 6 is not enforced"},
+		{"credit_org", "api insurance.credit_org", "信用签约; at most 10 characters"},
+		{"auth_code", "api insurance.auth_code", "信用签约 with WeChat"},
+		{"ec_qrcode", "api insurance.ec_qrcode", "信用签约 with WeChat at a counter (config credit_offline); at most 128 characters"},
+		{"ssc_eshimin_auth_code", "api insurance.ssc_eshimin_auth_code", "随申办; at most 150 characters"},
+		{"pay_scene", "api insurance.pay_scene", "随申办 through its mini program (config eshimin_mini); at most 50 characters"},
 		{"pay_qr_code", derived, "of the token; marked mandatory without a word why, demanded nowhere"},
 		{"card_info", derived, "of the token; mandatory where config region is national"},
 		{"pay_auth_no", derived, "of the token; mandatory where config region is national"},
@@ -301,9 +301,9 @@ func authFields() []platforms.FieldRow {
 	const name = "oauth2/medicareAuth"
 	return append(table(name, platforms.FieldSent, []row{
 		{"app_id", "config app_id", ""},
-		{"open_id", derived, "the payer's id at the channel"},
+		{"open_id", "api insurance.user_id", "the payer's id at the channel"},
 		{"state", derived, "unique per attempt, compared when the browser comes back"},
-		{"redirect_uri", derived, "the agent's own address of the callback listener"},
+		{"redirect_uri", "api insurance.redirect_uri", "the agent's own address of the callback listener by default"},
 	}), table(name, platforms.FieldRead, []row{
 		{"auth_code", derived, "for lc.ssc.user.token"},
 		{"state", derived, "must be the one that was given"},

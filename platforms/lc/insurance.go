@@ -322,7 +322,7 @@ func (p *Platform) tokenBiz(a platforms.InsuranceAsk) []element {
 
 func (p *Platform) checkAsk(a platforms.InsuranceAsk) error {
 	if err := checkAll([]rule{
-		{"insurance.biz_city_code", "biz_city_code", first(a.CityCode, p.cfg.CityCode), maxCity, false},
+		{"insurance.city_code", "biz_city_code", first(a.CityCode, p.cfg.CityCode), maxCity, false},
 		{"insurance.ssc_ins_type", "ssc_ins_type", first(a.InsType, p.cfg.InsType), maxInsType, false},
 		{"insurance.kinsfolk_card_no", "kinsfolk_card_no", a.KinsfolkIDNo.Reveal(), maxKinsfolk, false},
 		{"insurance.kinsfolk_name", "kinsfolk_name", a.KinsfolkName.Reveal(), maxKinsfolk, false},
@@ -341,7 +341,9 @@ func (p *Platform) checkAsk(a platforms.InsuranceAsk) error {
 	if !a.KinsfolkIDNo.Empty() || !a.KinsfolkName.Empty() || !a.ThirdOpenID.Empty() {
 		s.when = []occasion{kinsfolk}
 	}
-	return demanded(tokenDemands(), s, p.tokenBiz(a), map[string]string{"payment_type": "channel", "patient_name": "patient.name"})
+	return demanded(tokenDemands(), s, p.tokenBiz(a), map[string]string{
+		"payment_type": "channel", "patient_name": "patient.name", "biz_city_code": "insurance.city_code",
+	})
 }
 
 // InsuranceToken sends lc.ssc.user.token. It charges nothing. A reply that

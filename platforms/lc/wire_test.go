@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -244,3 +245,15 @@ func bizNames(t testing.TB, biz string) []string {
 }
 
 func has(list []string, s string) bool { return slices.Contains(list, s) }
+
+// describe writes all that an answer says, hidden or not.
+func describe(got any) string {
+	text := fmt.Sprintf("%+v", got)
+	switch a := got.(type) {
+	case platforms.Answer:
+		text += a.Buyer.Reveal()
+	case platforms.InsuranceToken:
+		text += a.QRCode.Reveal() + a.CardInfo.Reveal() + a.PayAuthNo.Reveal()
+	}
+	return text
+}
