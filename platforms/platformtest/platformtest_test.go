@@ -171,6 +171,25 @@ func TestExcusesAreNeeded(t *testing.T) {
 	}
 }
 
+// talkative tells outcomes by itself; a subject that does not say how is no
+// subject, nor is one that says so of a platform that keeps silent.
+type talkative struct{ *toy }
+
+func (talkative) Notice(platforms.Incoming) (platforms.Notice, error) { return platforms.Notice{}, nil }
+
+func TestNoticesAreNotForgotten(t *testing.T) {
+	s := toySubject("")
+	s.Open = func(rt http.RoundTripper) (platforms.Platform, error) { return talkative{&toy{rt: rt}}, nil }
+	if _, err := platformtest.Cases(s); err == nil {
+		t.Error("a platform that sends messages by itself needs no cases for them")
+	}
+	s = toySubject("")
+	s.Notices = &platformtest.Notices{}
+	if _, err := platformtest.Cases(s); err == nil {
+		t.Error("messages of a platform that sends none, and nobody minds")
+	}
+}
+
 func TestEveryCaseHasItsRule(t *testing.T) {
 	cases, err := platformtest.Cases(toySubject(""))
 	if err != nil {

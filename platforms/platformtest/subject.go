@@ -67,6 +67,12 @@ type Subject struct {
 	// same; the names are in VariantNames, and a member may add its own.
 	Variants map[string]func(good []byte) []byte
 
+	// Signed is for platforms that sign their answers; nil for others.
+	Signed *Signed
+
+	// Notices is for platforms that tell outcomes by themselves; nil for others.
+	Notices *Notices
+
 	// Excuses say why something the suite asks for does not exist on this wire:
 	// an attack or variant name, or "op/fault" where an answer has no field
 	// that the fault could spoil, e.g. "query/wrong_amount". An excuse for

@@ -103,7 +103,7 @@ func Cases(s Subject) ([]Case, error) {
 		all = append(all, refundCases()...)
 	}
 	if able.present {
-		all = append(all, presentCases()...)
+		all = append(append(all, presentCases()...), pageCases(p.(platforms.Presenter))...)
 	} else {
 		all = append(all, Case{
 			Name: "present/not offered",
@@ -114,6 +114,10 @@ func Cases(s Subject) ([]Case, error) {
 	if able.probe {
 		all = append(all, probeCases()...)
 	}
+	if able.notices != (s.Notices != nil) {
+		return nil, errors.New("a platform that sends messages by itself and Subject.Notices belong together")
+	}
+	all = append(append(all, signedCases(s, able)...), noticeCases(s)...)
 	seen := map[string]bool{}
 	for _, c := range all {
 		if seen[c.Name] || c.Rule == "" {
@@ -126,8 +130,8 @@ func Cases(s Subject) ([]Case, error) {
 
 // can says what a platform is able to do besides Query and Cancel.
 type can struct {
-	charge, present, refund, probe, check bool
-	traits                                platforms.Traits
+	charge, present, refund, probe, check, notices bool
+	traits                                         platforms.Traits
 }
 
 func abilities(p platforms.Platform) can {
@@ -137,6 +141,7 @@ func abilities(p platforms.Platform) can {
 	_, c.refund = p.(platforms.Refunder)
 	_, c.probe = p.(platforms.Prober)
 	_, c.check = p.(platforms.Checker)
+	_, c.notices = p.(platforms.Notifier)
 	c.traits = p.Traits()
 	return c
 }

@@ -144,9 +144,15 @@ func (w *world) leak() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	secrets := append([]string(nil), w.s.Secrets...)
-	for _, m := range []platforms.Mode{platforms.ModeCharge, platforms.ModePresent} {
+	modes := []platforms.Mode{platforms.ModeCharge, platforms.ModePresent}
+	if p, ok := w.p.(platforms.Presenter); ok && p.Presents(platforms.ModeInsurance) {
+		modes = append(modes, platforms.ModeInsurance)
+	}
+	for _, m := range modes {
 		c := w.s.Charge(m, "MZ1", 1)
-		for _, h := range []platforms.Hidden{c.Code.Hidden, c.Patient.Name, c.Patient.CardNo, c.Patient.AdmissionNo, c.Patient.Phone} {
+		i := c.Insurance
+		for _, h := range []platforms.Hidden{c.Code.Hidden, c.Patient.Name, c.Patient.CardNo, c.Patient.AdmissionNo, c.Patient.Phone,
+			i.UserID, i.RequestContent, i.CardInfo, i.PayAuthNo, i.PatientIDNo, i.ECQRCode, i.EshiminAuthCode} {
 			if !h.Empty() {
 				secrets = append(secrets, h.Reveal())
 			}

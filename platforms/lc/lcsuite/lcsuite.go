@@ -121,7 +121,7 @@ func Charge(mode platforms.Mode, no string, amount platforms.Fen) platforms.Char
 // Subject is the adapter with a configuration, against the simulator. change,
 // if not nil, sets the simulator up to match.
 func Subject(name string, k Keys, cfg lc.Config, change func(*lctest.Options)) platformtest.Subject {
-	return platformtest.Subject{
+	s := platformtest.Subject{
 		Name: "lc/" + name,
 		Open: func(rt http.RoundTripper) (platforms.Platform, error) {
 			// Each with the same nonces, so that the suite can compare answers.
@@ -140,12 +140,17 @@ func Subject(name string, k Keys, cfg lc.Config, change func(*lctest.Options)) p
 		Secrets: secrets(k),
 		Fields:  fieldRules(),
 		Attacks: attacks(cfg.VerifyReply != lc.VerifyOff), Variants: variants(),
+		Notices: notices(k, change),
 		Excuses: map[string]string{
 			platformtest.AttackDTD:  "JSON has no DOCTYPE",
 			platformtest.VariantGBK: "JSON is UTF-8, and what is signed are its bytes",
 			"query/leak":            "a query knows no payment code",
 		},
 	}
+	if cfg.VerifyReply != lc.VerifyOff {
+		s.Signed = &platformtest.Signed{Forge: forge(k, change), Strip: strip}
+	}
+	return s
 }
 
 // counter gives random bytes that are none, but never the same twice.
@@ -206,7 +211,7 @@ func fieldRules() []platformtest.FieldRule {
 
 // attacks spoil a good answer. Those on the signature exist where it counts.
 func attacks(signed bool) map[string]func([]byte) []byte {
-	member := regexp.MustCompile(`,"sign":"[^"]*"`)
+	member := signMember()
 	all := map[string]func([]byte) []byte{
 		platformtest.AttackDeep: func(good []byte) []byte {
 			return bytes.Replace(good, []byte(`"biz_content":{`), []byte(`"biz_content":{"x":`+strings.Repeat(`{"a":`, 300)+"1"+strings.Repeat("}", 300)+","), 1)
@@ -240,7 +245,6 @@ func attacks(signed bool) map[string]func([]byte) []byte {
 		},
 	}
 	if signed {
-		all["unsigned"] = func(good []byte) []byte { return member.ReplaceAll(good, nil) }
 		all["empty signature"] = func(good []byte) []byte { return member.ReplaceAll(good, []byte(`,"sign":""`)) }
 		all["null signature"] = func(good []byte) []byte { return member.ReplaceAll(good, []byte(`,"sign":null`)) }
 		all["signature of nobody"] = func(good []byte) []byte {

@@ -102,6 +102,11 @@ func (g *Gateway) Return(t bank.Trade, left bool, at time.Duration) string {
 	if !known || o.returnURL == "" {
 		return ""
 	}
+	return g.ReturnTo(o.returnURL, o.method, t, left, at)
+}
+
+// ReturnTo is Return for an address and a method that the caller names.
+func (g *Gateway) ReturnTo(to, method string, t bank.Trade, left bool, at time.Duration) string {
 	biz := fields{
 		{"sub_code", ""}, {"sub_msg", ""}, {"out_trade_no", t.OrderNo}, {"trade_no", t.TradeNo},
 		{"total_amount", raw + fmt.Sprintf("%d.%02d", t.Amount/100, t.Amount%100)}, {"trade_status", word(t)},
@@ -111,8 +116,8 @@ func (g *Gateway) Return(t bank.Trade, left bool, at time.Duration) string {
 		biz.set("sub_msg", "用户取消")
 		biz.set("trade_status", "TRADE_CLOSED")
 	}
-	return withQuery(o.returnURL, g.signed(at, []sign.Param{
-		{Name: "biz_content", Value: biz.json()}, {Name: "code", Value: "10000"}, {Name: "method", Value: o.method + ".return"}, {Name: "msg", Value: "支付回调"},
+	return withQuery(to, g.signed(at, []sign.Param{
+		{Name: "biz_content", Value: biz.json()}, {Name: "code", Value: "10000"}, {Name: "method", Value: method + ".return"}, {Name: "msg", Value: "支付回调"},
 	}))
 }
 
