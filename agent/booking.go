@@ -96,6 +96,14 @@ func (a *Agent) MedicalCard(o *order.Order) platforms.Hidden {
 	return platforms.Hide(string(plain))
 }
 
+// Told notes that a HIS which has no word for its books was answered, by a
+// façade, that an order is paid. What it does not take back within
+// booking.alarm_after counts as booked.
+func (a *Agent) Told(ctx context.Context, no string) error {
+	_, err := a.ask(ctx, func(id uint64) counter.Event { return counter.Told{Reply: id, Order: no} })
+	return err
+}
+
 // SetHisLink says whether HIS can be reached: its webhook answers, or one of
 // its clients listens to the events. Silence counts only while it can.
 func (a *Agent) SetHisLink(ctx context.Context, up bool) { a.post(ctx, counter.HisLink{Up: up}) }

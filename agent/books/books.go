@@ -106,24 +106,23 @@ func (b *Books) day(ctx context.Context, day time.Time, q platforms.TradeQuery, 
 // places lists the rows of an order.
 func places(o *order.Order, unbooked bool) []place {
 	var list []place
-	switch {
-	case booked(o):
-		list = append(list, place{o.Booking.At, o.No, -1})
-	case unbooked && o.Outcome == order.Paid:
+	has := map[int]bool{}
+	for _, e := range o.Entries() {
+		list, has[e.Refund] = append(list, place{e.At, o.No, e.Refund}), true
+	}
+	if !unbooked {
+		return list
+	}
+	if o.Outcome == order.Paid && !has[-1] {
 		list = append(list, place{o.EndedAt.Wall, o.No, -1})
 	}
 	for i, r := range o.Refunds {
-		switch {
-		case r.FlowID != "":
-			list = append(list, place{r.BookedAt, o.No, i})
-		case unbooked && r.State == order.RefundDone:
+		if r.State == order.RefundDone && !has[i] {
 			list = append(list, place{r.EndedAt.Wall, o.No, i})
 		}
 	}
 	return list
 }
-
-func booked(o *order.Order) bool { return o.Booking != nil && o.Booking.State == order.BookBooked }
 
 // trade makes a row.
 func (b *Books) trade(p place) (platforms.Trade, error) {
@@ -173,7 +172,7 @@ func (b *Books) Order(ctx context.Context, outTradeNo string) (platforms.OrderBo
 	if err != nil {
 		return platforms.OrderBooks{}, fmt.Errorf("cannot read the books: %w", err)
 	}
-	if o == nil || len(places(o, false)) == 0 {
+	if o == nil || len(o.Entries()) == 0 {
 		return platforms.OrderBooks{}, platforms.ErrNoOrder
 	}
 	patient, err := b.journal.Patient(o)
@@ -181,12 +180,10 @@ func (b *Books) Order(ctx context.Context, outTradeNo string) (platforms.OrderBo
 		return platforms.OrderBooks{}, fmt.Errorf("cannot read the books: %w", err)
 	}
 	out := platforms.OrderBooks{TradeNo: o.TradeNo, OutTradeNo: o.No, MedicalCard: first(b.journal.MedicalCard(o), patient.CardNo, patient.AdmissionNo)}
-	for _, p := range places(o, false) {
-		e := platforms.Entry{Amount: o.Amount, At: time.UnixMilli(p.at).In(zone()), Channel: o.PaidVia()}
-		if p.refund < 0 {
-			e.FlowID = o.Booking.FlowID
-		} else {
-			e.FlowID, e.Amount = o.Refunds[p.refund].FlowID, -o.Refunds[p.refund].Sum
+	for _, x := range o.Entries() {
+		e := platforms.Entry{FlowID: x.FlowID, Amount: x.Sum, At: time.UnixMilli(x.At).In(zone()), Channel: o.PaidVia()}
+		if x.Refund >= 0 {
+			e.Amount = -x.Sum
 		}
 		out.Entries = append(out.Entries, e)
 	}

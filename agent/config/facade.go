@@ -17,6 +17,8 @@ type Facade struct {
 	Tills map[string]string
 	// A pay, cancel or refund call is held open at most this long; the client's own time-out must be longer.
 	Wait time.Duration
+	// true counts a payment as booked once HIS was told of it here and did not cancel it within booking.alarm_after: a HIS that calls as it would call the platform has no word for its books. false leaves it to the booking call of the API.
+	AssumeBooked bool
 	// Who answers for refunds, whose messages name nobody; the order's own operator by default.
 	Operator Operator
 	// Merchant profile under which HIS took payments at the platform directly before it was pointed here: orders that the journal does not know are looked up and given back there. Empty: they do not exist.

@@ -59,6 +59,8 @@ func (c *Counter) take(x *entry, p Platform, s order.Step) (gone bool) {
 		if x.o.Booking.Alarmed {
 			c.emit(Alarm{Code: AlarmUnbooked, Order: x.o.No, Platform: x.o.Platform})
 		}
+	case order.DoAssume:
+		c.assume(x)
 	case order.DoTell:
 		c.write(x, c.fact(x, order.KindReversing), Write{})
 	case order.DoRefuse, order.DoDecline:

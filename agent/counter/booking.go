@@ -67,7 +67,7 @@ func (c *Counter) bookGuard(o *order.Order, w order.Booked, f Found) string {
 		return CodeReplayed
 	case w.OK && o.Booking != nil && o.Booking.State == order.BookFailed:
 		return CodeBookFailed
-	case have != nil && o.Booking.State != order.BookSplit:
+	case have != nil && o.Booking.State != order.BookSplit && !o.Booking.Assumed:
 		return CodeDiffers
 	case w.OK && (r != nil && r.State != order.RefundRefused || o.FullyReversed()):
 		return CodeBookLate // the money went back, or is on its way
@@ -134,6 +134,27 @@ func (c *Counter) heed(x *entry, w order.Booked, keys []string) {
 	case w.Refund == "" && x.o.Booking.State == order.BookSplit:
 		c.emit(Alarm{Code: AlarmSplit, Order: x.o.No, Platform: x.o.Platform})
 	}
+}
+
+// told notes that a HIS which only asks in a platform's own words heard that
+// the order is paid. It has no word for its books, so its next word, if any, is
+// that the money shall go back.
+func (c *Counter) told(e Told) {
+	c.withOrder(e.Order, e.Reply, nil, func(x *entry, _ Found) {
+		if b := x.o.Booking; x.o.State() == order.Paid && b != nil && b.State == order.BookPending && !b.TellsNot {
+			c.write(x, c.fact(x, order.KindTold), Write{})
+		}
+		c.advance(x)
+		c.answer(e.Reply, CodeDone, x, "")
+	})
+}
+
+// assume books a payment that such a HIS did not take back. The order's own
+// number stands for HIS's.
+func (c *Counter) assume(x *entry) {
+	f := c.fact(x, order.KindBooked)
+	f.Booked = &order.Booked{OK: true, Assumed: true, FlowID: x.o.No, At: x.o.Booking.AnsweredAt.Wall, Operator: x.o.Operator}
+	c.write(x, f, Write{Keys: []string{flowKey(x.o.No)}})
 }
 
 // hisLink notes whether HIS can be reached. Silence counts only on a link that

@@ -151,6 +151,8 @@ func (c *Counter) Step(now order.Now, ev Event) []Effect {
 		c.act(e)
 	case AskRefund:
 		c.askRefund(e)
+	case Told:
+		c.told(e)
 	case Book:
 		c.book(e)
 	case HisLink:

@@ -90,6 +90,13 @@ type Book struct {
 	Word  order.Booked
 }
 
+// Told says that a HIS which can only ask, by a façade, was answered that the
+// order is paid.
+type Told struct {
+	Reply uint64
+	Order string
+}
+
 // HisLink says whether HIS can be reached: its webhook answers, or a client of
 // it listens to the events.
 type HisLink struct{ Up bool }
@@ -208,6 +215,7 @@ func (Release) event()       {}
 func (Act) event()           {}
 func (AskRefund) event()     {}
 func (Book) event()          {}
+func (Told) event()          {}
 func (HisLink) event()       {}
 func (Decide) event()        {}
 func (Propose) event()       {}

@@ -70,7 +70,17 @@ func (f *Front) Pay(ctx context.Context, c platforms.Charge, wait time.Duration)
 	if err != nil {
 		return platforms.FrontOrder{}, err
 	}
-	return f.tell(o), nil
+	return f.answer(ctx, o), nil
+}
+
+// answer tells an order to HIS. What is paid is noted as told: this HIS has no
+// word for its books, so what it does not take back counts as booked.
+func (f *Front) answer(ctx context.Context, o *order.Order) platforms.FrontOrder {
+	if b := o.Booking; f.conf.Facade.AssumeBooked && o.State() == order.Paid && b != nil && b.State == order.BookPending && !b.TellsNot {
+		// Not noted, it is noted at the next look, or people are told that HIS is silent.
+		_ = f.agent.Told(ctx, o.No)
+	}
+	return f.tell(o)
 }
 
 // known gives the order of a number, nil if the journal has none.
@@ -209,7 +219,7 @@ func (f *Front) Look(ctx context.Context, no string) (platforms.FrontOrder, erro
 	case o == nil:
 		return f.abroad(ctx, no)
 	case o.State() != order.Paying && o.State() != order.InDoubt:
-		return f.tell(o), nil
+		return f.answer(ctx, o), nil
 	}
 	reply, err := f.agent.Act(ctx, no, order.ActCheck, platforms.Operator{}, "")
 	if err == nil && reply.Order != nil {
@@ -218,7 +228,7 @@ func (f *Front) Look(ctx context.Context, no string) (platforms.FrontOrder, erro
 	if o, err = f.until(ctx, o, freshFor, func(o *order.Order) bool { return o.State().Final() }); err != nil {
 		return platforms.FrontOrder{}, err
 	}
-	return f.tell(o), nil
+	return f.answer(ctx, o), nil
 }
 
 // Cancel implements platforms.Front. An order that is paid already goes back

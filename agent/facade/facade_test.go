@@ -238,6 +238,7 @@ func TestScanner(t *testing.T) {
 func TestUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
+		synctest.Wait() // the first probe found the platform up
 		w.bank.Cut(true)
 		// The last probe may have been before the cut: then it is proven only when
 		// the request cannot leave.

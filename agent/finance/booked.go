@@ -15,12 +15,11 @@ func automatic(r order.RefundLine) bool { return r.Auto }
 
 // bookedMoney is what HIS booked of an order, as far as it told this agent.
 func bookedMoney(o *order.Order) (paid, back platforms.Fen) {
-	if o.Booking != nil && o.Booking.State == order.BookBooked {
-		paid = o.Amount
-	}
-	for _, r := range o.Refunds {
-		if r.FlowID != "" {
-			back += r.Sum
+	for _, e := range o.Entries() {
+		if e.Refund < 0 {
+			paid += e.Sum
+		} else {
+			back += e.Sum
 		}
 	}
 	return paid, back

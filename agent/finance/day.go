@@ -134,8 +134,8 @@ func (d *day) read(ctx context.Context, yield func(*order.Order) error) error {
 		for _, m := range moves(o) {
 			belongs = belongs || today(m.At.UnixMilli())
 		}
-		for _, r := range o.Refunds {
-			belongs = belongs || r.FlowID != "" && today(r.BookedAt)
+		for _, e := range o.Entries() {
+			belongs = belongs || today(e.At)
 		}
 		if !belongs {
 			return nil

@@ -101,7 +101,7 @@ func (o *Order) Apply(f Fact) error {
 		if f.Key != nil {
 			o.Keys = append(o.Keys, *f.Key)
 		}
-	case KindBooked, KindUnbooked, KindReversing:
+	case KindBooked, KindUnbooked, KindReversing, KindTold:
 		if err := o.applyBooking(f); err != nil {
 			return err
 		}

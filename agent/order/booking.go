@@ -28,6 +28,13 @@ type BookingState struct {
 	Operator   platforms.Operator
 	Reason     string // why it failed
 	SealedCard []byte // medical card: sealed
+	// TellsNot: this HIS only asks in a platform's own words and has no word for
+	// its books; it heard at AnsweredAt that the order is paid.
+	TellsNot   bool
+	AnsweredAt Instant
+	// Assumed: it did not take that back for as long as others may be silent, so
+	// it counts as booked, and did so even if the money went back later.
+	Assumed bool
 	// InsuranceTaken and CashTaken are what HIS knows of an insurance payment;
 	// nil where it did not say.
 	InsuranceTaken, CashTaken *bool
@@ -45,7 +52,8 @@ type Booked struct {
 	FlowID   string             `json:"flow_id,omitempty"`
 	Refund   string             `json:"refund,omitempty"` // number of the refund it is about; empty: the payment
 	CostType string             `json:"cost_type,omitempty"`
-	At       int64              `json:"at"` // Unix ms, HIS's clock
+	Assumed  bool               `json:"assumed,omitempty"` // nobody said so; see BookingState
+	At       int64              `json:"at"`                // Unix ms, HIS's clock
 	Operator platforms.Operator `json:"operator"`
 	Reason   string             `json:"reason,omitempty"`
 	Card     []byte             `json:"card,omitempty"` // sealed
@@ -99,6 +107,11 @@ func (o *Order) applyBooking(f Fact) error {
 		}
 		at := f.At
 		next.ToldAt = &at
+	case KindTold:
+		if o.booked() != BookPending || next.TellsNot {
+			return forbid(o, f)
+		}
+		next.TellsNot, next.AnsweredAt = true, f.At
 	case KindUnbooked:
 		if o.booked() != BookPending {
 			return forbid(o, f)
@@ -115,9 +128,14 @@ func (o *Order) applyBooking(f Fact) error {
 		if b.Refund != "" {
 			return o.applyRefundBooked(f, b)
 		}
-		if o.booked() == BookBooked || o.booked() == BookFailed || b.OK && o.FullyReversed() {
+		if o.booked() == BookBooked && !next.Assumed || o.booked() == BookFailed || b.OK && o.FullyReversed() {
 			return forbid(o, f)
 		}
+		if next.Assumed && !b.OK { // what went into the books goes out of them again, by the reversal
+			next.State, next.Operator, next.Reason, next.HeardAt = BookFailed, b.Operator, b.Reason, f.At
+			break
+		}
+		next.Assumed = b.Assumed
 		next.State, next.OK = BookFailed, b.OK
 		switch {
 		case b.split():
@@ -177,6 +195,9 @@ func (o *Order) nextBooking(now Now) (s Step, waits bool) {
 	if terms == nil || o.RefundClaims() == o.Amount {
 		return Step{}, false // all of it goes back, or went: there is nothing left to book
 	}
+	if b.TellsNot {
+		return do(DoAssume, now.due(b.AnsweredAt, terms.Alarm)), true
+	}
 	s = waitForEvent()
 	sooner := func(x Step) {
 		if x.At < s.At {
@@ -208,6 +229,34 @@ func (o *Order) silenceEnds(now Now) (time.Duration, bool) {
 		return 0, false
 	}
 	return max(now.due(o.EndedAt, o.Books.Silence), now.due(l.LinkAt, o.Books.Silence)), true
+}
+
+// Entry is one line of HIS's books: a payment, or money given back.
+type Entry struct {
+	Refund int    // index of the refund, -1 for the payment
+	FlowID string // HIS's own number
+	At     int64  // Unix ms, HIS's clock
+	Sum    platforms.Fen
+}
+
+// Entries lists what HIS booked of the order. A HIS that has no word for its
+// books counts as having booked what it was told and did not take back.
+func (o *Order) Entries() []Entry {
+	var list []Entry
+	b := o.Booking
+	assumed := b != nil && b.Assumed
+	if o.booked() == BookBooked || assumed {
+		list = append(list, Entry{Refund: -1, FlowID: b.FlowID, At: b.At, Sum: o.Amount})
+	}
+	for i, r := range o.Refunds {
+		switch {
+		case r.FlowID != "":
+			list = append(list, Entry{Refund: i, FlowID: r.FlowID, At: r.BookedAt, Sum: r.Sum})
+		case assumed && r.State == RefundDone:
+			list = append(list, Entry{Refund: i, FlowID: r.Request, At: r.EndedAt.Wall, Sum: r.Sum})
+		}
+	}
+	return list
 }
 
 // Settled tells whether HIS and the money agree: booked, or given back.

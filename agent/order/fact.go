@@ -25,6 +25,7 @@ const (
 	KindKey         Kind = "key"          // another Idempotency-Key got this order as its answer
 	KindBooked      Kind = "booked"       // HIS's word about a payment or refund: booked, or its processing failed
 	KindUnbooked    Kind = "unbooked"     // HIS is silent for long; who was told of it
+	KindTold        Kind = "told"         // a HIS that can only ask, by a façade, was answered that it is paid
 	KindReversing   Kind = "reversing"    // HIS is silent, and was told that the money will go back
 	KindDecided     Kind = "decided"      // a second person's word about a refund
 	KindProposed    Kind = "proposed"     // a person says, with evidence, how something in doubt ended

@@ -105,6 +105,7 @@ const (
 
 	DoGiveBack Do = "give_back" // note that the payment goes back, for Reason
 	DoUnbooked Do = "unbooked"  // tell people that HIS is silent, for Reason
+	DoAssume   Do = "assume"    // HIS, which has no word for its books, did not take the payment back
 	DoTell     Do = "tell"      // tell HIS that the money will go back on its silence
 	DoRefuse   Do = "refuse"    // the refund cannot be made, for Reason
 	DoDecline  Do = "decline"   // nobody approved the refund in time

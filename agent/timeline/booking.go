@@ -15,7 +15,13 @@ func ofBooking(f order.Fact) (zh, en string) {
 	case order.KindUnbooked:
 		return "HIS 久未确认入账，已提示", "HIS has not booked it for long; people were told"
 	}
+	if f.Kind == order.KindTold {
+		return "已答复 HIS：已支付（HIS 按平台接口调用，不回报入账）", "HIS was answered that it is paid; it calls as it would call the platform and does not say what it books"
+	}
 	b := f.Booked
+	if b.Assumed {
+		return "HIS 未撤销，视为已入账", "HIS did not take it back; it counts as booked"
+	}
 	who := &order.Person{Operator: b.Operator, Reason: b.Reason}
 	what, whatEN := "这笔收款", "the payment"
 	if b.Refund != "" {

@@ -83,7 +83,7 @@ func tell(cat words.Catalogue, f order.Fact) (zh, en string) {
 		return insured(f.Insured)
 	case order.KindLeft:
 		return "患者浏览器返回：用户取消（仅提示，不作为依据）", "The patient's browser came back saying that the patient gave up (a hint, no evidence)"
-	case order.KindBooked, order.KindUnbooked, order.KindReversing:
+	case order.KindBooked, order.KindUnbooked, order.KindReversing, order.KindTold:
 		return ofBooking(f)
 	case order.KindDecided, order.KindProposed, order.KindResolved, order.KindReopened:
 		return ofPeople(cat, f)
