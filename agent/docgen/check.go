@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"payagent/agent/door/cli"
+	"payagent/agent/webhook"
 	"payagent/agent/words"
 	"payagent/platforms/lc"
 )
@@ -27,7 +28,8 @@ type Checker struct {
 	keys    Keys
 	api     func(field string) bool
 	words   words.Catalogue
-	// messages are the dotted names that the open gateway gives its methods.
+	// messages are the dotted names of the open gateway's methods and of the
+	// events that HIS is told.
 	messages []string
 }
 
@@ -71,6 +73,7 @@ func NewChecker(root string) (*Checker, error) {
 			c.messages = append(c.messages, r.Message)
 		}
 	}
+	c.messages = append(c.messages, webhook.Types()...)
 	var err, err2 error
 	c.keys, err = ReadKeys(root)
 	c.api, err2 = ReadAPI(root)

@@ -69,6 +69,24 @@ const (
 	version   = ".v1"
 )
 
+// Types lists the types of all events, for the documentation.
+func Types() []string {
+	list := []string{typeGap}
+	for _, kind := range []string{string(order.Paid), string(order.Failed), string(order.Canceled), string(order.InDoubt), newsRefund, newsLate, newsBooking, newsUnbooked, newsReversing} {
+		list = append(list, typeOrder+kind+version)
+	}
+	return list
+}
+
+// What may be new of an order besides its end.
+const (
+	newsRefund    = "refund"
+	newsLate      = "late_money"
+	newsBooking   = "booking"
+	newsUnbooked  = "unbooked"
+	newsReversing = "reversing"
+)
+
 // news says what HIS is told of a record; empty for nothing: that an order was
 // made, sent or asked about is no news to it.
 func news(e agent.Event) string {
@@ -81,9 +99,9 @@ func news(e agent.Event) string {
 	case state != was.State() && (state.Final() || state == order.InDoubt):
 		return string(state)
 	case is.LateFound != was.LateFound || is.LateDone != was.LateDone:
-		return "late_money"
+		return newsLate
 	case !slices.EqualFunc(is.Refunds, was.Refunds, func(a, b order.RefundLine) bool { return a.Request == b.Request && a.State == b.State }):
-		return "refund"
+		return newsRefund
 	}
 	return bookingNews(is.Booking, was.Booking)
 }
@@ -100,11 +118,11 @@ func bookingNews(is, was *order.BookingState) string {
 	}
 	switch {
 	case is.State != was.State && is.State != order.BookPending:
-		return "booking"
+		return newsBooking
 	case is.ToldAt != nil && was.ToldAt == nil:
-		return "reversing"
+		return newsReversing
 	case is.Prompted != was.Prompted || is.Alarmed != was.Alarmed:
-		return "unbooked"
+		return newsUnbooked
 	}
 	return ""
 }
