@@ -27,7 +27,7 @@ const root = "../.."
 
 // everyInterface names what the two documents define or demand.
 const everyInterface = "000 SweepCodePay|000 QueryOrderState|000 Revoke|004 2.1|004 2.2|004 4.1|004 5.1|004 5.2|004 5.3|004 5.4|004 5.5|004 2.3|004 3.1|" +
-	"004 6.1|004 6.1 return_url|004 6.2|004 6.3|004 6.4|004 6.5|004 7.1|004 7.2"
+	"004 6.1|004 6.1 return_url|004 6.2|004 6.3|004 6.4|004 3.2|004 6|004 6.5|004 6.6|004 7.1|004 7.2"
 
 func interfaces() (string, error) {
 	keys, err := ReadKeys(root)
