@@ -85,6 +85,10 @@ var ErrForged = errors.New("the message could not be verified as the platform's"
 // ErrNoNotifier is returned for a platform that sends no messages by itself.
 var ErrNoNotifier = errors.New("this platform is not configured, or sends no messages by itself")
 
+// errNotAsked: a message about an order that is long over rests on the query
+// that it brings about, and that was not answered.
+var errNotAsked = errors.New("the platform could not be asked about it; the message has to come again")
+
 // Notify takes a message that a platform sent by itself. It gives the text
 // that the platform wants to read; by then whatever the message proves is on
 // disk, so that the platform need not repeat it. An error that wraps
@@ -129,8 +133,12 @@ func (a *Agent) hearNotice(ctx context.Context, platform string, in platforms.In
 	r, err := a.ask(ctx, func(id uint64) counter.Event {
 		return counter.Notified{Reply: id, Platform: platform, Notice: n}
 	})
-	if err == nil && r.Code == counter.CodeStopped {
+	switch {
+	case err != nil:
+	case r.Code == counter.CodeStopped:
 		err = ErrStopped
+	case r.Code == counter.CodeUnreachable:
+		err = errNotAsked
 	}
 	if err != nil {
 		return n, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -246,14 +247,30 @@ func TestNoticeFindsLateMoney(t *testing.T) {
 		if w.calls("query") == asked {
 			t.Error("nobody asked")
 		}
+		var group sync.WaitGroup
 		for range 20 {
-			w.notify(agenttest.Message(o.No, platforms.Paid, o.Amount))
+			group.Go(func() {
+				if _, err := w.Agent.Notify(context.Background(), w.platform, agenttest.Message(o.No, platforms.Paid, o.Amount)); err != nil {
+					t.Error(err)
+				}
+			})
 		}
-		if n := w.calls("query") - asked; n > 1 {
+		synctest.Wait()
+		if n := w.calls("query") - asked; n != 1 {
 			t.Errorf("%d queries at once", n)
 		}
+		group.Wait()
+		if n := w.calls("query") - asked; n != 2 {
+			t.Errorf("%d queries for twenty messages", n)
+		}
+		// Without an answer the platform is told to send it again.
+		w.bank().Deafen(true)
+		if _, err := w.Agent.Notify(context.Background(), w.platform, agenttest.Message(o.No, platforms.Paid, o.Amount)); err == nil {
+			t.Error("a message that nobody could look into was taken")
+		}
+		w.bank().Deafen(false)
+		w.pass(time.Hour)
 		w.bank().Reopen(o.No)
-		w.pass(2 * time.Second)
 		w.notify(agenttest.Message(o.No, platforms.Paid, o.Amount))
 		w.pass(time.Minute)
 		if got := w.order(o.No); !got.LateFound || !got.LateDone || got.State() != order.Canceled {

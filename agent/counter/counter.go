@@ -114,6 +114,8 @@ type entry struct {
 	endTok  uint64 // lookups up to this one may not know its last fact
 	changed bool
 	restore []order.Refund // refunds known from the slots only
+	fetched bool           // a message had it fetched after its watch was over
+	acks    []uint64       // replies that wait for what the platform answers
 }
 
 // New makes an empty counter. It answers requests once it got Recover.
@@ -176,9 +178,7 @@ func (c *Counter) Step(now order.Now, ev Event) []Effect {
 	case PayDone:
 		c.payDone(e)
 	case QueryDone:
-		c.heard(e.Order, e.Err, func(x *entry, p Platform) order.Verdict {
-			return x.o.HearQuery(p.Policy, p.Traits, c.now, e.Answer, e.Err)
-		})
+		c.queryDone(e)
 	case CancelDone:
 		c.heard(e.Order, e.Err, func(x *entry, _ Platform) order.Verdict {
 			return x.o.HearCancel(c.now, e.Answer, e.Err)

@@ -50,6 +50,7 @@ func (c *Counter) noticeFound(e Notified, f Found) {
 		return
 	default:
 		x = c.add(logged[0])
+		x.fetched = true
 		if at, ok := c.rung[no]; ok {
 			x.o.Loop.Asked, x.o.Loop.LastAsk = true, at
 		}
@@ -63,8 +64,33 @@ func (c *Counter) notice(x *entry, e Notified) {
 		return
 	}
 	c.carry(x, x.o.HearNotice(c.platform(x).Traits, c.now, e.Notice))
+	if x.fetched && x.o.Loop.Woken {
+		x.acks = append(x.acks, e.Reply)
+		c.advance(x)
+		return
+	}
 	c.advance(x)
 	c.reply(Reply{ID: e.Reply, Code: CodeAccepted, Order: x.o.Clone()})
+}
+
+// queryDone hears a query. Messages about an order whose watch was over are
+// acknowledged only now: nothing else remembers over a crash that they came,
+// so until then the platform has to go on repeating them.
+func (c *Counter) queryDone(e QueryDone) {
+	var acks []uint64
+	if x := c.orders[e.Order]; x != nil {
+		acks, x.acks = x.acks, nil
+	}
+	c.heard(e.Order, e.Err, func(x *entry, p Platform) order.Verdict {
+		return x.o.HearQuery(p.Policy, p.Traits, c.now, e.Answer, e.Err)
+	})
+	code := CodeAccepted
+	if e.Err != nil {
+		code = CodeUnreachable
+	}
+	for _, id := range acks {
+		c.reply(Reply{ID: id, Code: code})
+	}
 }
 
 // ring remembers for a moment that a message made a query leave, so that an

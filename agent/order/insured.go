@@ -47,6 +47,7 @@ type Insured struct {
 	Message string
 	Split   *Split
 	Body    string
+	Own     bool // sent on an authorisation of its own kind: it may take money without any page
 }
 
 // Pass is the part of an authorisation that lives in memory alone.
@@ -71,7 +72,7 @@ func (o *Order) applyInsured(f Fact) error {
 		next.Failed++
 	case was.Stop == StopToken && s.Stop == StopSettle:
 	case (was.Stop == StopSettle || was.Stop == StopAuthorise) && s.Stop == StopSent && s.Split != nil:
-		next.Split, next.Body = s.Split, s.Body
+		next.Split, next.Body, next.Own = s.Split, s.Body, was.Stop == StopAuthorise
 	default:
 		return forbid(o, f)
 	}

@@ -326,9 +326,10 @@ func (o *Order) slowAsk(p Policy, now Now) time.Duration {
 func (o *Order) neverArrived(p Policy, t platforms.Traits, now Now) bool {
 	l := &o.Loop
 	if t.NoQuery {
-		// Its cancel was refused, and nobody ever had an address to pay at. With
-		// insurance the request itself may have taken something.
-		return (o.Mode == platforms.ModePresent || o.Mode == platforms.ModeH5) && o.QR == "" && o.SentAt != nil && o.Doubt != storeLost && l.CancelsNo >= 1
+		// Its cancel was refused, and nobody ever had an address to pay at. An
+		// authorisation of its own kind (信用签约) may have paid without one.
+		own := o.Insured != nil && o.Insured.Own
+		return o.Mode.Shown() && !own && o.QR == "" && o.SentAt != nil && o.Doubt != storeLost && l.CancelsNo >= 1
 	}
 	if l.LastStatus != platforms.NotFound {
 		return false

@@ -66,7 +66,7 @@ func Flows() []Flow {
 	never := func(b Bill) Bill { b.PayAfter = -1; return b }
 	after := func(b Bill, d time.Duration) Bill { b.PayAfter = d; return b }
 	cancel := func(b Bill, d time.Duration) Bill { b.Cancel = d; return b }
-	return []Flow{
+	return append(onlineFlows(), []Flow{
 		{"paid at once", func() Plan { return story(Bill{}) }},
 		{"user paying", func() Plan { return story(after(Bill{}, 20*time.Second)) }},
 		{"never pays", func() Plan { return story(never(Bill{})) }},
@@ -241,5 +241,5 @@ func Flows() []Flow {
 				p.DiskLow = []Span{{From: t0 + 10*time.Second, To: t0 + 20*time.Hour}}
 			})
 		}},
-	}
+	}...)
 }

@@ -63,11 +63,13 @@ type checker struct {
 	forgot   map[string]bool // orders and bills from before the log was lost
 	refunds  map[string]map[string]platforms.Fen
 	current  counter.Event
-	spy      func(counter.Call)    // sees every call that leaves, for one test
-	keyOrder map[string]string     // idempotency key → order it was answered with
-	scans    map[string][]seenScan // by till
-	grips    map[string]*gripTold  // by till
-	lastBack map[string]string     // order → refund that left last
+	spy      func(counter.Call)       // sees every call that leaves, for one test
+	keyOrder map[string]string        // idempotency key → order it was answered with
+	scans    map[string][]seenScan    // by till
+	grips    map[string]*gripTold     // by till
+	askedAt  map[string]time.Duration // query left last, g
+	states   map[string]bool          // of authorisations that were taken
+	lastBack map[string]string        // order → refund that left last
 	backAt   map[string]time.Duration
 }
 
@@ -76,7 +78,7 @@ func newChecker(w *World) *checker {
 		accepted: map[string]bool{}, codes: map[string]*codeSeen{}, sent: map[string]time.Duration{}, lag: map[string]time.Duration{}, charges: map[string]int{},
 		queried: map[string]time.Duration{}, alarms: map[string]map[string]bool{}, liars: map[string]bool{}, paidTold: map[string]bool{},
 		endTold: map[string]bool{}, finalAt: map[string]time.Duration{}, bornAt: map[string]time.Duration{}, forgot: map[string]bool{}, refunds: map[string]map[string]platforms.Fen{},
-		scans: map[string][]seenScan{}, grips: map[string]*gripTold{}, keyOrder: map[string]string{}, lastBack: map[string]string{}, backAt: map[string]time.Duration{}}
+		scans: map[string][]seenScan{}, grips: map[string]*gripTold{}, keyOrder: map[string]string{}, askedAt: map[string]time.Duration{}, states: map[string]bool{}, lastBack: map[string]string{}, backAt: map[string]time.Duration{}}
 }
 
 func (c *checker) fail(name, no, format string, args ...any) {
@@ -170,6 +172,7 @@ func (c *checker) front(o *order.Order) {
 func (c *checker) onStep(p *process, ev counter.Event, out []counter.Effect) {
 	w := c.w
 	c.foreign(ev, out)
+	c.online(ev, out)
 	defer c.gripRules(ev, out) // after what the step said of orders is believed
 	for _, e := range out {
 		switch e := e.(type) {
@@ -261,6 +264,8 @@ func (c *checker) foreign(ev counter.Event, out []counter.Effect) {
 		no, a = e.Order, e.Answer
 	case counter.CancelDone:
 		no, a.OrderNo = e.Order, e.Answer.OrderNo
+	case counter.Notified:
+		no, a = e.Notice.Answer.OrderNo, e.Notice.Answer
 	}
 	o := c.w.journal.at(no)
 	if o == nil {
@@ -303,6 +308,9 @@ func (c *checker) cancelRule(e counter.Call) {
 		if age := w.g - left + c.lag[e.Order]; age < 15*time.Second {
 			c.fail("PAY-03", e.Order, "canceled %s after the charge", age)
 		}
+	}
+	if w.plats[e.Platform].traits.NoQuery {
+		return // there is nothing that it could rest on
 	}
 	at, ok := c.queried[e.Order]
 	if !ok || w.g-at > 2*time.Second {

@@ -116,6 +116,10 @@ func (h *his) post(b *Bill, till string, amount platforms.Fen, key string, tries
 		spec.Mode, spec.TillKind, spec.Aggregated, spec.Channel, spec.ExpiresIn = platforms.ModePresent, "kiosk", true, "", 20*time.Minute
 	}
 	e := counter.Create{No: no, Spec: spec, WhenQueued: b.Queue}
+	if b.paged() {
+		h.page(b, &e)
+		spec.Mode = e.Spec.Mode
+	}
 	if b.Handed && till == b.Till && spec.Mode == platforms.ModeCharge {
 		text := payCode(b.Wallet, 40_000+h.minted)
 		e.Handed = &counter.Code{Text: platforms.Hide(text), Hash: hashOf(text)}
@@ -195,6 +199,7 @@ func (h *his) changed(o *order.Order) {
 		w.Cover.Final[s]++
 	}
 	b := t.bill
+	h.browse(o)
 	switch {
 	case s == order.Queued:
 		h.confirmLater(no(o))
@@ -287,7 +292,7 @@ func (h *his) scannable(no string) bool {
 			return true
 		}
 	}
-	return false
+	return h.w.opened[no]
 }
 
 // hashOf stands for the keyed hash of a code.

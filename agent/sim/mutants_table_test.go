@@ -1,5 +1,7 @@
 package sim
 
+import "slices"
+
 const (
 	fApply   = "agent/order/apply.go"
 	fJudge   = "agent/order/judge.go"
@@ -103,7 +105,7 @@ func mutants() []mutant {
 		{"M45", "unknown number, canceled in vain once: not paid", w("I6", "I1"), []edit{{fLoop,
 			"	return l.NotFound >= p.QuickCancels && now.Age(o.began()) >= p.NotFoundFinal", "	return l.NotFound >= 1"}}},
 	}
-	return append(append(list, moreMutants()...), scannerMutants()...)
+	return slices.Concat(list, moreMutants(), scannerMutants(), onlineMutants())
 }
 
 func moreMutants() []mutant {

@@ -23,6 +23,8 @@ type Plan struct {
 	Hurries []time.Duration
 	Stray   []Stray
 	Grips   []Grip
+	Mail    Mail
+	Letters []Letter
 	// Script says what happens to the nth call (from 0) of a verb for an
 	// order, where a flow wants it exactly: "N0001/charge/0".
 	Script map[string]Fault
@@ -135,6 +137,8 @@ type Bill struct {
 	Till     string
 	Platform string
 	Present  bool
+	Page     platforms.Mode // h5 or insurance, at the online till
+	Forge    bool           // strangers try to authorise
 	Amount   platforms.Fen
 	Channel  platforms.Channel // asked for; empty leaves it to the payer
 	Wallet   platforms.Channel // that the patient has

@@ -35,12 +35,20 @@ type platform struct {
 
 func newPlatform(w *World, name string) *platform {
 	p := &platform{w: w, name: name, count: map[string]int{}, saidNo: map[string]bool{}, flying: map[string]time.Duration{}}
-	p.bank = bank.New(bank.Options{CancelTombstones: w.plan.Tombstones, AutoClose: w.plan.AutoClose, StaleReads: w.plan.Stale})
+	opts := bank.Options{CancelTombstones: w.plan.Tombstones, AutoClose: w.plan.AutoClose, StaleReads: w.plan.Stale}
+	if name == "nq" {
+		opts.OnEntry = p.entry
+		p.traits.NoQuery, p.by = true, true
+	}
+	p.bank = bank.New(opts)
 	p.traits.Channels = []platforms.Channel{platforms.WeChat, platforms.Alipay}
 	if name == "sp" {
 		p.cuts, p.tokens = w.plan.SPCuts, w.plan.SPToken
 		p.sticky, p.by = true, w.plan.SPLookup
 		p.traits.PaidIsSticky, p.traits.FindsByNumber = true, w.plan.SPProven
+		return p
+	}
+	if name == "nq" {
 		return p
 	}
 	p.cuts, p.tokens = w.plan.FWCCuts, w.plan.FWCToken
@@ -93,6 +101,7 @@ type reply struct {
 	ans platforms.Answer
 	can platforms.Cancellation
 	ref platforms.Refunded
+	tok platforms.InsuranceToken
 	err error
 }
 
@@ -234,6 +243,12 @@ func (p *platform) deliver(pr *process, c counter.Call, rep reply) {
 		pr.step(counter.PayDone{Order: c.Order, Verb: c.Verb, Answer: rep.ans, Err: rep.err})
 	case order.VerbQuery:
 		pr.step(counter.QueryDone{Order: c.Order, Answer: rep.ans, Err: rep.err})
+	case order.VerbToken:
+		failed := 0
+		if o := w.journal.at(c.Order); o != nil && o.Insured != nil {
+			failed = o.Insured.Failed
+		}
+		pr.step(counter.TokenDone{Order: c.Order, Token: rep.tok, Err: rep.err, State: stateOf(c.Order, failed+1), Address: platforms.Hide(privateCanary)})
 	case order.VerbCancel:
 		pr.step(counter.CancelDone{Order: c.Order, Answer: rep.can, Err: rep.err})
 	case order.VerbRefund:
@@ -280,6 +295,8 @@ func (p *platform) execute(c counter.Call, r *rand.Rand, f Fault) reply {
 		t := p.bank.Present(w.g, bank.Request{OrderNo: c.Order, Merchant: c.Charge.Merchant.Code, Amount: c.Charge.Amount, Timeout: 20 * time.Minute})
 		a := platforms.Answer{Status: platforms.Pending, OrderNo: t.OrderNo, QR: "qr:" + t.OrderNo}
 		return reply{ans: a}
+	case order.VerbToken:
+		return reply{tok: p.token(c)}
 	case order.VerbQuery:
 		return reply{ans: p.query(c)}
 	case order.VerbCancel:
@@ -332,7 +349,7 @@ func (p *platform) charge(c counter.Call) reply {
 
 // find looks an order up as the platform can.
 func (p *platform) find(ref platforms.Ref) bool {
-	if tr, ok := p.bank.ByHandle(p.w.g, handleOf(ref.OrderNo)); ok && tr.Present != (ref.Mode == platforms.ModePresent) {
+	if tr, ok := p.bank.ByHandle(p.w.g, handleOf(ref.OrderNo)); ok && tr.Present != ref.Mode.Shown() {
 		return false // the two ways of paying have queries and cancels of their own
 	}
 	return p.by || ref.Handle != ""
@@ -442,7 +459,7 @@ func (p *platform) refund(c counter.Call, f Fault) platforms.Refunded {
 // net is what the payer is out of pocket: the truth.
 func (w *World) net(no string) platforms.Fen {
 	var sum platforms.Fen
-	for _, name := range []string{"fwc", "sp"} {
+	for _, name := range []string{"fwc", "sp", "nq"} {
 		sum += w.plats[name].bank.Net(no)
 	}
 	if w.plan.Harness.ForgetCapture {

@@ -18,6 +18,7 @@ type process struct {
 	c          *counter.Counter
 	start      time.Duration // mono
 	dead       bool
+	late       bool // the step under way began after something was due
 	failed     bool // the storage failed
 	queue      []*job
 	committing bool
@@ -98,6 +99,7 @@ func (p *process) step(ev counter.Event) {
 	}
 	w.steps++
 	w.check.before(ev)
+	p.late = p.c.Deadline() <= w.mono()
 	out := p.c.Step(w.now(), ev)
 	w.traceStep(ev, out)
 	w.check.onStep(p, ev, out)
@@ -345,6 +347,8 @@ func eventName(ev counter.Event) string {
 		return "cancel_done"
 	case counter.RefundDone:
 		return "refund_done"
+	case counter.Notified:
+		return "notified"
 	case counter.Recover:
 		return "recover"
 	}

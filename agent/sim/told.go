@@ -111,14 +111,14 @@ func (c *checker) onTold(o *order.Order, where string) {
 			c.fail("I6", o.No, "%s tells %s (%s) while the charge is still on its way", where, s, o.EndReason)
 		}
 		if tr, ok := w.trade(o.Platform, o.No); ok && tr.State == bank.Unpaid && tr.Refusal == "" && o.EndReason != "no_scan" && !c.liars[o.No] &&
-			!(o.Mode == platforms.ModePresent && !w.his.scannable(o.No)) {
+			!(o.Mode.Shown() && !w.his.scannable(o.No)) {
 			c.fail("I6", o.No, "%s tells %s (%s) while the trade can still be paid", where, s, o.EndReason)
 		}
 	}
 }
 
 func (w *World) settle() {
-	for _, name := range []string{"fwc", "sp"} {
+	for _, name := range []string{"fwc", "sp", "nq"} {
 		w.plats[name].bank.Settle(w.g)
 	}
 }

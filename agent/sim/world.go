@@ -50,6 +50,7 @@ type World struct {
 	crashBoot bool
 	Cover     Cover
 	lostTimes int
+	opened    map[string]bool // pages and stops that a payer or HIS saw
 }
 
 // Cover counts what was hit: fault kinds by the state of the order they hit.
@@ -191,11 +192,12 @@ func testPolicy() order.Policy { return order.DefaultPolicy() }
 // newWorld sets the scene.
 func newWorld(p Plan) *World {
 	w := &World{plan: p, log: p.Log, hash: 14695981039346656037, journal: newJournal(), plats: map[string]*platform{},
-		tills: map[string]*window{}, crashAt: -1, g: time.Hour}
+		tills: map[string]*window{}, crashAt: -1, g: time.Hour, opened: map[string]bool{}}
 	w.Cover.Points, w.Cover.Final = map[string]int{}, map[order.State]int{}
 	w.check = newChecker(w)
 	w.plats["fwc"] = newPlatform(w, "fwc")
 	w.plats["sp"] = newPlatform(w, "sp")
+	w.plats["nq"] = newPlatform(w, "nq")
 	w.cfg = counter.Config{
 		Tills:     map[string]counter.Till{},
 		Platforms: map[string]counter.Platform{},
@@ -204,8 +206,9 @@ func newWorld(p Plan) *World {
 		DoubleRead: 3 * time.Second, CodeOnce: 24 * time.Hour, CodeLimit: 45 * time.Second,
 	}
 	for name, pl := range w.plats {
-		w.cfg.Platforms[name] = counter.Platform{Traits: pl.traits, Policy: testPolicy(), Charge: true,
-			Present: map[platforms.Mode]bool{platforms.ModePresent: name == "fwc"}, Refund: name == "fwc"}
+		w.cfg.Platforms[name] = counter.Platform{Traits: pl.traits, Policy: testPolicy(), Charge: name != "nq",
+			Present: map[platforms.Mode]bool{platforms.ModePresent: name == "fwc", platforms.ModeH5: name != "sp", platforms.ModeInsurance: name == "nq"},
+			Refund:  name != "sp"}
 	}
 	for _, name := range []string{"k1", "w1", "w2"} {
 		t := counter.Till{Name: name, Devices: scannersOf(name)}
@@ -214,6 +217,10 @@ func newWorld(p Plan) *World {
 		}
 		w.cfg.Tills[name] = t
 		w.tills[name] = &window{w: w, name: name, shown: map[string]int{}, seen: map[string]bool{}}
+	}
+	if p.hasPages() {
+		w.cfg.Tills[onlineTill] = counter.Till{Name: onlineTill, Online: true}
+		w.tills[onlineTill] = &window{w: w, name: onlineTill, shown: map[string]int{}, seen: map[string]bool{}}
 	}
 	w.his = newHIS(w)
 	return w
@@ -277,6 +284,7 @@ func (w *World) schedule() {
 	for _, s := range p.Stray {
 		w.at(s.At, func() { w.tills[s.Till].stray(s) })
 	}
+	w.letters()
 	for _, g := range p.Grips {
 		w.at(g.At, func() { w.grip(g) })
 	}
