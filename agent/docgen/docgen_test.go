@@ -17,6 +17,7 @@ import (
 	"payagent/devices/models"
 	"payagent/platforms"
 	"payagent/platforms/fwc"
+	"payagent/platforms/fwc/fwcserve"
 	"payagent/platforms/lc"
 	"payagent/platforms/smartpay"
 )
@@ -40,9 +41,10 @@ func interfaces() (string, error) {
 		return "", err
 	}
 	return InterfacesPage(table, []Adapter{
-		{"smartpay", "智付", "SmartPay", smartpay.Fields()},
-		{"fwc", "联空集成平台", "LinkingCloud FWC", fwc.Fields()},
-		{"lc", "联空开放网关", "LinkingCloud open gateway", lc.Fields()},
+		{Driver: "smartpay", ZH: "智付", EN: "SmartPay", Rows: smartpay.Fields()},
+		{Driver: "fwc", ZH: "联空集成平台", EN: "LinkingCloud FWC", Rows: fwc.Fields()},
+		{Driver: "lc", ZH: "联空开放网关", EN: "LinkingCloud open gateway", Rows: lc.Fields()},
+		{Driver: "fwc", ZH: "对账：平台来问，我们答", EN: "reconciliation: the platform asks, we answer", Rows: fwcserve.Fields(), Served: true},
 	}, keys.Find, api)
 }
 
@@ -95,10 +97,11 @@ func TestInterfacesHoldEveryRow(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	for _, r := range slices.Concat(smartpay.Fields(), fwc.Fields(), lc.Fields()) {
+	served := fwcserve.Fields()
+	for i, r := range slices.Concat(served, smartpay.Fields(), fwc.Fields(), lc.Fields()) {
 		n++
 		section := "\n#### " + r.Message + " 请求 request\n"
-		if r.Direction == platforms.FieldRead {
+		if (r.Direction == platforms.FieldRead) != (i < len(served)) {
 			section = "\n#### " + r.Message + " 应答 reply\n"
 		}
 		_, rest, ok := strings.Cut(page, section)
@@ -107,7 +110,7 @@ func TestInterfacesHoldEveryRow(t *testing.T) {
 		}
 	}
 	for _, message := range []string{"SweepCodePay", "QueryOrderState", "Revoke", "FWC_IF_Barcode_Pay", "FWC_IF_Barcode_Pay_Query",
-		"FWC_IF_Barcode_Pay_Cancel", "FWC_IF_Barcode_Pay_Refund", "FWC_IF_Qrcode_Pay"} {
+		"FWC_IF_Barcode_Pay_Cancel", "FWC_IF_Barcode_Pay_Refund", "FWC_IF_Qrcode_Pay", "IF_Get_Hospital_Trade_List", "HIS_IF_Query"} {
 		if strings.Count(page, "#### "+message+" ") != 2 {
 			t.Errorf("%s has no request and reply of its own", message)
 		}
@@ -191,7 +194,7 @@ func TestRowsThatNameNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, source := range []string{"api amount_yuan", "api patient.password", "config merchants.token", "config horizon", "made up", ""} {
-		_, err := InterfacesPage("", []Adapter{{"fwc", "", "", []platforms.FieldRow{{Message: "M", Field: "F", Direction: platforms.FieldSent, Source: source}}}}, keys.Find, api)
+		_, err := InterfacesPage("", []Adapter{{Driver: "fwc", Rows: []platforms.FieldRow{{Message: "M", Field: "F", Direction: platforms.FieldSent, Source: source}}}}, keys.Find, api)
 		if err == nil {
 			t.Errorf("the source %q was taken", source)
 		}

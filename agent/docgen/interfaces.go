@@ -12,6 +12,7 @@ type Adapter struct {
 	Driver string // its name in the configuration
 	ZH, EN string
 	Rows   []platforms.FieldRow
+	Served bool // the other side asks and we answer: what is read is the request
 }
 
 // InterfacesPage writes docs/interfaces.md from the table of [WiresTable] and
@@ -49,8 +50,11 @@ each field of a reply to see that what is called ignored matters nothing.
 		for i, r := range a.Rows {
 			if i == 0 || a.Rows[i-1].Message != r.Message || a.Rows[i-1].Direction != r.Direction {
 				title, from := "请求 request", "来源 from"
+				if (r.Direction == platforms.FieldRead) != a.Served {
+					title = "应答 reply"
+				}
 				if r.Direction == platforms.FieldRead {
-					title, from = "应答 reply", "去向 to"
+					from = "去向 to"
 				}
 				fmt.Fprintf(&b, "\n#### %s %s\n\n", r.Message, title)
 				head(&b, "字段 field", from, "说明 note")

@@ -58,3 +58,29 @@ func TestSample(t *testing.T) {
 		}
 	}
 }
+
+// TestFacadeDoc: what docs/facade.md shows can be added to the sample as it
+// stands.
+func TestFacadeDoc(t *testing.T) {
+	sample, err := os.ReadFile(sampleFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile("../../../docs/facade.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(doc), -1)
+	if len(blocks) != 2 {
+		t.Fatalf("%d blocks", len(blocks))
+	}
+	for _, b := range blocks {
+		c, err := config.Parse("facade.md", slices.Concat(sample, []byte("\n"), []byte(b[1])))
+		if err == nil {
+			err = c.Validate()
+		}
+		if err != nil || !c.Facade.On() && !c.Books.On() {
+			t.Errorf("%v\n%s", err, b[1])
+		}
+	}
+}

@@ -421,3 +421,35 @@ func FuzzServe(f *testing.F) {
 		}
 	})
 }
+
+// Every element of the seed's samples has a row, and every row but the token of
+// the list, and PayType, which only the table has, an element.
+func TestFields(t *testing.T) {
+	rows := map[string]bool{}
+	for _, r := range fwcserve.Fields() {
+		key := r.Message + map[string]string{platforms.FieldRead: ".req ", platforms.FieldSent: ".resp "}[r.Direction] + r.Field
+		if rows[key] {
+			t.Errorf("%s stands there twice", key)
+		}
+		rows[key] = true
+	}
+	seen := map[string]bool{opList + ".req head/AccessToken": true, opList + ".req head/PayType": true}
+	for _, name := range []string{opList + ".req", opList + ".resp", opQuery + ".req", opQuery + ".resp"} {
+		all := elements(t, sample(t, name, nil))
+		for i, e := range all {
+			path, _, _ := strings.Cut(e, "=")
+			inner := i > 0 && strings.HasPrefix(all[i-1], path+"/") // a section, whose fields have the rows
+			if path = strings.TrimPrefix(path, "xml/"); path == "xml" || inner {
+				continue
+			}
+			if seen[name+" "+path] = true; !rows[name+" "+path] {
+				t.Errorf("%s %s has no row", name, path)
+			}
+		}
+	}
+	for key := range rows {
+		if !seen[key] {
+			t.Errorf("%s is in no sample", key)
+		}
+	}
+}
