@@ -61,6 +61,7 @@ type killRig struct {
 	world string // pages of the pretend world
 	door  string
 	log   *os.File
+	his   *toldHIS
 }
 
 func newKillRig(t *testing.T) *killRig {
@@ -79,6 +80,7 @@ func newKillRig(t *testing.T) *killRig {
 	}
 	t.Cleanup(func() { _ = r.log.Close() })
 	r.door = freeAddress(t)
+	r.his = newToldHIS(t, r.dir)
 	token := filepath.Join(r.dir, "data", "first-token")
 	sim := exec.Command(filepath.Join(r.dir, "paysim"), "serve", "-listen", "127.0.0.1:0", "-platforms", "127.0.0.1:0",
 		"-data", filepath.Join(r.dir, "world"), "-agent", "http://"+r.door, "-agent-token-file", token, "-time-scale", "40", "-tombstones", "-his", "none")
@@ -144,6 +146,7 @@ func (r *killRig) readWorld(out io.Reader) {
 	conf := fmt.Sprintf(`
 site: {hospital_id: "H0001", name: kill, test: true}
 data_dir: %s
+his: {webhook: {url: "%s", secret_file: %s}}
 door: {listen: ["%s"]}
 policy: {pay_timeout: 3s, call_timeout: 1s, first_query: 100ms, query_every: 150ms, horizon: 1500ms, horizon_wechat: 1200ms,
   cancel_not_before: 400ms, manual_after: 250ms, backoff: [50ms, 100ms, 200ms, 400ms, 1s], not_found_final: 2s, late_watch: [0s, 500ms, 2s]}
@@ -159,7 +162,7 @@ merchants:
   - {profile: lc, platform: fwc, token_file: %s}
 routes: [{department: "0", merchant: sp}, {merchant: lc}]
 tills:
-%s`, filepath.Join(r.dir, "data"), r.door, a.Platforms["smartpay"], a.Platforms["fwc"], a.TokenFile, tills.String())
+%s`, filepath.Join(r.dir, "data"), r.his.url, r.his.secret, r.door, a.Platforms["smartpay"], a.Platforms["fwc"], a.TokenFile, tills.String())
 	r.conf = filepath.Join(r.dir, "payagent.yaml")
 	if err := os.WriteFile(r.conf, []byte(conf), 0o600); err != nil {
 		r.t.Fatal(err)
@@ -350,6 +353,12 @@ func (r *killRig) judge(l *killLoad) {
 			}
 			paidBills[o.Bill] = x.No
 		}
+		if o.State == "paid" {
+			r.until("telling HIS of order "+x.No, func() bool { return r.his.knows(x.No) })
+		}
+	}
+	if r.his.repeated == 0 {
+		r.t.Error("no event was told twice: the kills prove nothing of the webhook")
 	}
 	lines := bufio.NewScanner(&l.out)
 	lines.Buffer(nil, 1<<20)
