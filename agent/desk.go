@@ -17,6 +17,7 @@ type DeskQuery struct {
 	OrderNo string
 	TradeNo string
 	Mode    platforms.Mode // how it was paid; empty is charge
+	Token   string         // name of the token under which it is asked for, for the record
 }
 
 // DeskFound is what is known of such a payment.
@@ -46,7 +47,8 @@ func (a *Agent) LookUp(ctx context.Context, q DeskQuery) (DeskFound, error) {
 		TradeNo string `json:"trade_no,omitempty"`
 		Status  string `json:"status"`
 		Known   bool   `json:"known,omitempty"`
-	}{q.Profile, q.OrderNo, q.TradeNo, found.Status.String(), found.Order != nil}
+		Token   string `json:"token,omitempty"`
+	}{q.Profile, q.OrderNo, q.TradeNo, found.Status.String(), found.Order != nil, q.Token}
 	if noted := a.Note(ctx, "desk.lookup", []string{"day:" + Day(a.Now().Wall)}, note); noted != nil {
 		return DeskFound{}, noted
 	}

@@ -61,6 +61,7 @@ type Line struct {
 	FlowID    string `json:"flow_id,omitempty"`
 	Reason    string `json:"reason,omitempty"`  // stable code, never a typed text
 	Auto      bool   `json:"auto,omitempty"`    // the agent by itself
+	Token     string `json:"token,omitempty"`   // notes: the token under which it was asked for
 	Subject   string `json:"subject,omitempty"` // notes: what it is about: a token, a shift, a day
 	Digest    string `json:"digest,omitempty"`  // keyed hash of the record
 	Prev      string `json:"prev,omitempty"`    // KindDay only

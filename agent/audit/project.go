@@ -48,7 +48,7 @@ func describe(e queue.Entry) Line {
 			l.Reason = text(part["reason"])
 		}
 		if note {
-			l.Subject = text(part["subject"])
+			l.Subject, l.Token = cmp.Or(text(part["subject"]), text(part["what"])), text(part["token"])
 			if no := cmp.Or(text(part["order"]), text(part["order_no"])); no != "" {
 				l.Order = no
 			}

@@ -168,8 +168,8 @@ type foundView struct {
 
 // deskQuery reads which payment the desk means. Where no profile is named and
 // one only can be meant, it is that.
-func (d *door) deskQuery(f *fields) agent.DeskQuery {
-	q := agent.DeskQuery{Profile: f.text("merchant", 64), OrderNo: f.text("order_no", 64), TradeNo: f.text("trade_no", 64), Mode: platforms.Mode(f.text("mode", 32))}
+func (d *door) deskQuery(f *fields, c caller) agent.DeskQuery {
+	q := agent.DeskQuery{Profile: f.text("merchant", 64), OrderNo: f.text("order_no", 64), TradeNo: f.text("trade_no", 64), Mode: platforms.Mode(f.text("mode", 32)), Token: c.token.Name}
 	platform := f.text("platform", 64)
 	if q.Profile != "" {
 		return q
@@ -197,7 +197,7 @@ func (d *door) lookUpElsewhere(w http.ResponseWriter, r *http.Request, c caller)
 		return
 	}
 	f := newFields(m)
-	q := d.deskQuery(f)
+	q := d.deskQuery(f, c)
 	f.rest()
 	if err := *f.fault; err != nil {
 		d.wrong(w, c, err, fault{})
@@ -240,7 +240,7 @@ func (d *door) adopt(w http.ResponseWriter, r *http.Request, c caller) {
 		return
 	}
 	f := newFields(m)
-	q, till, op := d.deskQuery(f), f.text("till", 64), operator(f)
+	q, till, op := d.deskQuery(f, c), f.text("till", 64), operator(f)
 	f.rest()
 	if err := *f.fault; err != nil {
 		d.wrong(w, c, err, fault{})

@@ -131,7 +131,7 @@ func (d *door) openShift(w http.ResponseWriter, r *http.Request, c caller) {
 		d.problem(w, c, fault{code: "not_found"})
 		return
 	}
-	s, fresh, err := d.shifts.Open(r.Context(), till, op)
+	s, fresh, err := d.shifts.Open(r.Context(), till, op, c.token.Name)
 	if err != nil {
 		d.wrong(w, c, err, fault{})
 		return
@@ -215,7 +215,7 @@ func (d *door) closeShift(w http.ResponseWriter, r *http.Request, c caller) {
 	if !ok {
 		return
 	}
-	if s, err = d.shifts.Close(r.Context(), s.ID, op); err != nil {
+	if s, err = d.shifts.Close(r.Context(), s.ID, op, c.token.Name); err != nil {
 		d.wrong(w, c, err, fault{})
 		return
 	}
@@ -295,6 +295,7 @@ func (d *door) reconcile(w http.ResponseWriter, r *http.Request, c caller) {
 		d.wrong(w, c, err, fault{})
 		return
 	}
+	o.Token = c.token.Name
 	select {
 	case d.comparing <- struct{}{}:
 		defer func() { <-d.comparing }()

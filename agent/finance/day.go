@@ -17,6 +17,7 @@ type DayOptions struct {
 	Statement *reconcile.File // the platform's; nil: every order is asked for
 	HIS       *reconcile.File // HIS's; nil: what it acknowledged
 	Operator  platforms.Operator
+	Token     string // name of the token under which it is asked for, for the record
 }
 
 // AlarmDiffers is raised once by a comparison that found something.
@@ -54,9 +55,10 @@ func Reconcile(ctx context.Context, a *agent.Agent, o DayOptions, yield func(rec
 	note := struct {
 		Subject  string             `json:"subject"`
 		Operator platforms.Operator `json:"operator"`
+		Token    string             `json:"token,omitempty"`
 		Status   string             `json:"status"`
 		Totals   reconcile.Totals   `json:"totals"`
-	}{agent.Day(o.Day.UnixMilli()), o.Operator, status(t), t}
+	}{agent.Day(o.Day.UnixMilli()), o.Operator, o.Token, status(t), t}
 	return t, a.Note(ctx, Reconciled, nil, note)
 }
 

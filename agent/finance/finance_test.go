@@ -163,7 +163,7 @@ func TestShiftsMeet(t *testing.T) {
 		var sum platforms.Fen
 		n := 0
 		for range 4 {
-			s, fresh, err := shifts.Open(ctx, agenttest.W1, op)
+			s, fresh, err := shifts.Open(ctx, agenttest.W1, op, "his")
 			if err != nil || !fresh {
 				t.Fatalf("%t %v", fresh, err)
 			}
@@ -172,7 +172,7 @@ func TestShiftsMeet(t *testing.T) {
 				w.Take(t, agenttest.Payment{Till: agenttest.W1, No: fmt.Sprintf("MZ%d", n), Fen: platforms.Fen(n), By: "1001"})
 			}
 			time.Sleep(time.Millisecond)
-			done, err := shifts.Close(ctx, s.ID, platforms.Operator{})
+			done, err := shifts.Close(ctx, s.ID, platforms.Operator{}, "his")
 			if err != nil || done.Open() || done.ClosedBy.ID != "1001" {
 				t.Fatalf("%+v %v", done, err)
 			}
@@ -210,7 +210,7 @@ func TestShiftWaitsForTheDisk(t *testing.T) {
 		w := agenttest.Start(t, agenttest.Options{Log: slowLog{mem.Open(&mem.Disk{})}})
 		synctest.Wait()
 		shifts := finance.NewShifts(w.Agent)
-		s, _, err := shifts.Open(context.Background(), "", platforms.Operator{ID: "1001"})
+		s, _, err := shifts.Open(context.Background(), "", platforms.Operator{ID: "1001"}, "his")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -232,7 +232,7 @@ func TestShiftWaitsForTheDisk(t *testing.T) {
 		if o, err := w.Agent.Order("MZ1"); err != nil || o.State() != order.Paying {
 			t.Fatalf("the disk is too fast for this test: %s %v", o.State(), err)
 		}
-		if s, err = shifts.Close(context.Background(), s.ID, platforms.Operator{}); err != nil || s.Report.Total.Net != 5 {
+		if s, err = shifts.Close(context.Background(), s.ID, platforms.Operator{}, "his"); err != nil || s.Report.Total.Net != 5 {
 			t.Errorf("%+v %v", s.Report.Total, err)
 		}
 	})
@@ -246,7 +246,7 @@ func TestOneShift(t *testing.T) {
 		var group sync.WaitGroup
 		for i := range ids {
 			group.Go(func() {
-				s, _, err := shifts.Open(context.Background(), "", platforms.Operator{ID: "1001"})
+				s, _, err := shifts.Open(context.Background(), "", platforms.Operator{ID: "1001"}, "his")
 				if err == nil {
 					ids[i] = s.ID
 				}
@@ -265,7 +265,7 @@ func TestOneShift(t *testing.T) {
 func TestBigShift(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *agenttest.World) {
 		shifts := finance.NewShifts(w.Agent)
-		s, _, err := shifts.Open(context.Background(), "", platforms.Operator{ID: "1001"})
+		s, _, err := shifts.Open(context.Background(), "", platforms.Operator{ID: "1001"}, "his")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -273,7 +273,7 @@ func TestBigShift(t *testing.T) {
 			w.Take(t, agenttest.Payment{Till: []string{agenttest.W1, agenttest.W2}[i%2], No: fmt.Sprintf("MZ%d", i), Fen: 1, By: "1001"})
 		}
 		time.Sleep(time.Second)
-		if s, err = shifts.Close(context.Background(), s.ID, platforms.Operator{}); err != nil || s.Report.Total.Net != 120 || len(s.Report.Open)+s.Report.OpenMore != 120 {
+		if s, err = shifts.Close(context.Background(), s.ID, platforms.Operator{}, "his"); err != nil || s.Report.Total.Net != 120 || len(s.Report.Open)+s.Report.OpenMore != 120 {
 			t.Fatalf("%v: %d of %d and %d", err, s.Report.Total.Net, len(s.Report.Open), s.Report.OpenMore)
 		}
 	})

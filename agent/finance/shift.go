@@ -58,19 +58,22 @@ type opened struct {
 	Subject  string             `json:"subject"`
 	Till     string             `json:"till,omitempty"`
 	Operator platforms.Operator `json:"operator"`
+	Token    string             `json:"token,omitempty"`
 }
 
 type closed struct {
 	Subject  string             `json:"subject"`
 	Till     string             `json:"till,omitempty"`
 	Operator platforms.Operator `json:"operator"` // who closed it
+	Token    string             `json:"token,omitempty"`
 	Net      platforms.Fen      `json:"amount_fen"`
 	Report   Report             `json:"report"`
 }
 
 // Open opens a shift. An operator has one open shift at a time: if there is
-// one, it is given, and fresh is false.
-func (s *Shifts) Open(ctx context.Context, till string, op platforms.Operator) (shift Shift, fresh bool, err error) {
+// one, it is given, and fresh is false. token names the token under which it is
+// asked for, for the record.
+func (s *Shifts) Open(ctx context.Context, till string, op platforms.Operator, token string) (shift Shift, fresh bool, err error) {
 	if op.ID == "" {
 		return Shift{}, false, &platforms.FieldError{Field: "operator.id", Reason: "is missing"}
 	}
@@ -92,7 +95,7 @@ func (s *Shifts) Open(ctx context.Context, till string, op platforms.Operator) (
 	}
 	id := "shf_" + hex.EncodeToString(raw[:])
 	now := time.UnixMilli(s.agent.Now().Wall)
-	err = s.agent.NoteIn(ctx, thread+id, false, ShiftOpened, []string{shiftKey(now)}, opened{Subject: id, Till: till, Operator: op})
+	err = s.agent.NoteIn(ctx, thread+id, false, ShiftOpened, []string{shiftKey(now)}, opened{Subject: id, Till: till, Operator: op, Token: token})
 	if err != nil {
 		return Shift{}, false, err
 	}
@@ -106,7 +109,7 @@ func (s *Shifts) Open(ctx context.Context, till string, op platforms.Operator) (
 // Close closes a shift and keeps what it came to. What is open, unknown or not
 // booked is in the report and does not keep the shift open (ORD-15). A shift
 // that is closed is given as it was closed.
-func (s *Shifts) Close(ctx context.Context, id string, by platforms.Operator) (Shift, error) {
+func (s *Shifts) Close(ctx context.Context, id string, by platforms.Operator, token string) (Shift, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	shift, err := s.read(id)
@@ -126,7 +129,7 @@ func (s *Shifts) Close(ctx context.Context, id string, by platforms.Operator) (S
 		return shift, err
 	}
 	shift.Closed, shift.ClosedBy = shift.Report.To, by
-	kept := closed{Subject: id, Till: shift.Till, Operator: by, Net: shift.Report.Total.Net, Report: short(shift.Report)}
+	kept := closed{Subject: id, Till: shift.Till, Operator: by, Token: token, Net: shift.Report.Total.Net, Report: short(shift.Report)}
 	err = s.agent.NoteIn(ctx, thread+id, true, ShiftClosed, []string{shiftKey(shift.Closed)}, kept)
 	if err != nil {
 		return shift, err
