@@ -287,3 +287,8 @@ func (c *Client) Book(ctx context.Context, no string, b Booking) (Answer, error)
 
 // RetryAfter tells whether the agent asked to come again later.
 func (a Answer) RetryAfter() bool { return a.retry != "" }
+
+// Capabilities asks what the agent can do now.
+func (c *Client) Capabilities(ctx context.Context) (Answer, error) {
+	return c.do(ctx, http.MethodGet, "/v1/capabilities", nil, "", nil)
+}

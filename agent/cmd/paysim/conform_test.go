@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"payagent/agent/cmd/paysim/internal/conform"
+)
+
+// programs builds the agent and paysim.
+func programs(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", dir, "payagent/agent/cmd/payagent", "payagent/agent/cmd/paysim")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return dir
+}
+
+// kit is a stage that stays for several runs.
+type kit struct {
+	t     *testing.T
+	bin   string
+	stage *stage
+	runs  int
+}
+
+func newKit(t *testing.T, bin string) *kit {
+	t.Helper()
+	dir := t.TempDir()
+	s, err := newStage(t.Context(), &conformFlags{binary: filepath.Join(bin, "payagent"), dir: dir, scale: 40, reference: true}, console{in: strings.NewReader(""), out: &bytes.Buffer{}, err: os.Stderr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.close)
+	return &kit{t: t, bin: bin, stage: s}
+}
+
+func (k *kit) run(p conform.Program, settle time.Duration, cases ...string) map[string]conform.Result {
+	k.t.Helper()
+	k.runs++
+	list, err := conform.Run(k.t.Context(), conform.Options{Stage: k.stage, Program: p, Cases: cases, Tills: [2]string{"window1", "window2"}, Proxy: k.stage.proxy,
+		Tag: "T" + string(rune('A'+k.runs)), Wait: 20 * time.Second, Settle: settle})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	m := map[string]conform.Result{}
+	for _, r := range list {
+		m[r.ID] = r
+	}
+	return m
+}
+
+// TestConformance: the reference HIS passes all thirty cases, and each way of
+// going wrong is found by the case that is meant to find it.
+func TestConformance(t *testing.T) {
+	bin := programs(t)
+	t.Run("reference", func(t *testing.T) {
+		t.Parallel()
+		results := newKit(t, bin).run(&conform.Careful{Dir: t.TempDir()}, 2*time.Minute)
+		if len(results) != 30 {
+			t.Errorf("%d cases", len(results))
+		}
+		for id, r := range results {
+			if r.Outcome != conform.Pass {
+				t.Errorf("%s: %s %v %s", id, r.Outcome, r.Wrong, r.Note)
+			}
+		}
+	})
+	t.Run("bugs", func(t *testing.T) {
+		t.Parallel()
+		k := newKit(t, bin)
+		for bug, id := range conform.Bugs() {
+			r := k.run(&conform.Careful{Dir: t.TempDir(), Bug: bug}, 10*time.Second, id)[id]
+			if r.Outcome != conform.Fail || len(r.Wrong) == 0 {
+				t.Errorf("%s: nobody saw it in %s: %s %s", bug, id, r.Outcome, r.Note)
+			}
+		}
+	})
+	t.Run("command", func(t *testing.T) {
+		t.Parallel()
+		k := newKit(t, bin)
+		program := conform.Command{Args: []string{filepath.Join(bin, "paysim"), "conform", "play", "-data", t.TempDir()}}
+		for id, r := range k.run(program, 2*time.Minute, "pay_at_once", "plug_his", "refund_twice") {
+			if r.Note == "" && r.Outcome != conform.Pass {
+				t.Errorf("%s: %s %v", id, r.Outcome, r.Wrong)
+			}
+		}
+		// A program that cannot do a step leaves the case undone; one that says
+		// nothing fails it.
+		if r := k.run(conform.Command{Args: []string{"sh", "-c", "exit 77"}}, 10*time.Second, "pay_at_once")["pay_at_once"]; r.Outcome != conform.NotRun {
+			t.Errorf("%+v", r)
+		}
+		if r := k.run(conform.Command{Args: []string{"sh", "-c", "echo '{\"believes\":\"maybe\"}'"}}, 10*time.Second, "pay_at_once")["pay_at_once"]; r.Outcome != conform.Fail {
+			t.Errorf("%+v", r)
+		}
+		if r := k.run(conform.Command{Args: []string{"false"}}, 10*time.Second, "pay_at_once")["pay_at_once"]; r.Outcome != conform.Fail {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// TestConformanceCommand runs the whole command: a case, the report on paper
+// and signed, and what does not verify.
+func TestConformanceCommand(t *testing.T) {
+	bin, dir := programs(t), t.TempDir()
+	report, key := filepath.Join(dir, "r.json"), filepath.Join(dir, "key")
+	run := func(args ...string) (string, error) {
+		var out bytes.Buffer
+		err := command(t.Context(), append([]string{"conform"}, args...), console{in: strings.NewReader(""), out: &out, err: &out})
+		return out.String(), err
+	}
+	out, err := run("-reference", "-time-scale", "40", "-wait", "20s", "-cases", "pay_at_once,refund_over", "-agent-binary", filepath.Join(bin, "payagent"), "-data", dir,
+		"-report", report, "-key", key, "-vendor", "测试厂商", "-product", "HIS 1.0")
+	if err != nil || !strings.Contains(out, "passed 2, failed 0, not run 28") || !strings.Contains(out, "测试厂商") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "r.txt")); err != nil || !strings.Contains(string(text), "payagent dev") {
+		t.Errorf("%v %s", err, text)
+	}
+	if out, err = run("verify", report); err != nil || !strings.Contains(out, "pay_at_once") {
+		t.Errorf("%v %s", err, out)
+	}
+	data, err := os.ReadFile(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s conform.Signed
+	if err := json.Unmarshal(data, &s); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = run("verify", "-public-key", s.PublicKey, report); err != nil {
+		t.Error(err)
+	}
+	if _, err = run("verify", "-public-key", "AAAA", report); err == nil {
+		t.Error("another key verifies it")
+	}
+	s.Report = bytes.Replace(s.Report, []byte(`"not_run":28`), []byte(`"not_run":00`), 1)
+	spoiled, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(report, spoiled, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = run("verify", report); err == nil {
+		t.Error("a changed report verifies")
+	}
+	if out, err = run("list"); err != nil || strings.Count(out, " → ") != 60 {
+		t.Errorf("%v %s", err, out)
+	}
+	for _, wrong := range [][]string{{}, {"-reference", "-person"}, {"-reference", "-time-scale", "0"}, {"-reference", "x"}, {"verify"}, {"play"}, {"-reference", "-agent-binary", "/nowhere"}} {
+		if _, err := run(wrong...); err == nil {
+			t.Errorf("%v is taken", wrong)
+		}
+	}
+}
