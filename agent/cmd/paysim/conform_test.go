@@ -1,8 +1,12 @@
+//go:build linux
+
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,28 +31,28 @@ func programs(t *testing.T) string {
 
 // kit is a stage that stays for several runs.
 type kit struct {
-	t     *testing.T
-	bin   string
-	stage *stage
-	runs  int
+	t        *testing.T
+	stage    *stage
+	scanners bool // codes are read by the tills' scanners
+	runs     int
 }
 
-func newKit(t *testing.T, bin string) *kit {
+func newKit(t *testing.T, bin string, scanners bool) *kit {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := newStage(t.Context(), &conformFlags{binary: filepath.Join(bin, "payagent"), dir: dir, scale: 40, reference: true}, console{in: strings.NewReader(""), out: &bytes.Buffer{}, err: os.Stderr})
+	s, err := newStage(t.Context(), &conformFlags{binary: filepath.Join(bin, "payagent"), dir: dir, scale: 40, person: scanners}, console{in: strings.NewReader(""), out: &bytes.Buffer{}, err: os.Stderr})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.close)
-	return &kit{t: t, bin: bin, stage: s}
+	return &kit{t: t, stage: s, scanners: scanners}
 }
 
 func (k *kit) run(p conform.Program, settle time.Duration, cases ...string) map[string]conform.Result {
 	k.t.Helper()
 	k.runs++
 	list, err := conform.Run(k.t.Context(), conform.Options{Stage: k.stage, Program: p, Cases: cases, Tills: [2]string{"window1", "window2"}, Proxy: k.stage.proxy,
-		Tag: "T" + string(rune('A'+k.runs)), Wait: 20 * time.Second, Settle: settle})
+		Tag: "T" + string(rune('A'+k.runs)), Wait: 20 * time.Second, Settle: settle, Scanner: k.scanners})
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -65,7 +69,7 @@ func TestConformance(t *testing.T) {
 	bin := programs(t)
 	t.Run("reference", func(t *testing.T) {
 		t.Parallel()
-		results := newKit(t, bin).run(&conform.Careful{Dir: t.TempDir()}, 2*time.Minute)
+		results := newKit(t, bin, false).run(&conform.Careful{Dir: t.TempDir()}, 2*time.Minute)
 		if len(results) != 30 {
 			t.Errorf("%d cases", len(results))
 		}
@@ -77,7 +81,7 @@ func TestConformance(t *testing.T) {
 	})
 	t.Run("bugs", func(t *testing.T) {
 		t.Parallel()
-		k := newKit(t, bin)
+		k := newKit(t, bin, false)
 		for bug, id := range conform.Bugs() {
 			r := k.run(&conform.Careful{Dir: t.TempDir(), Bug: bug}, 10*time.Second, id)[id]
 			if r.Outcome != conform.Fail || len(r.Wrong) == 0 {
@@ -85,9 +89,19 @@ func TestConformance(t *testing.T) {
 			}
 		}
 	})
+	t.Run("scanners", func(t *testing.T) {
+		t.Parallel()
+		cases := []string{"pay_at_once", "pay_after_password", "no_cash_while_open", "plug_his"}
+		results := newKit(t, bin, true).run(&conform.Careful{Dir: t.TempDir()}, 2*time.Minute, cases...)
+		for _, id := range cases {
+			if r := results[id]; r.Outcome != conform.Pass {
+				t.Errorf("%s: %s %v %s", id, r.Outcome, r.Wrong, r.Note)
+			}
+		}
+	})
 	t.Run("command", func(t *testing.T) {
 		t.Parallel()
-		k := newKit(t, bin)
+		k := newKit(t, bin, false)
 		program := conform.Command{Args: []string{filepath.Join(bin, "paysim"), "conform", "play", "-data", t.TempDir()}}
 		for id, r := range k.run(program, 2*time.Minute, "pay_at_once", "plug_his", "refund_twice") {
 			if r.Note == "" && r.Outcome != conform.Pass {
@@ -106,6 +120,34 @@ func TestConformance(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	})
+}
+
+// TestAPersonIsAsked: what is asked at the vendor's own screen.
+func TestAPersonIsAsked(t *testing.T) {
+	step := conform.Step{Case: "refund_full", Number: 2, Do: conform.Refund, Bill: "B7", AmountFen: 1234, RefundNo: "R7", RefundFen: 200, Say: conform.Cases()[0].Title}
+	var out bytes.Buffer
+	ask := func(lines string) (conform.Report, error) {
+		out.Reset()
+		return conform.Person{In: bufio.NewReader(strings.NewReader(lines)), Out: &out}.Do(t.Context(), step)
+	}
+	r, err := ask("what?\np\nn\none\n1\n200\n")
+	if err != nil || r != (conform.Report{Believes: conform.Paid, Bookings: 1, RefundedFen: 200}) {
+		t.Errorf("%+v %v", r, err)
+	}
+	for _, want := range []string{"B7", "12.34", "2.00", "马上支付", "pays at once"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not shown: %s", want, out.String())
+		}
+	}
+	if r, err = ask("u\ny\n0\n0\n"); err != nil || r != (conform.Report{Believes: conform.Unpaid, Cash: true}) {
+		t.Errorf("%+v %v", r, err)
+	}
+	if _, err = ask("s\n"); !errors.Is(err, conform.ErrSkip) {
+		t.Error(err)
+	}
+	if _, err = ask("p\n"); err == nil {
+		t.Error("a person who is gone has answered")
+	}
 }
 
 // TestConformanceCommand runs the whole command: a case, the report on paper

@@ -107,13 +107,14 @@ func (h *Careful) Do(ctx context.Context, s Step) (Report, error) {
 		return Report{}, err
 	}
 	d := &desk{h: h, c: c, s: s, until: time.Now().Add(time.Duration(s.WaitS) * time.Second)}
+	other := *d // each of two presses counts its own time
 	switch s.Do {
 	case Collect:
 		err = d.collect(ctx, s.Till, false)
 	case DoubleClick:
-		err = both(func() error { return d.collect(ctx, s.Till, true) }, func() error { return d.collect(ctx, s.Till, true) })
+		err = both(func() error { return d.collect(ctx, s.Till, true) }, func() error { return other.collect(ctx, s.Till, true) })
 	case TwoWindows:
-		err = both(func() error { return d.collect(ctx, s.Till, true) }, func() error { return d.collect(ctx, s.SecondTill, true) })
+		err = both(func() error { return d.collect(ctx, s.Till, true) }, func() error { return other.collect(ctx, s.SecondTill, true) })
 	case Look, Restart:
 		if s.Do != Restart || h.Bug != Forgets {
 			err = d.look(ctx)
@@ -129,7 +130,7 @@ func (h *Careful) Do(ctx context.Context, s Step) (Report, error) {
 		if h.Bug == RefundPerClick {
 			second += "B"
 		}
-		err = both(func() error { return d.refund(ctx, s.RefundNo) }, func() error { return d.refund(ctx, second) })
+		err = both(func() error { return d.refund(ctx, s.RefundNo) }, func() error { return other.refund(ctx, second) })
 	default:
 		return Report{}, fmt.Errorf("cannot do %q: %w", s.Do, ErrSkip)
 	}

@@ -324,6 +324,14 @@ func alnum(s string) string {
 	return string(out)
 }
 
+// goesBack waits for the money of a bill that HIS could not process.
+func (p *play) goesBack() {
+	if !p.comes(func() bool { return p.quiet() && p.money().net == 0 }) {
+		p.wrong("HIS 没有告诉代理处理失败，款项没有退回", "HIS did not tell the agent that it failed: the money did not go back")
+		panic(stop{})
+	}
+}
+
 // givenBack compares three books after a refund.
 func (p *play) givenBack(sum platforms.Fen) {
 	p.until(p.quiet)
@@ -372,7 +380,7 @@ func giving() []Case {
 			s := p.collect()
 			s.Fails, s.Say = true, w("收费，并使 HIS 自己的处理失败（如号源已满）", "take the payment and let HIS's own processing fail")
 			p.do(s)
-			p.until(func() bool { return p.quiet() && p.money().net == 0 })
+			p.goesBack()
 			p.unpaid()
 		}},
 		{"pay_again_after_failure", w("处理失败退款后重新收费", "taken again after a failure was given back"), w("第二次收一次，入账一笔", "taken once the second time, booked once"), func(p *play) {
@@ -380,7 +388,7 @@ func giving() []Case {
 			s := p.collect()
 			s.Fails, s.Say = true, w("收费，并使 HIS 自己的处理失败", "take the payment and let HIS's own processing fail")
 			p.do(s)
-			p.until(func() bool { return p.quiet() && p.money().net == 0 })
+			p.goesBack()
 			p.behave(atOnce)
 			p.do(p.collect())
 			p.until(p.quiet)

@@ -201,14 +201,20 @@ func rest(ctx context.Context, d time.Duration) {
 	}
 }
 
+// comes waits for a moment, and tells whether it came.
+func (p *play) comes(moment func() bool) bool {
+	for end := time.Now().Add(p.o.Settle); !moment(); rest(p.ctx, 30*time.Millisecond) {
+		if time.Now().After(end) || p.ctx.Err() != nil {
+			return false
+		}
+	}
+	return true
+}
+
 // until waits for a moment; it gives the case up when it never comes.
 func (p *play) until(moment func() bool) {
-	end := time.Now().Add(p.o.Settle)
-	for !moment() {
-		if time.Now().After(end) || p.ctx.Err() != nil {
-			p.give(errors.New("what should have happened did not; did HIS press 收费?"))
-		}
-		rest(p.ctx, 30*time.Millisecond)
+	if !p.comes(moment) {
+		p.give(errors.New("what should have happened did not; did HIS press 收费?"))
 	}
 }
 
