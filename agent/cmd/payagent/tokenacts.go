@@ -61,7 +61,7 @@ func noteTokens(ctx context.Context, a *agent.Agent, store *access.Store) error 
 	if err != nil {
 		return err
 	}
-	known, err := notedTokens(a)
+	known, seen, err := notedTokens(a)
 	if err != nil {
 		return err
 	}
@@ -80,6 +80,12 @@ func noteTokens(ctx context.Context, a *agent.Agent, store *access.Store) error 
 	if err != nil {
 		return err
 	}
+	for _, g := range gone {
+		// Made and taken away between two looks.
+		if mark := g.Hash[:min(16, len(g.Hash))]; !seen[mark] {
+			known[mark] = tokenAct{Subject: g.Name, Mark: mark, Name: g.Name}
+		}
+	}
 	for mark, act := range known {
 		act.Operator = platforms.Operator{}
 		for _, r := range gone {
@@ -94,18 +100,20 @@ func noteTokens(ctx context.Context, a *agent.Agent, store *access.Store) error 
 	return nil
 }
 
-// notedTokens is what the notes say is in force, by mark.
-func notedTokens(a *agent.Agent) (map[string]tokenAct, error) {
+// notedTokens is what the notes say is in force, by mark, and which marks they
+// know at all.
+func notedTokens(a *agent.Agent) (known map[string]tokenAct, seen map[string]bool, err error) {
 	notes, err := a.Thread(tokenThread)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	known := map[string]tokenAct{}
+	known, seen = map[string]tokenAct{}, map[string]bool{}
 	for _, n := range notes {
 		var act tokenAct
 		if err := json.Unmarshal(n.Data, &act); err != nil {
-			return nil, fmt.Errorf("cannot read note %d about tokens: %w", n.Seq, err)
+			return nil, nil, fmt.Errorf("cannot read note %d about tokens: %w", n.Seq, err)
 		}
+		seen[act.Mark] = true
 		switch n.Kind {
 		case tokenAdded:
 			known[act.Mark] = act
@@ -113,7 +121,7 @@ func notedTokens(a *agent.Agent) (map[string]tokenAct, error) {
 			delete(known, act.Mark)
 		}
 	}
-	return known, nil
+	return known, seen, nil
 }
 
 // osUser names who runs this command; empty where the system does not tell.
