@@ -29,6 +29,7 @@ import (
 
 	"payagent/platforms/fwc"
 	"payagent/platforms/fwc/fwcsuite"
+	"payagent/platforms/lc/lcsuite"
 	"payagent/platforms/platformtest"
 	"payagent/platforms/smartpay"
 	"payagent/platforms/smartpay/smartpaysuite"
@@ -36,7 +37,7 @@ import (
 	"payagent/uplink/https"
 )
 
-// TestPlatformsBehindWaysOut: neither adapter notices which way its bytes take.
+// TestPlatformsBehindWaysOut: no adapter notices which way its bytes take.
 // The whole platform suite holds behind every way; no case is left out. The
 // platforms' names resolve nowhere, and whoever asks DNS, or takes a proxy from
 // the environment, fails.
@@ -46,7 +47,7 @@ func TestPlatformsBehindWaysOut(t *testing.T) {
 		t.Setenv(name, "http://127.0.0.1:1") // nothing listens there
 	}
 	for _, w := range waysOut() {
-		for _, p := range behind(w.secure) {
+		for _, p := range behind(t, w.secure) {
 			t.Run(w.name+"/"+p.name, func(t *testing.T) {
 				var seen traffic
 				platformtest.Test(t, w.before(t, p, &seen, nil))
@@ -80,7 +81,7 @@ func TestPlatformsBehindWrongWays(t *testing.T) {
 			if !w.needs[what] {
 				continue
 			}
-			for _, p := range behind(w.secure) {
+			for _, p := range behind(t, w.secure) {
 				t.Run(w.name+"/"+what+"/"+p.name, func(t *testing.T) {
 					var seen traffic
 					failed := platformtest.Failing(t, w.before(t, p, &seen, spoil), must)
@@ -100,7 +101,8 @@ type subject struct {
 }
 
 // behind lists the adapters; secure makes their addresses https.
-func behind(secure bool) []subject {
+func behind(t *testing.T, secure bool) []subject {
+	t.Helper()
 	at := func(endpoint string) string {
 		if rest, plain := strings.CutPrefix(endpoint, "http://"); plain && secure {
 			return "https://" + rest
@@ -108,12 +110,21 @@ func behind(secure bool) []subject {
 		return endpoint
 	}
 	f, s := fwcsuite.Config(fwc.SOAP11), smartpaysuite.Config(smartpay.WSGWSOAP)
-	f.Endpoint, s.Endpoint = at(f.Endpoint), at(s.Endpoint)
+	keys, err := gatewayKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := lcsuite.Config(keys)
+	f.Endpoint, s.Endpoint, g.Endpoint = at(f.Endpoint), at(s.Endpoint), at("http://platform.invalid:9003/gateway")
 	return []subject{
 		{"fwc", f.Endpoint, fwcsuite.Subject(f)},
 		{"smartpay", s.Endpoint, smartpaysuite.Subject("smartpay", s, smartpaytest.Options{})},
+		{"lc", g.Endpoint, lcsuite.Subject("lc", keys, g, nil)},
 	}
 }
+
+// gatewayKeys makes the keys of the signed gateway once.
+var gatewayKeys = sync.OnceValues(func() (lcsuite.Keys, error) { return lcsuite.NewKeys(1024) })
 
 // wayOut is a way with what is in front of the platform.
 type wayOut struct {
