@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -385,5 +386,43 @@ func TestReadSecret(t *testing.T) {
 		if _, _, err := seal.ReadSecret(p); err == nil || !strings.HasPrefix(err.Error(), "cannot read") {
 			t.Errorf("%s: %v", p, err)
 		}
+	}
+}
+
+// TestReadKey: a key may have lines; a private one that others read is refused.
+func TestReadKey(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "own.key")
+	write := func(text string, mode os.FileMode) {
+		if err := os.WriteFile(file, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const pem = "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----"
+	write("\ufeff"+pem+"\n", 0o600)
+	if got, err := seal.ReadKey(file, true); err != nil || got.Reveal() != pem {
+		t.Errorf("%q, %v", got.Reveal(), err)
+	}
+	write(pem, 0o640)
+	if _, err := seal.ReadKey(file, true); runtime.GOOS != "windows" && (err == nil || !strings.Contains(err.Error(), "chmod 600")) {
+		t.Errorf("a key that others read: %v", err)
+	}
+	if _, err := seal.ReadKey(file, false); err != nil {
+		t.Errorf("a public key that others read: %v", err)
+	}
+	for name, text := range map[string]string{"empty": " \n", "zero": "a\x00b", "long": strings.Repeat("A", 17<<10)} {
+		write(text, 0o600)
+		if _, err := seal.ReadKey(file, true); err == nil || strings.Contains(err.Error(), "AAAA") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := seal.ReadKey(file+".none", true); err == nil {
+		t.Error("a file that is not there is read")
+	}
+	write(pem, 0o600)
+	if _, _, err := seal.ReadSecret(file); err == nil {
+		t.Error("a secret of several lines is read")
 	}
 }

@@ -548,34 +548,6 @@ func TestUnusableReplies(t *testing.T) {
 	}
 }
 
-// FuzzReply: whatever comes without our signature claims nothing.
-func FuzzReply(f *testing.F) {
-	k := keys(f, 1024)
-	for _, method := range []string{opH5, opCancel, opToken, opSSC} {
-		f.Add(sample(f, method+".resp.json"))
-	}
-	f.Add(`{"app_id":"` + seedApp + `","sign":"x","biz_content":{"trade_status":"TRADE_SUCCESS"}}`)
-	f.Fuzz(func(t *testing.T, doc string) {
-		for _, method := range allMethods() {
-			got, err := do(t, open(t, k, &exchange{answer: func(url.Values) string { return doc }}, nil), method)
-			claims := false
-			switch a := got.(type) {
-			case platforms.Answer:
-				claims = a.Status != unknown && a.Status != pending || a.QR != ""
-			case platforms.Cancellation:
-				claims = a.Done
-			case platforms.Refunded:
-				claims = a.Status != platforms.RefundUnknown
-			case platforms.InsuranceToken:
-				claims = err == nil
-			}
-			if claims || errors.Is(err, platforms.ErrNotCharged) {
-				t.Fatalf("%s: %+v, %v", method, got, err)
-			}
-		}
-	})
-}
-
 // A key that cannot be read is a refused credential, before anything is sent.
 func TestKeyGone(t *testing.T) {
 	k := keys(t, 1024)
