@@ -34,8 +34,11 @@ func TestKill(t *testing.T) {
 	t.Logf("seed %d, %d rounds", seed, *rounds)
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	load := r.startLoad(seed)
-	for range *rounds {
+	for i := range *rounds {
 		agent := r.startAgent()
+		if i%2 == 1 {
+			r.awaitReady() // also where a start takes longer than what follows, some are killed at work
+		}
 		<-time.After(time.Duration(rnd.IntN(250)) * time.Millisecond)
 		if err := agent.Process.Kill(); err != nil {
 			t.Fatal(err)

@@ -25,6 +25,7 @@ type demo struct {
 	binary   string // of payagent
 	dir      string
 	door     string // host:port of the agent
+	books    string // host:port that the platforms' reconciliation reaches
 	facade   string // host:port that HIS programs reach which speak a platform's own words
 	callback string // host:port that the pretend gateway and the payers' browsers reach
 	opts     serveOptions
@@ -42,12 +43,13 @@ func demoCommand(ctx context.Context, args []string, c console) error {
 	f.StringVar(&d.door, "door", "127.0.0.1:8780", "`address` of the agent")
 	f.StringVar(&d.callback, "callback", "127.0.0.1:8781", "`address` of the agent for notifications and return pages")
 	f.StringVar(&d.facade, "facade", "127.0.0.1:8782", "`address` of the agent in the platforms' stead")
+	f.StringVar(&d.books, "books", "127.0.0.1:8783", "`address` of the agent for the platforms' reconciliation")
 	f.StringVar(&d.opts.listen, "listen", "127.0.0.1:8790", "`address` of the pretend world's pages")
 	f.StringVar(&d.opts.platforms, "platforms", "127.0.0.1:8791", "`address` of the pretend platforms")
 	if err := parse(f, args); err != nil {
 		return err
 	}
-	for _, addr := range []string{d.door, d.callback, d.facade, d.opts.listen, d.opts.platforms} {
+	for _, addr := range []string{d.door, d.callback, d.facade, d.books, d.opts.listen, d.opts.platforms} {
 		if err := onLoopback(addr); err != nil {
 			return err
 		}
@@ -135,6 +137,7 @@ facade:
   operator: {id: "9004", name: 老HIS}
   smartpay: {secret_file: %[17]q, ignore_merch_code: true}
   fwc: {token_file: %[5]q}
+books: {listen: [%[19]q], allow: [127.0.0.0/8, "::1"], token_file: %[5]q}
 platforms:
   - name: smartpay
     driver: smartpay
@@ -205,7 +208,7 @@ tills:
     operator: {id: "9003", name: 公众号}
     modes: [h5, insurance]
 `, filepath.Join(d.dir, "agent"), d.door, a.Platforms["smartpay"], a.Platforms["fwc"], a.TokenFile, a.Boxes["counter1"], a.Boxes["kiosk1"], a.Boxes["counter1-gun"],
-		a.Platforms["lc"], a.LCAppID, a.LCKeyFile, a.LCPlatformKey, a.LCAuthURL, d.callback, "http://"+d.callback, d.facade, d.secret(), a.Boxes["counter2"])
+		a.Platforms["lc"], a.LCAppID, a.LCKeyFile, a.LCPlatformKey, a.LCAuthURL, d.callback, "http://"+d.callback, d.facade, d.secret(), a.Boxes["counter2"], d.books)
 }
 
 // keepAlive starts the agent, and starts it again whenever it ends.
@@ -251,7 +254,8 @@ func (d *demo) welcome(ctx context.Context, a Addresses, conf string) error {
 			break
 		}
 		if n == 100 {
-			return fmt.Errorf("cannot reach the agent after 20 s; its log is %s: %w", filepath.Join(d.dir, "agent.log"), err)
+			log, _ := os.ReadFile(filepath.Join(d.dir, "agent.log")) // what there is of it
+			return fmt.Errorf("cannot reach the agent after 20 s: %w; its log ends so:\n%s", err, log[max(0, len(log)-1000):])
 		}
 		select {
 		case <-ctx.Done():
@@ -288,11 +292,12 @@ func (d *demo) welcome(ctx context.Context, a Addresses, conf string) error {
   世界      pretend world  %[4]s/           断网开关、真实账目 network switch, the truth
 
   老 HIS    façade         http://%[10]s/fwc/linkingif.asmx?wsdl   智付 SmartPay: http://%[10]s/$(cat %[11]s)/WSGW/services/ServiceGateWay
+  对账      books          http://%[12]s/?wsdl      平台来取数 what the platform fetches
   接口 API  http://%[1]s/v1   令牌 token: %[5]s
   断电试验  kill it in the middle of a payment:  kill -9 $(cat %[6]s)
   全部数据  all data: %[7]s      停止 stop: Ctrl-C
 
-`, d.door, cashier, kiosk, a.Pages, filepath.Join(d.dir, "agent", "first-token"), filepath.Join(d.dir, "agent.pid"), d.dir, desk, second, d.facade, d.secret())
+`, d.door, cashier, kiosk, a.Pages, filepath.Join(d.dir, "agent", "first-token"), filepath.Join(d.dir, "agent.pid"), d.dir, desk, second, d.facade, d.secret(), d.books)
 	return nil
 }
 

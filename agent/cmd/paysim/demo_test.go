@@ -28,6 +28,7 @@ type demoRig struct {
 	dir    string
 	door   string
 	facade string
+	books  string
 	out    *lockedBuffer
 }
 
@@ -68,7 +69,7 @@ func startDemo(t *testing.T) *demoRig {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	r := &demoRig{dir: filepath.Join(dir, "data"), door: freePort(t), facade: freePort(t), out: &lockedBuffer{}}
+	r := &demoRig{dir: filepath.Join(dir, "data"), door: freePort(t), facade: freePort(t), books: freePort(t), out: &lockedBuffer{}}
 	pages, platforms := freePort(t), freePort(t)
 	if err := os.MkdirAll(r.dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -77,7 +78,7 @@ func startDemo(t *testing.T) *demoRig {
 	done := make(chan error, 1)
 	go func() {
 		done <- command(ctx, []string{"demo", "-agent-binary", filepath.Join(dir, "payagent"), "-data", r.dir, "-door", r.door, "-listen", pages,
-			"-platforms", platforms, "-callback", freePort(t), "-facade", r.facade}, console{strings.NewReader(""), r.out, r.out})
+			"-platforms", platforms, "-callback", freePort(t), "-facade", r.facade, "-books", r.books}, console{strings.NewReader(""), r.out, r.out})
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -172,7 +173,7 @@ func (r *demoRig) commands() string {
 		script.WriteString(m[1])
 	}
 	s := script.String()
-	for name, value := range map[string]string{"AGENT": "http://" + r.door, "WORLD": r.sim.at.Pages, "FACADE": "http://" + r.facade, "DATA": r.dir} {
+	for name, value := range map[string]string{"AGENT": "http://" + r.door, "WORLD": r.sim.at.Pages, "FACADE": "http://" + r.facade, "BOOKS": "http://" + r.books, "DATA": r.dir} {
 		line := regexp.MustCompile(`(?m)^` + name + `=.*$`)
 		if len(line.FindAllString(s, -1)) != 1 {
 			r.sim.t.Fatalf("the guide must set %s exactly once", name)
@@ -193,7 +194,7 @@ func TestTheGuidesCommands(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"order number: MZ", "\npaid\n", `"state":"booked"`, "the same order", "\nTF", "WSDL", "TRADE_SUCCESS", `"class":"equal"`,
+	for _, want := range []string{"order number: MZ", "\npaid\n", `"state":"booked"`, "the same order", "\nTF", "WSDL", "TRADE_SUCCESS", "<OutTradeStatus>2", `"class":"equal"`,
 		`"class":"long"`, `"net_fen":`, "\nclosed\n"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the guide's commands did not show %q:\n%s", want, out)
