@@ -21,6 +21,9 @@ const (
 func (d *door) actions(o *order.Order) []order.Action {
 	p := d.agent.Platform(o.Platform)
 	list := o.Actions(p.Policy, d.agent.Now(), p.Refund)
+	if p.Traits.NoQuery { // there is nothing to ask
+		list = slices.DeleteFunc(list, func(a order.Action) bool { return a == order.ActCheck })
+	}
 	in := func(s order.RefundState) bool {
 		return slices.ContainsFunc(o.Refunds, func(r order.RefundLine) bool { return r.State == s })
 	}

@@ -61,6 +61,25 @@ func TestH5(t *testing.T) {
 	})
 }
 
+// TestNoQueryOffersNoCheck: where a platform has no query nobody is offered to
+// ask it, and asking all the same asks nothing.
+func TestNoQueryOffersNoCheck(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		id := r.create(online("Q1", "h5", object{"till": agenttest.O2})).want(201, "").id()
+		synctest.Wait()
+		if got := r.order(id).is("state", "paying"); !strings.Contains(string(got.raw), `"actions_allowed":["cancel","detach"]`) {
+			t.Errorf("%s", got.raw)
+		}
+		r.call("POST", "/v1/orders/"+id+"/check", his, nil).want(202, "")
+		synctest.Wait()
+		if n := len(r.w.Banks[agenttest.Mute].Calls("query")); n != 0 {
+			t.Errorf("%d queries", n)
+		}
+		r.call("POST", "/v1/orders/"+id+"/cancel", his, nil).want(202, "")
+		r.until(id, "canceled").is("cancel_action", "close")
+	})
+}
+
 // secretsOf are what stands in the answers to the order's own caller only.
 func secretsOf(v reply) (authorise, authNo, card any) {
 	return v.get("insurance.authorise_url"), v.get("insurance.pay_auth_no"), v.get("insurance.card_info")

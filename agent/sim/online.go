@@ -315,8 +315,9 @@ func onlineFlows() []Flow {
 				with(script(map[string]Fault{"N0001/cancel/0": LostBefore, "N0001/cancel/1": LostAfter}))
 		}},
 		{"page, no query, a cancel lost, the next one does nothing, told", func() Plan {
-			return story(with(after(page, 20*time.Second), func(b *Bill) { b.Cancel = 40 * time.Second })).with(mail(Mail{Delay: 25 * time.Second})).
-				with(script(map[string]Fault{"N0001/cancel/0": LostAfter, "N0001/cancel/1": SystemError, "N0001/cancel/2": SystemError}))
+			return story(with(after(page, 20*time.Second), func(b *Bill) { b.Cancel = 40 * time.Second })).with(mail(Mail{Delay: 40 * time.Second})).
+				with(script(map[string]Fault{"N0001/cancel/0": LostAfter, "N0001/cancel/1": SystemError, "N0001/cancel/2": SystemError,
+					"N0001/cancel/3": SystemError, "N0001/cancel/4": SystemError, "N0001/cancel/5": SystemError, "N0001/cancel/6": SystemError}))
 		}},
 		{"page, no query, told before a cancel that does nothing", func() Plan {
 			return story(with(after(page, 20*time.Second), func(b *Bill) { b.Cancel = 40 * time.Second })).with(mail(Mail{Delay: 15200 * time.Millisecond})).
@@ -339,6 +340,9 @@ func onlineFlows() []Flow {
 		{"page, no query, its address lost", func() Plan {
 			return story(page).with(script(map[string]Fault{"N0001/present/0": LostAfter}))
 		}},
+		{"page, no query, the request lost", func() Plan {
+			return story(page).with(script(map[string]Fault{"N0001/present/0": LostBefore}))
+		}},
 		{"page, no query, given back, told out of order", func() Plan {
 			return story(with(after(page, 10*time.Second), func(b *Bill) { b.Returns = []Return{{After: 30 * time.Second}} })).with(send(
 				Letter{At: at(3 * time.Minute), No: "N0001", Status: platforms.Closed}, Letter{At: at(4 * time.Minute), No: "N0001", Status: platforms.Paid}))
@@ -357,6 +361,11 @@ func onlineFlows() []Flow {
 		{"money behind the watch, told by a message", func() Plan {
 			return story(Bill{Platform: "sp", Wallet: platforms.WeChat}).with(func(p *Plan) { p.LieAfter = 25 * time.Hour }).with(send(
 				Letter{Platform: "sp", At: at(25*time.Hour + 10*time.Minute), No: "*", Status: platforms.Paid}))
+		}},
+		{"money behind the watch, told as the process dies", func() Plan {
+			return story(Bill{Platform: "sp", Wallet: platforms.WeChat}).with(func(p *Plan) {
+				p.LieAfter, p.Kills = 25*time.Hour, []Kill{{At: at(25*time.Hour + 10*time.Minute + 9*time.Millisecond), Down: 2 * time.Second}}
+			}).with(send(Letter{Platform: "sp", At: at(25*time.Hour + 10*time.Minute), No: "*", Status: platforms.Paid}))
 		}},
 		{"page, log lost, then told", func() Plan {
 			return story(after(page, 20*time.Second)).with(func(p *Plan) { p.Losses = []time.Duration{at(15 * time.Second)} })

@@ -68,7 +68,7 @@
   // next is what to do. While a charge is under way the seconds until the
   // buttons stand in times; the agent's sentence has a fixed number of them.
   function next(o) {
-    if (o.state !== "paying" || o.mode === "present") { return pay.say(o.next_action); }
+    if (o.state !== "paying" || o.mode !== "charge") { return pay.say(o.next_action); }
     if (o.cancel_requested) { return ""; }
     return word(allowed(o, "check") ? "askThenAct" : "askPassword");
   }

@@ -118,7 +118,7 @@
   // presentable tells whether a code may be on the screen now. The agent gives
   // the seconds; when they are over or the agent is silent, the code goes.
   function presentable(o) {
-    return Boolean(o) && o.state === "paying" && o.mode === "present" && !o.cancel_requested && canceling !== o.out_trade_no &&
+    return Boolean(o) && o.state === "paying" && o.mode !== "charge" && !o.cancel_requested && canceling !== o.out_trade_no &&
       typeof o.qr_expires_in_s === "number" && o.qr_expires_in_s - age(asked) / 1000 > 0 && age(heard) < 5000;
   }
 
@@ -228,7 +228,7 @@
   // wallets names what the QR code can be paid with: the order's own wallet,
   // or all of its platform's when the code is for several.
   function wallets(o) {
-    const route = ((pay.tillOf(caps) || {}).routes || []).find(function (r) { return r.mode === "present" && r.order_type === o.order_type; });
+    const route = ((pay.tillOf(caps) || {}).routes || []).find(function (r) { return r.mode === o.mode && r.order_type === o.order_type; });
     const list = o.aggregated || !o.channel ? route && route.channels || ["wechat", "alipay", "unionpay"] : [o.channel];
     const names = list.map(function (c) { return window.payWords[c] ? word(c) : c; });
     const last = names.pop();
@@ -317,7 +317,7 @@
       case "queued": return canceling === o.out_trade_no ? "canceling" : "queued";
       case "paying":
         if (o.cancel_requested || canceling === o.out_trade_no) { return "canceling"; }
-        if (o.mode !== "present") { return "paying"; }
+        if (o.mode === "charge") { return "paying"; }
         // Once its code was on the screen, an order without one is being settled.
         return presentable(o) || shownCode !== o.out_trade_no && typeof o.qr_expires_in_s !== "number" ? "qr" : "confirming";
       case "canceling": return "canceling";
