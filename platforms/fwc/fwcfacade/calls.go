@@ -203,7 +203,10 @@ func (f *facade) charge(head message.Fields, mode platforms.Mode) (platforms.Cha
 		Ref: platforms.Ref{OrderNo: head.Get("OutTradeNo"), Amount: amount, Mode: mode, Terminal: head.Get("TerminalID"),
 			Operator: platforms.Operator{ID: head.Get("OperatorID")}},
 		Channel: ch, OrderType: orderType, Subject: head.Get("Caption"), Memo: head.Get("Descriptive"),
-		Patient: platforms.Patient{Name: platforms.Hide(head.Get("PatientName")), AdmissionNo: platforms.Hide(head.Get("InhospitalNo")), Phone: platforms.Hide(head.Get("Tel"))},
+		// The one number of a patient that this wire has is also a card number, for
+		// platforms that ask for one and for the books.
+		Patient: platforms.Patient{Name: platforms.Hide(head.Get("PatientName")), Phone: platforms.Hide(head.Get("Tel")),
+			AdmissionNo: platforms.Hide(head.Get("InhospitalNo")), CardNo: platforms.Hide(head.Get("InhospitalNo")), CardType: "admission_no"},
 	}, nil
 }
 

@@ -5,14 +5,17 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -235,7 +238,7 @@ func TestSamples(t *testing.T) {
 			switch c := d.charge; op {
 			case opPay, opPresent:
 				if c.OrderNo != v["OutTradeNo"] || c.Amount != 8890 || c.Subject != v["Caption"] || c.Memo != v["Descriptive"] || c.Patient.Name.Reveal() != v["PatientName"] ||
-					c.Patient.AdmissionNo.Reveal() != v["InhospitalNo"] || c.OrderType != "APPOINTMENT" || c.Channel != platforms.WeChat {
+					c.Patient.AdmissionNo.Reveal() != v["InhospitalNo"] || c.Patient.CardNo.Reveal() != v["InhospitalNo"] || c.Patient.CardType != "admission_no" || c.OrderType != "APPOINTMENT" || c.Channel != platforms.WeChat {
 					t.Errorf("%s %s: asked for %+v", way, op, c)
 				}
 				if op == opPay && (c.Code.Reveal() != v["AuthCode"] || c.Mode != platforms.ModeCharge || c.Operator.ID != "1007" || c.Terminal != "T-07" || d.wait != 15*time.Second) {
@@ -496,5 +499,65 @@ func FuzzServe(f *testing.F) {
 		if acted := d.charge.OrderNo != "" || d.no != "" || d.back.OrderNo != ""; acted && !strings.Contains(body, token[:8]) && !strings.Contains(body, "&#") && !strings.Contains(body, "%") && !strings.Contains(body, "CDATA") {
 			t.Errorf("carried out without the token: %q", body)
 		}
+	})
+}
+
+// slow is an agent whose order ends late: it notices when the caller is gone.
+type slow struct{ desk }
+
+func (s *slow) Pay(ctx context.Context, _ platforms.Charge, wait time.Duration) (platforms.FrontOrder, error) {
+	select {
+	case <-time.After(wait - time.Second):
+		return s.order, nil
+	case <-ctx.Done():
+		return platforms.FrontOrder{}, ctx.Err()
+	}
+}
+
+// one is a listener with one connection.
+type one struct {
+	conns chan net.Conn
+	done  chan struct{}
+}
+
+func (l *one) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+func (l *one) Close() error   { close(l.done); return nil }
+func (l *one) Addr() net.Addr { return &net.TCPAddr{} }
+
+// A server's own time-outs are shorter than a payment takes: the call is held
+// open all the same.
+func TestHeldOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{desk{order: paidOrder()}}
+		h, err := fwcfacade.New(s, fwcfacade.Config{Token: func(platforms.Hidden) bool { return true }, Wait: 2 * time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := &one{make(chan net.Conn, 1), make(chan struct{})}
+		server := &http.Server{Handler: h, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second}
+		ended := make(chan struct{})
+		go func() { defer close(ended); _ = server.Serve(l) }()
+		ours, theirs := net.Pipe()
+		l.conns <- theirs
+		v := values()
+		v["Cnt"] = ""
+		doc := sample(t, opPay+".req", v)
+		go func() {
+			_, _ = io.WriteString(ours, "POST /fwc/"+opPay+" HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Type: text/xml\r\nContent-Length: "+strconv.Itoa(len(doc))+"\r\n\r\n"+doc)
+		}()
+		got, err := io.ReadAll(ours)
+		if err != nil || !strings.Contains(string(got), "TRADE_SUCCESS") {
+			t.Errorf("%v %s", err, got)
+		}
+		_ = ours.Close()
+		_ = server.Close()
+		<-ended
 	})
 }
