@@ -307,3 +307,59 @@ func TestRealResolution(t *testing.T) {
 	r.until(no, func(o map[string]any) bool { return o["state"] == "paid" })
 	c.shot("doubt-done")
 }
+
+// TestRealBooking: at the window and at the kiosk, with the real agent, a
+// payment that HIS books and one that it cannot.
+func TestRealBooking(t *testing.T) {
+	t.Parallel()
+	r := hospital(t, func(c *config.Config) {
+		c.Booking.PromptAfter = 3 * time.Second
+		for i := range c.Platforms {
+			c.Platforms[i].Policy.CancelNotBefore = time.Second
+		}
+	})
+	chrome := browser(t)
+	b := open(t, chrome, r.server.URL+"/cashier#t="+r.tokens["cashier"]+"&operator_id=1001&operator_name=T", 1024, 768)
+	b.says("1号窗口")
+	book := func(no string, body map[string]any) { r.send("his", "/v1/orders/"+no+"/booking", "", body) }
+	one := r.paid(agenttest.W1, "B1", 12850)
+	b.says("等待 HIS 入账")
+	b.says("HIS 迟迟没有入账")
+	b.says("在 HIS 中查看这笔账单")
+	b.shot("real-unbooked")
+	book(one, map[string]any{"result": "booked", "his_flow_id": "SJ1"})
+	b.says("支付成功，HIS 已入账")
+	b.says("秒后自动关闭")
+	b.key(kb.Escape)
+	two := r.paid(agenttest.W1, "B2", 700)
+	b.says(two)
+	book(two, map[string]any{"result": "failed", "reason": "号源已满"})
+	b.says("款项已原路退回")
+	b.says("号源已满")
+	b.says("可以收现金")
+	b.shot("real-given-back")
+	b.fits(false, 12, 4.5)
+
+	k := open(t, chrome, r.server.URL+"/kiosk#t="+r.tokens["kiosk"]+"&till=k1", 1080, 1920)
+	k.says("请先选择要缴费的项目")
+	for _, booked := range []bool{true, false} {
+		bill := map[bool]string{true: "K1", false: "K2"}[booked]
+		o := r.post("kiosk", "key-"+bill, map[string]any{"bill": bill, "amount_fen": 700, "mode": "present", "aggregated": true, "order_type": "TREATMENT", "till": "k1",
+			"subject": "门诊缴费", "patient": map[string]any{"name": "张三丰", "card_no": "C1", "card_type": "1"}})
+		no := o["out_trade_no"].(string)
+		k.wait(`document.querySelector('[data-screen="qr"]')`)
+		r.world.Banks[agenttest.Full].Pay(no)
+		k.wait(`document.querySelector('[data-screen="registering"], [data-screen="registerLong"]')`)
+		if booked {
+			book(no, map[string]any{"result": "booked", "his_flow_id": "SJ" + bill})
+			k.says("支付成功，已登记")
+			k.wait(`document.querySelector('[data-screen="paid"]')`)
+		} else {
+			book(no, map[string]any{"result": "failed", "reason": "号源已满"})
+			k.says("款项已原路退回，请到人工窗口办理")
+			k.shot("real-kiosk-given-back")
+		}
+		k.text(`(document.querySelector('[data-act="kDone"]').click(), "")`)
+		k.wait(`document.querySelector('[data-screen="idle"]')`)
+	}
+}
