@@ -109,7 +109,6 @@ func TestRealDesk(t *testing.T) {
 	}
 	b.ahead(700)
 	b.key(kb.F9)
-	b.says("正在原路退回")
 	b.says("退款成功")
 	b.says("可退 ￥100.00")
 	b.shot("desk-done")
