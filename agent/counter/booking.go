@@ -71,6 +71,7 @@ func (c *Counter) bookGuard(o *order.Order, w order.Booked, f Found) string {
 		return CodeDiffers
 	case w.OK && (r != nil && r.State != order.RefundRefused || o.FullyReversed()):
 		return CodeBookLate // the money went back, or is on its way
+	case have != nil && have.FlowID == w.FlowID: // the split payment under its own number
 	case c.flowUsed(o, w.FlowID, f):
 		return CodeFlowUsed
 	}

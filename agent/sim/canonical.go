@@ -236,6 +236,57 @@ func Flows() []Flow {
 		{"smartpay, log lost after the revoke", func() Plan {
 			return story(after(cancel(sp, 3*time.Second), race)).with(func(p *Plan) { p.Losses = []time.Duration{t0 + 40*time.Second} })
 		}},
+		{"HIS fails", func() Plan { return story(Bill{Word: wordFailed, WordAfter: 3 * time.Second, Again: 1}) }},
+		{"HIS fails, the cancel's reply is lost", func() Plan {
+			return story(Bill{Word: wordFailed, WordAfter: 20 * time.Second}).with(script(map[string]Fault{"N0001/cancel/0": LostAfter}))
+		}},
+		{"HIS fails, the cancel is refused for good", func() Plan {
+			return story(Bill{Word: wordFailed, WordAfter: 20 * time.Second}).with(func(p *Plan) { p.P8All = true })
+		}},
+		{"HIS fails after a part was refunded", func() Plan {
+			return story(Bill{Word: wordFailed, WordAfter: 40 * time.Second, Returns: []Return{{After: 20 * time.Second, Sum: 345}}})
+		}},
+		{"HIS fails while a refund waits for a second person", func() Plan {
+			return story(Bill{Word: wordFailed, WordAfter: 25 * time.Second, Returns: []Return{{After: 20 * time.Second, Sum: 5_000}}}).
+				with(func(p *Plan) { p.RefundAlone = 1_000 })
+		}},
+		{"two persons for a refund", func() Plan {
+			return story(Bill{Returns: []Return{{After: 20 * time.Second, Sum: 5_000}, {After: 30 * time.Second, Sum: 700}}}).
+				with(func(p *Plan) { p.RefundAlone = 1_000 })
+		}},
+		{"smartpay, HIS fails", func() Plan { b := sp; b.Word, b.WordAfter = wordFailed, 2*time.Second; return story(b) }},
+		{"HIS is silent", func() Plan {
+			return story(Bill{Word: wordNone}, Bill{Till: "w2", Word: wordLate, WordAfter: time.Second})
+		}},
+		{"HIS took the insurance's part only", func() Plan {
+			return story(Bill{Word: wordSplit, WordAfter: time.Second}, Bill{Till: "w2", Word: wordSplit, WordAfter: time.Second, Amount: 12_346})
+		}},
+		{"HIS contradicts itself", func() Plan {
+			return story(Bill{Word: wordFailed, WordAfter: time.Second, Contradict: true}, Bill{Till: "w2", WordAfter: 2 * time.Second, Contradict: true})
+		}},
+		{"one number of HIS for two payments", func() Plan {
+			return story(Bill{FlowTwice: true, WordAfter: time.Second}, Bill{Till: "w2", FlowTwice: true, WordAfter: 4 * time.Second})
+		}},
+		{"a kiosk, HIS silent and there", func() Plan {
+			b := qr
+			b.At, b.Word = t0+time.Minute, wordNone
+			return story(Bill{}, b, Bill{At: t0 + 90*time.Second, Till: "w2", Word: wordNone}).with(func(p *Plan) {
+				p.Silence, p.Links = true, []Span{{From: t0, To: t0 + 20*time.Minute}}
+			})
+		}},
+		{"a kiosk, HIS silent and away", func() Plan {
+			b := qr
+			b.At, b.Word = t0+time.Minute, wordNone
+			return story(Bill{}, b).with(func(p *Plan) {
+				p.Silence, p.Links = true, []Span{{From: t0 + 2*time.Minute, To: t0 + 200*time.Second}, {From: t0 + 5*time.Minute, To: t0 + 6*time.Minute}}
+			})
+		}},
+		{"people resolve, and it is paid hours later", func() Plan {
+			return story(after(Bill{}, 3*time.Hour)).with(func(p *Plan) { p.P8All, p.Meetings = true, []time.Duration{t0 + 90*time.Minute} })
+		}},
+		{"people misread the statement", func() Plan {
+			return story(never(Bill{})).with(func(p *Plan) { p.P8All, p.Misread, p.Meetings = true, true, []time.Duration{t0 + 90*time.Minute} })
+		}},
 		{"disk full in the middle", func() Plan {
 			return story(after(Bill{}, 20*time.Second), Bill{At: t0 + 15*time.Second, Till: "w2"}).with(func(p *Plan) {
 				p.DiskLow = []Span{{From: t0 + 10*time.Second, To: t0 + 20*time.Hour}}

@@ -71,6 +71,7 @@ type checker struct {
 	states   map[string]bool          // of authorisations that were taken
 	lastBack map[string]string        // order → refund that left last
 	backAt   map[string]time.Duration
+	linked   map[string]bool // orders reversed on silence while HIS could speak
 }
 
 func newChecker(w *World) *checker {
@@ -78,7 +79,7 @@ func newChecker(w *World) *checker {
 		accepted: map[string]bool{}, codes: map[string]*codeSeen{}, sent: map[string]time.Duration{}, lag: map[string]time.Duration{}, charges: map[string]int{},
 		queried: map[string]time.Duration{}, alarms: map[string]map[string]bool{}, liars: map[string]bool{}, paidTold: map[string]bool{},
 		endTold: map[string]bool{}, finalAt: map[string]time.Duration{}, bornAt: map[string]time.Duration{}, forgot: map[string]bool{}, refunds: map[string]map[string]platforms.Fen{},
-		scans: map[string][]seenScan{}, grips: map[string]*gripTold{}, keyOrder: map[string]string{}, askedAt: map[string]time.Duration{}, states: map[string]bool{}, lastBack: map[string]string{}, backAt: map[string]time.Duration{}}
+		scans: map[string][]seenScan{}, grips: map[string]*gripTold{}, keyOrder: map[string]string{}, askedAt: map[string]time.Duration{}, states: map[string]bool{}, lastBack: map[string]string{}, backAt: map[string]time.Duration{}, linked: map[string]bool{}}
 }
 
 func (c *checker) fail(name, no, format string, args ...any) {
@@ -173,6 +174,7 @@ func (c *checker) onStep(p *process, ev counter.Event, out []counter.Effect) {
 	w := c.w
 	c.foreign(ev, out)
 	c.online(ev, out)
+	c.noteReversal(out)
 	defer c.gripRules(ev, out) // after what the step said of orders is believed
 	for _, e := range out {
 		switch e := e.(type) {
@@ -185,6 +187,13 @@ func (c *checker) onStep(p *process, ev counter.Event, out []counter.Effect) {
 		case counter.Call:
 			if e.Verb == order.VerbCancel {
 				c.cancelRule(e)
+			}
+			if at, ok := c.queried[e.Order]; e.Verb == order.VerbRefund && !w.cfg.Platforms[e.Platform].Traits.NoQuery && (!ok || w.g-at > 2*time.Second) {
+				c.fail("PAY-08", e.Order, "refund %s leaves without a query in the two seconds before", e.Refund.RequestNo)
+			}
+			c.silenceRule(p, e)
+			if o := p.c.Order(e.Order); o != nil && o.Reopened && e.Verb != order.VerbQuery {
+				c.fail("ORD-19", e.Order, "a %s after the platform contradicted people", e.Verb)
 			}
 			if p.failed {
 				c.fail("I16", e.Order, "a %s after a storage error", e.Verb)
@@ -228,9 +237,10 @@ func (c *checker) believe(o *order.Order, out []counter.Effect) {
 	if _, ok := c.bornAt[o.No]; !ok {
 		c.bornAt[o.No] = c.w.g
 	}
-	if old != nil && old.State().Final() && old.State() != o.State() {
+	if old != nil && old.State().Final() && old.State() != o.State() && !resolvedBefore(old, o) {
 		c.fail("I7", o.No, "%s became %s", old.State(), o.State())
 	}
+	c.peopleRule(old, o)
 	if old != nil && o.Confirmed && !old.Confirmed && c.w.now().Age(o.CreatedAt) > o.ValidFor {
 		c.fail("OFF-09", o.No, "taken up %s after it was accepted offline", c.w.now().Age(o.CreatedAt))
 	}
@@ -341,6 +351,7 @@ func (c *checker) onCall(p *process, e counter.Call) {
 			c.fail("I3", e.Order, "a cancel without its intent in the log")
 		}
 	case order.VerbRefund:
+		c.secondRule(e, d)
 		known := e.Refund.RequestNo == order.ReversalRequest(e.Order) && d.LateSent
 		for _, r := range d.Refunds {
 			known = known || r.Request == e.Refund.RequestNo && r.State != order.RefundRequested && r.Sum == e.Refund.Sum
@@ -417,6 +428,9 @@ func (c *checker) onWire(e counter.Call) {
 		o := w.journal.at(no)
 		if no == e.Order || o == nil {
 			continue
+		}
+		if o.Reopened || o.EndReason == "resolved" {
+			continue // people said that it is not paid, and the bill was asked for again
 		}
 		if s := o.State(); (!s.Final() && o.SentAt != nil) || s == order.Paid && !o.FullyReversed() {
 			c.fail("I2", e.Order, "sent while %s of the same bill is %s", no, s)

@@ -47,6 +47,10 @@ func needs(f Fault) []int {
 		return []int{paying}
 	case Queueing:
 		return []int{queued}
+	case HISFails, HISSilent, HISTwice, Kiosk, Second:
+		return []int{paid}
+	case Resolve:
+		return []int{doubt}
 	case Stall, DoubleClick, TwoTills, SameKey, OtherAmount, Noise, SlowLookup, Again, Claims, Cards:
 		return []int{-1}
 	}

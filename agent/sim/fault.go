@@ -65,8 +65,14 @@ const (
 	Again // a bill is tried anew after it failed
 	Hurry
 	SlowLookup
-	Claims // clients of HIS claim scanners, ask for them, keep them
-	Cards  // a card reached the client that holds the scanner
+	Claims    // clients of HIS claim scanners, ask for them, keep them
+	Cards     // a card reached the client that holds the scanner
+	HISFails  // HIS says that it could not process a payment
+	HISSilent // HIS says nothing for long, or ever
+	HISTwice  // HIS contradicts itself, uses a number twice, takes a part only
+	Kiosk     // the kiosk may reverse on silence; HIS comes and goes
+	Second    // large refunds wait for a second person
+	Resolve   // two people resolve what is in doubt when all is quiet
 	faultCount
 )
 
@@ -75,7 +81,8 @@ var faultNames = [faultCount]string{"lost_before", "lost_after", "late_exec", "s
 	"refund_later", "partition", "long_cut", "token_bad", "unresolved", "stale_reads", "tombstones", "auto_close", "lie_failed",
 	"late_payer", "no_money", "bad_code", "crash", "reboot", "storage_error", "stall", "disk_low", "wall_jump", "log_loss",
 	"noise", "wrong_wallet", "double_read", "two_codes", "old_code", "double_click", "two_tills", "same_key", "other_amount",
-	"cancel_mid", "check_mid", "detach_mid", "refunds", "refund_twice", "queueing", "handed", "own_number", "again", "hurry", "slow_lookup", "claims", "cards"}
+	"cancel_mid", "check_mid", "detach_mid", "refunds", "refund_twice", "queueing", "handed", "own_number", "again", "hurry", "slow_lookup", "claims", "cards",
+	"his_fails", "his_silent", "his_twice", "kiosk", "second", "resolve"}
 
 // String gives the name used on the command line.
 func (f Fault) String() string {

@@ -22,6 +22,10 @@ type his struct {
 	orders  map[string]*told // by order number
 	keys    int
 	asked   map[string]platforms.Fen // refund request → sum
+
+	said      map[string]*said // by order: its word
+	resolving map[string]int   // by order: how often people tried
+	looked    map[string]bool  // refunds that somebody looks at
 }
 
 // told is what HIS knows of one order.
@@ -41,7 +45,7 @@ type told struct {
 
 func newHIS(w *World) *his {
 	return &his{w: w, waiting: map[uint64]func(counter.Reply){}, bills: map[string]*Bill{}, orders: map[string]*told{},
-		asked: map[string]platforms.Fen{}}
+		asked: map[string]platforms.Fen{}, said: map[string]*said{}, resolving: map[string]int{}, looked: map[string]bool{}}
 }
 
 func (h *his) id(f func(counter.Reply)) uint64 {
@@ -111,7 +115,7 @@ func (h *his) post(b *Bill, till string, amount platforms.Fen, key string, tries
 	spec := order.Created{Bill: b.No, Amount: amount, Mode: platforms.ModeCharge, Till: till, TillKind: "counter", Terminal: "T-" + till,
 		Platform: b.Platform, Merchant: platforms.Merchant{Profile: "m-" + b.Platform, Code: "M-" + b.Platform}, Channel: b.Channel,
 		OrderType: "TREATMENT", Operator: platforms.Operator{ID: "op1"}, ValidFor: 10 * time.Minute, ScanWait: 2 * time.Minute,
-		OwnNumber: own, Key: order.IdemKey{Key: key, Body: b.No + "/" + strconv.FormatInt(int64(amount), 10) + "/" + till}}
+		OwnNumber: own, Books: w.bookTerms(till), Key: order.IdemKey{Key: key, Body: b.No + "/" + strconv.FormatInt(int64(amount), 10) + "/" + till}}
 	if b.Present && till == "k1" {
 		spec.Mode, spec.TillKind, spec.Aggregated, spec.Channel, spec.ExpiresIn = platforms.ModePresent, "kiosk", true, "", 20*time.Minute
 	}
@@ -200,7 +204,24 @@ func (h *his) changed(o *order.Order) {
 	}
 	b := t.bill
 	h.browse(o)
+	for _, r := range o.Refunds {
+		if r.State == order.RefundAwaiting && !h.looked[r.Request] {
+			h.looked[r.Request] = true
+			w.after(20*time.Second, func() { h.approve(o.No, r.Request, r.Operator.ID, 0) })
+		}
+	}
+	if s == order.Paid && b != nil {
+		h.paidNow(o, b)
+	}
+	if s == order.InDoubt && o.Reopened && !h.looked[o.No] && len(w.plan.Meetings) > 0 {
+		h.looked[o.No] = true
+		w.after(5*time.Minute, func() { h.looked[o.No] = false; h.resolve(o.No) })
+	}
 	switch {
+	case s == order.Paid && o.FullyReversed() && o.Reversal() != nil && b != nil && b.Again > 0 && !t.retried && w.g < w.plan.Heal:
+		t.retried, b.Word = true, wordBooked // and then it works
+		b.Again--
+		w.after(5*time.Second, func() { w.hit(Again, o.No); h.post(b, b.Till, b.Amount, h.key(), 0) })
 	case s == order.Queued:
 		h.confirmLater(no(o))
 	case s == order.Paid && !t.paidDone && b != nil:

@@ -123,7 +123,7 @@ func (j *journal) at(no string) *order.Order {
 }
 
 func (j *journal) recover() counter.Recover {
-	var r counter.Recover
+	r := counter.Recover{Booked: len(j.keys[counter.HisBooksKey]) > 0}
 	for _, no := range j.order {
 		if s := j.streams[no]; !s.closed {
 			if o := j.fold(no); o != nil {

@@ -15,6 +15,10 @@ const (
 	fCreate  = "agent/counter/create.go"
 	fTill    = "agent/counter/till.go"
 	fClaim   = "agent/counter/claim.go"
+	fBook    = "agent/order/booking.go"
+	fPeople  = "agent/order/resolve.go"
+	fDesk    = "agent/counter/people.go"
+	fSaid    = "agent/counter/booking.go"
 	fNotice  = "agent/counter/notice.go"
 )
 
@@ -105,7 +109,7 @@ func mutants() []mutant {
 		{"M45", "unknown number, canceled in vain once: not paid", w("I6", "I1"), []edit{{fLoop,
 			"	return l.NotFound >= p.QuickCancels && now.Age(o.began()) >= p.NotFoundFinal", "	return l.NotFound >= 1"}}},
 	}
-	return slices.Concat(list, moreMutants(), scannerMutants(), onlineMutants())
+	return slices.Concat(list, moreMutants(), scannerMutants(), onlineMutants(), bookingMutants())
 }
 
 func moreMutants() []mutant {
@@ -219,5 +223,56 @@ func scannerMutants() []mutant {
 			"c.charge(x, h.got, h.code, h.at, h.from)", "c.charge(x, h.got, h.code, h.at, \"scanner\")"}}},
 		{"S10", "it passes at once to whoever asks", w("DEV-18"), []edit{{fClaim,
 			"lease, c.now.Mono+RetainWithin\n", "lease, c.now.Mono\n"}}},
+	}
+}
+
+// bookingMutants are the broken rules of what is done until HIS has booked a
+// payment, of second persons, and of money that goes back.
+func bookingMutants() []mutant {
+	return []mutant{
+		{"K01", "silence reverses a counter's payment, too", w("ORD-12"), []edit{{fBook,
+			"	if o.Books.Silence <= 0 || !l.LinkUp {\n		return 0, false\n	}\n	return max(now.due(o.EndedAt, o.Books.Silence), now.due(l.LinkAt, o.Books.Silence)), true",
+			"	_ = l\n	return now.due(o.EndedAt, 2*time.Minute), true"}}},
+		{"K02", "silence counts although HIS cannot be reached", w("ORD-12"), []edit{{fBook,
+			"	if o.Books.Silence <= 0 || !l.LinkUp {\n		return 0, false\n	}\n	return max(now.due(o.EndedAt, o.Books.Silence), now.due(l.LinkAt, o.Books.Silence)), true",
+			"	if o.Books.Silence <= 0 {\n		return 0, false\n	}\n	_ = l\n	return now.due(o.EndedAt, o.Books.Silence), true"}}},
+		{"K03", "HIS is not told before its silence reverses", w("ORD-12"), []edit{{fBook,
+			"		if b.ToldAt == nil {\n", "		if false {\n"}, {fBook,
+			"max(at, now.due(*b.ToldAt, toldBefore))", "at"}}},
+		{"K04", "HIS says failed, and the money stays", w("ORD-12"), []edit{{fReverse,
+			"	if o.booked() == BookFailed && o.Reversal() == nil && !o.FullyReversed() {", "	if o.booked() == BookFailed && o.Booking.Alarmed && o.Reversal() == nil {"}}},
+		{"K05", "insurance and cash disagree, and the money goes back by itself", w("PAY-17", "ORD-12"), []edit{{fBook,
+			"		case b.split():\n			next.State = BookSplit\n", "		case b.split():\n			next.State = BookFailed\n"}}},
+		{"K06", "a booking is taken while the money goes back", w("ORD-11"), []edit{{fSaid,
+			"	case w.OK && (r != nil && r.State != order.RefundRefused || o.FullyReversed()):\n		return CodeBookLate", "	case w.OK && r == nil && o.FullyReversed():\n		return CodeBookLate"}}},
+		{"K07", "a number of HIS stands on two payments", w("ORD-11"), []edit{{fSaid,
+			"	case c.flowUsed(o, w.FlowID, f):\n		return CodeFlowUsed\n	}\n	return CodeDone\n}\n\nfunc (c *Counter) bookRefundGuard", "	}\n	_ = f\n	return CodeDone\n}\n\nfunc (c *Counter) bookRefundGuard"}}},
+		{"K08", "a success is taken after a failure", w("ORD-11", "I7"), []edit{
+			{fSaid, "	case w.OK && o.Booking != nil && o.Booking.State == order.BookFailed:\n		return CodeBookFailed\n	case have != nil && o.Booking.State != order.BookSplit && !o.Booking.Assumed:", "	case have != nil && o.Booking.State == order.BookBooked:"},
+			{fSaid, "	case w.OK && (r != nil && r.State != order.RefundRefused || o.FullyReversed()):", "	case w.OK && r != nil && o.FullyReversed() && o.Booking.State != order.BookFailed:"}}},
+		{"K09", "nobody is told that HIS is silent", w("ORD-11"), []edit{{fAdvance,
+			"		if x.o.Booking.Alarmed {\n", "		if false {\n"}}},
+		{"K10", "an order that nobody books stays in memory", w("I22"), []edit{{fBook,
+			"		sooner(do(DoClose, now.due(b.AlarmedAt, afterAlarm)))\n", ""}}},
+		{"K11", "a large refund leaves on one person's word", w("SEC-06"), []edit{{fAct,
+			"c.cfg.RefundAlone > 0 && x.o.RefundClaims()+r.Sum > c.cfg.RefundAlone", "false"}}},
+		{"K12", "the maker approves", w("SEC-06"), []edit{{fDesk,
+			"		case e.Decided.OK && maker == e.Decided.Operator.ID:\n			code = CodeSamePerson\n", "		case maker == \"nobody\":\n			code = CodeSamePerson\n"}}},
+		{"K13", "a refund leaves without a query before it", w("PAY-08"), []edit{{fReverse,
+			"		case !o.knownPaid(r) || now.Age(l.LastHeard) > freshFor:", "		case o.TradeNo == \"\" && (!o.knownPaid(r) || now.Age(l.LastHeard) > freshFor):"}}},
+		{"K14", "a part was refunded, and all of it is canceled", w("ORD-12"), []edit{{fReverse,
+			"	return late || o.RefundedSum()+o.Outside > 0\n", "	return late\n"}}},
+		{"K15", "a reversal gives back what was refunded before", w("I8", "I7", "I1", "ORD-12"), []edit{{fSaid,
+			"Sum: x.o.Amount - x.o.RefundClaims(), Operator", "Sum: x.o.Amount, Operator"}}},
+		{"K16", "a reversal ends with its intent", w("ORD-12", "I8", "I1"), []edit{{fReverse,
+			"	if r.State == RefundRequested {\n		r.State = RefundSent\n	}\n", "	if r.State == RefundRequested {\n		r.State = RefundSent\n	}\n	if r.Auto {\n		r.State = RefundDone\n	}\n"}}},
+		{"K17", "cash may be taken while the money is on its way back", w("PAY-21"), []edit{{fVerdict,
+			"			return Safety{Answer: Wait, Wait: 5 * time.Second, Reason: \"cash_reversing\"}", "			return Safety{Answer: Yes, Reason: \"cash_reversing\"}"}}},
+		{"K18", "nobody looks at the platform after people decided", w("ORD-19"), []edit{{fPeople,
+			"	if !o.resolved() || !against {\n", "	if !o.resolved() || against || !against {\n"}}},
+		{"K19", "one person resolves", w("ORD-19"), []edit{{fDesk,
+			"		case e.Decided.OK && maker == e.Decided.Operator.ID:\n			code = CodeSamePerson\n", "		case e.Decided.Refund != \"\" && maker == e.Decided.Operator.ID:\n			code = CodeSamePerson\n"}}},
+		{"K20", "what people resolved moves by itself after the platform contradicted them", w("ORD-19"), []edit{
+			{fLoop, "	case o.Reopened:\n", "	case false:\n"}, {fJudge, "	case o.Reopened:\n		return Verdict{} // people decide\n	}\n", "	}\n"}}},
 	}
 }

@@ -263,6 +263,9 @@ func (c *checker) askRule(ev counter.Event, call counter.Call) {
 	}
 	last, asked := c.askedAt[call.Order]
 	c.askedAt[call.Order] = c.w.g
+	if o := c.belief[call.Order]; o != nil && o.State() == order.Paid {
+		return // no message wakes it: it is asked because money goes back
+	}
 	switch ev.(type) {
 	case counter.Notified, counter.Found:
 		if asked && c.w.g-last < time.Second {

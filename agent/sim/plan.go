@@ -40,8 +40,15 @@ type Plan struct {
 	Stalls     map[int]time.Duration // commits that take long
 	LieAfter   time.Duration         // every charge of SmartPay is refused and paid so much later
 	P8All      bool                  // no cancel ever works
-	Wall       int
-	Log        io.Writer
+	// HIS, its people and what they may.
+	Silence       bool // the kiosk may reverse on HIS's silence
+	Links         []Span
+	ReverseRefund bool
+	RefundAlone   platforms.Fen
+	Meetings      []time.Duration // two people resolve what is in doubt
+	Misread       bool            // and read the statement wrongly at first
+	Wall          int
+	Log           io.Writer
 	// Harness breaks the simulation itself, to see that it is noticed.
 	Harness Harness
 }
@@ -161,6 +168,12 @@ type Bill struct {
 	Detach   time.Duration
 	Again    int // new tries after a failure
 	Returns  []Return
+	Word     string // what HIS makes of the payment, see wordBooked
+	// WordAfter is how long after paid HIS says it. Contradict lets it say the
+	// opposite afterwards, FlowTwice use one number for several payments.
+	WordAfter  time.Duration
+	Contradict bool
+	FlowTwice  bool
 }
 
 // Return is a refund that HIS asks for, so long after it was told paid.
@@ -264,6 +277,7 @@ func (p *Plan) draw(w *World, t0 time.Duration) {
 		p.Bills = append(p.Bills, p.bill(w, i, t0))
 	}
 	p.drawGrips(w, t0)
+	p.drawBooking(w, t0)
 	r = w.rng("stray")
 	for i := 0; has(Noise) && i < 6; i++ {
 		texts := []string{payCode(platforms.WeChat, 90000+i), "110101199003070118", "https://qr.alipay.com/x", "garbage", "6901234567892",

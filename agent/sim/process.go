@@ -49,6 +49,9 @@ func (w *World) startProcess() {
 	if w.diskLow && !p.dead {
 		p.step(counter.Disk{Low: true})
 	}
+	if len(w.plan.Links) > 0 {
+		w.after(span(w.rng("link", strconv.Itoa(p.id)), 0, 10*time.Second), w.link)
+	}
 	for _, name := range []string{"fwc", "sp"} {
 		pl := w.plats[name]
 		w.after(span(w.rng("probe", name, strconv.Itoa(p.id)), 0, 10*time.Second), func() { pl.probe() })

@@ -84,6 +84,9 @@ func (c *checker) onTold(o *order.Order, where string) {
 	}
 	t := w.his.order(o, nil)
 	s := o.State()
+	if o.Reopened || o.EndReason == "resolved" {
+		t.final = "" // what people said is final until the platform contradicts it
+	}
 	if t.final != "" && s != t.final {
 		c.fail("I7", o.No, "told %s after %s", s, t.final)
 	}
@@ -97,11 +100,11 @@ func (c *checker) onTold(o *order.Order, where string) {
 			c.fail("PAY-21", o.No, "cash may be taken in state %s", s)
 		}
 	}
-	if s == order.Paid && !c.paidTold[o.No] {
+	if s == order.Paid && !c.paidTold[o.No] && o.EndReason != "resolved" {
 		c.paidTold[o.No] = true
 		c.paidRule(o, where)
 	}
-	if (s == order.Failed || s == order.Canceled) && !c.endTold[o.No] {
+	if (s == order.Failed || s == order.Canceled) && !c.endTold[o.No] && o.EndReason != "resolved" {
 		c.endTold[o.No] = true
 		w.settle()
 		if net := w.net(o.No); net != 0 && !c.liars[o.No] {
@@ -234,11 +237,13 @@ func (c *checker) atEnd() {
 			continue
 		}
 		w.Cover.Orders++
-		if !c.endOrder(d) {
+		// What people resolved is watched for a day.
+		if watched := d.EndReason == "resolved" && w.now().Age(d.EndedAt) < 25*time.Hour; !c.endOrder(d) || watched {
 			kept++
 		}
 	}
 	c.bills()
+	c.words()
 	if w.proc == nil {
 		c.fail("I5", "", "the agent is not running at the end")
 		return
@@ -270,6 +275,12 @@ func (c *checker) endOrder(d *order.Order) bool {
 	}
 	if at, ok := c.finalAt[d.No]; ok && at > max(w.plan.Heal, w.lastStart(), c.bornAt[d.No])+resolveIn && !c.excused(d) && !c.forgot[d.No] {
 		c.fail("I5", d.No, "%s only %s after everything was well again", s, at-w.plan.Heal)
+	}
+	if d.EndReason == "resolved" && s != order.Paid && net > 0 && (w.plats[d.Platform].by || d.Handle != "") && !c.forgot[d.No] {
+		c.fail("ORD-19", d.No, "people said %s, the payer is out of %d, and nobody looked", s, net)
+	}
+	if d.EndReason == "resolved" && c.excused(d) {
+		return true // nobody but people can know
 	}
 	if s == order.Paid {
 		return c.endPaid(d, net)
@@ -305,6 +316,12 @@ func (c *checker) endPaid(d *order.Order, net platforms.Fen) bool {
 	if back != d.RefundedSum() && !c.forgot[d.No] && !open {
 		c.fail("I8", d.No, "given back are %d, the log says %d", back, d.RefundedSum())
 		c.fail("I1", d.No, "net is %d instead of %d", net, d.Amount-d.RefundedSum())
+	}
+	if r := d.Reversal(); open && r != nil && r.State == order.RefundInDoubt && c.excused(d) {
+		if m := c.alarms[d.No]; !m[counter.AlarmRefundDoubt] && !m["reversal_refused"] {
+			c.fail("ORD-11", d.No, "the money cannot go back, and nobody was told")
+		}
+		return false
 	}
 	if open && !c.forgot[d.No] {
 		c.fail("I5", d.No, "a refund is still open at the end")

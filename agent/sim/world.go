@@ -218,6 +218,10 @@ func newWorld(p Plan) *World {
 		w.cfg.Tills[name] = t
 		w.tills[name] = &window{w: w, name: name, shown: map[string]int{}, seen: map[string]bool{}}
 	}
+	w.cfg.RefundAlone = p.RefundAlone
+	if w.cfg.Reverse.With = order.ViaCancel; p.ReverseRefund {
+		w.cfg.Reverse.With = order.ViaRefund
+	}
 	if p.hasPages() {
 		w.cfg.Tills[onlineTill] = counter.Till{Name: onlineTill, Online: true}
 		w.tills[onlineTill] = &window{w: w, name: onlineTill, shown: map[string]int{}, seen: map[string]bool{}}
@@ -273,6 +277,13 @@ func (w *World) schedule() {
 				w.proc.step(counter.ResolveAll{Reply: w.his.id(nil)})
 			}
 		})
+	}
+	for _, l := range p.Links {
+		w.at(l.From, w.link)
+		w.at(l.To, w.link)
+	}
+	for _, t := range p.Meetings {
+		w.at(t, w.his.people)
 	}
 	for _, name := range []string{"fwc", "sp"} {
 		pl := w.plats[name]
