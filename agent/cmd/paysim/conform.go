@@ -25,6 +25,7 @@ import (
 // conformFlags are the flags of conform.
 type conformFlags struct {
 	binary, dir, cases, out, key string
+	door                         string
 	vendor, product, program     string
 	person, reference            bool
 	scale                        float64
@@ -52,6 +53,7 @@ func conformCommand(ctx context.Context, args []string, c console) error {
 	f.StringVar(&o.program, "program", "", "`command` of the vendor's that does a step: JSON in, JSON out; {step} and {case} are filled in")
 	f.BoolVar(&o.person, "person", false, "a person works at the vendor's screen and answers questions")
 	f.BoolVar(&o.reference, "reference", false, "the reference HIS, to see the kit at work")
+	f.StringVar(&o.door, "door", "127.0.0.1:0", "`address` at which HIS calls the agent; a free port by default")
 	f.StringVar(&o.cases, "cases", "", "only these, by `id,id`")
 	f.StringVar(&o.out, "report", "conformance.json", "`file` of the signed report; the text stands beside it")
 	f.StringVar(&o.key, "key", "", "`file` of the key that signs, made where there is none; by default a key of this run alone")
@@ -70,6 +72,9 @@ func conformCommand(ctx context.Context, args []string, c console) error {
 	}
 	if ways != 1 || f.NArg() > 0 || !(o.scale >= 1 && o.scale <= 40) || o.wait < time.Second {
 		return fmt.Errorf("%w: name one of -program, -person and -reference; -time-scale is 1 to 40", errUsage)
+	}
+	if err := onLoopback(o.door); err != nil {
+		return err
 	}
 	if o.dir == "" {
 		if o.dir, err = os.MkdirTemp("", "payagent-conform-"); err != nil {
@@ -101,11 +106,18 @@ func (o *conformFlags) run(ctx context.Context, c console) (conform.Paper, error
 	defer stage.close()
 	opts := conform.Options{Stage: stage, Tills: [2]string{"window1", "window2"}, Proxy: stage.proxy, Tag: "C" + time.Now().Format("0102150405"),
 		Wait: o.wait, Settle: time.Duration(float64(6*time.Minute)/o.scale) + 30*time.Second}
+	_, token := stage.Door()
+	fmt.Fprintf(c.out, "测试 TEST: no real money\n代理地址 agent   http://%s\n令牌文件 token   %s\n窗口 tills       window1, window2\n模拟手机 phone   %s/phone\n\n", stage.proxy.Address(), token, stage.at.Pages)
 	switch {
 	case o.program != "":
 		opts.Program, paper.Manner = conform.Command{Args: strings.Fields(o.program)}, "program"
 	case o.person:
-		opts.Program, paper.Manner = conform.Person{In: bufio.NewReader(c.in), Out: c.out}, "person"
+		in := bufio.NewReader(c.in)
+		opts.Program, paper.Manner = conform.Person{In: in, Out: c.out}, "person"
+		fmt.Fprint(c.out, "请在 HIS 里设好以上地址和令牌，然后按回车开始。 Enter the address and the token in HIS, then press Enter.\n")
+		if _, err := in.ReadString('\n'); err != nil {
+			return paper, err
+		}
 		opts.Scanner = runtime.GOOS == "linux"
 	default:
 		opts.Program, paper.Manner = &conform.Careful{Dir: o.dir}, "reference"
@@ -237,7 +249,7 @@ func newStage(ctx context.Context, o *conformFlags, c console) (*stage, error) {
 	s.conf = filepath.Join(o.dir, "payagent.yaml")
 	err = os.WriteFile(s.conf, []byte(s.config()), 0o600)
 	if err == nil {
-		s.proxy, err = conform.Listen(s.door)
+		s.proxy, err = conform.Listen(o.door, s.door)
 	}
 	if err == nil {
 		err = s.Start(ctx)

@@ -40,7 +40,7 @@ type kit struct {
 func newKit(t *testing.T, bin string, scanners bool) *kit {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := newStage(t.Context(), &conformFlags{binary: filepath.Join(bin, "payagent"), dir: dir, scale: 40, person: scanners}, console{in: strings.NewReader(""), out: &bytes.Buffer{}, err: os.Stderr})
+	s, err := newStage(t.Context(), &conformFlags{binary: filepath.Join(bin, "payagent"), dir: dir, scale: 40, person: scanners, door: "127.0.0.1:0"}, console{in: strings.NewReader(""), out: &bytes.Buffer{}, err: os.Stderr})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,6 +106,14 @@ func TestConformance(t *testing.T) {
 		for id, r := range k.run(program, 2*time.Minute, "pay_at_once", "plug_his", "refund_twice") {
 			if r.Note == "" && r.Outcome != conform.Pass {
 				t.Errorf("%s: %s %v", id, r.Outcome, r.Wrong)
+			}
+		}
+		// The agent's own command line, as a process: its exit code is the outcome.
+		for want, args := range map[int][]string{6: {"--bill", "none"}, 2: {}} {
+			out, err := exec.CommandContext(t.Context(), filepath.Join(bin, "payagent"), append([]string{"query", "--json", "--config", k.stage.conf}, args...)...).Output()
+			var exit *exec.ExitError
+			if !errors.As(err, &exit) || exit.ExitCode() != want || !json.Valid(out) || len(exit.Stderr) != 0 {
+				t.Errorf("payagent query %v: %v, want %d\n%s", args, err, want, out)
 			}
 		}
 		// A program that cannot do a step leaves the case undone; one that says

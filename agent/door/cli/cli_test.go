@@ -314,6 +314,28 @@ func TestForPeople(t *testing.T) {
 	}
 }
 
+// TestTheCodesAreDocumented: help and page name every exit code, and the page
+// every outcome that a program may see.
+func TestTheCodesAreDocumented(t *testing.T) {
+	page, err := os.ReadFile(filepath.FromSlash("../../../docs/cli.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for code := cli.OK; code <= cli.Refused; code++ {
+		if !strings.Contains(cli.Help, fmt.Sprintf("\n  %d  ", code)) {
+			t.Errorf("the help does not explain exit code %d", code)
+		}
+		if !strings.Contains(string(page), fmt.Sprintf("\n| %d | ", code)) {
+			t.Errorf("docs/cli.md does not explain exit code %d", code)
+		}
+	}
+	for _, word := range []string{"outcome", "exit_code", "message", "safe_to_take_cash", "idempotency_key", "order", "refund", "problem", "usage", "unreachable", "refused"} {
+		if !strings.Contains(string(page), "`"+word+"`") {
+			t.Errorf("docs/cli.md does not explain %s", word)
+		}
+	}
+}
+
 // TestWhatIsNoAgent: whatever answers there, without an order or a problem of
 // ours nothing is known.
 func TestWhatIsNoAgent(t *testing.T) {

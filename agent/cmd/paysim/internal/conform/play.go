@@ -152,6 +152,7 @@ func (p *play) scan(ctx context.Context, code string) {
 func (p *play) killed(s Step, moment func() bool) {
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()
+	s.Say = w(s.Say.Zh+"；患者一开始付款就强行结束 HIS（拔电源），然后随便回答", s.Say.En+"; as soon as the payer is paying, kill HIS (pull its plug), then answer anything")
 	if p.o.Scanner {
 		go p.scan(ctx, p.code)
 	}

@@ -2,6 +2,7 @@ package conform
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -33,11 +34,11 @@ type Proxy struct {
 	hold  time.Duration // before an answer is lost
 }
 
-// Listen opens the proxy on loopback, in front of the agent at host:port.
-func Listen(agent string) (*Proxy, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+// Listen opens the proxy at host:port, in front of the agent at another.
+func Listen(at, agent string) (*Proxy, error) {
+	ln, err := net.Listen("tcp", at)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot open the door for HIS; choose another -door: %w", err)
 	}
 	p := &Proxy{agent: agent, ln: ln, rt: &http.Transport{DisableKeepAlives: true}}
 	p.srv = &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second}
