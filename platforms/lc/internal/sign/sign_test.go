@@ -8,7 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
-	"errors"
+	"math/big"
 	"strings"
 	"testing"
 
@@ -162,9 +162,14 @@ func TestKeyForms(t *testing.T) {
 			t.Errorf("%s is taken for a platform's key", name)
 		}
 	}
-	// A key of 512 bits (public, from nobody).
-	small := "MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAK/VTnGm5nkLzQY2X1p3cvq7bb9K1T4PZJ0mUVzZ0hT7y5d0xq2yV2n5k3F0W1yJ6b7o8h9p0Zl5p3rQ8k1u2z0CAwEAAQ=="
-	if _, err := sign.PublicKey(small); err == nil || errors.Is(err, sign.ErrSignature) {
-		t.Error("a key of 512 bits is taken")
+	for bits, good := range map[uint]bool{768: false, 1023: false, 1024: true, 8192: true, 8200: false} {
+		n := new(big.Int).Lsh(big.NewInt(1), bits-1)
+		der, err := x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: n.Add(n, big.NewInt(1)), E: 65537})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sign.PublicKey(base64.StdEncoding.EncodeToString(der)); (err == nil) != good || err != nil && !strings.Contains(err.Error(), "bits") {
+			t.Errorf("a key of %d bits: %v", bits, err)
+		}
 	}
 }
