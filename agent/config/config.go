@@ -349,7 +349,7 @@ type Policy struct {
 // Booking says what happens between a payment and HIS's word that it counts
 // it. Paid is not done; booked by HIS is.
 type Booking struct {
-	// true expects HIS to say of each payment whether it booked it (POST /v1/orders/{id}/booking, or its answer to the webhook). Write false at sites whose HIS cannot say it: those that use the façade or the command line only. Then payments are done when they are paid, nothing is given back by itself, and the books that HIS is asked for hold no word of it.
+	// true expects HIS to say of each payment whether it booked it (POST /v1/orders/{id}/booking, or its answer to the webhook). Write false at sites whose HIS cannot say it; behind the façade facade.assume_booked says it instead. Then payments are done when they are paid, nothing is given back by itself, and the books that HIS is asked for hold no word of it.
 	Expect bool
 	// The cashier is told when HIS has said nothing for this long.
 	PromptAfter time.Duration
