@@ -192,8 +192,8 @@ func (c *checker) onStep(p *process, ev counter.Event, out []counter.Effect) {
 				c.fail("PAY-08", e.Order, "refund %s leaves without a query in the two seconds before", e.Refund.RequestNo)
 			}
 			c.silenceRule(p, e)
-			if o := p.c.Order(e.Order); o != nil && o.Reopened && e.Verb != order.VerbQuery {
-				c.fail("ORD-19", e.Order, "a %s after the platform contradicted people", e.Verb)
+			if o := p.c.Order(e.Order); o != nil && e.Verb != order.VerbQuery && (o.Reopened || o.EndReason == "resolved" && o.State() != order.Paid) {
+				c.fail("ORD-19", e.Order, "a %s of an order that people decide about", e.Verb)
 			}
 			if p.failed {
 				c.fail("I16", e.Order, "a %s after a storage error", e.Verb)
