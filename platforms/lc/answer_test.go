@@ -1,6 +1,7 @@
 package lc_test
 
 import (
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 
 	"payagent/platforms"
 	"payagent/platforms/lc"
+	"payagent/platforms/lc/internal/sign"
 	"payagent/platforms/lc/lcsuite"
 )
 
@@ -575,5 +577,26 @@ func TestKeyGone(t *testing.T) {
 	}
 	if _, err := do(t, q, opBarcode); !errors.Is(err, platforms.ErrNotCharged) || e.form != nil {
 		t.Errorf("without random bytes: %v", err)
+	}
+}
+
+// A new key in the same place counts at once.
+func TestKeyRenewed(t *testing.T) {
+	k := keys(t, 1024)
+	now := lcsuite.PrivatePEM(k.Merchant)
+	e := &exchange{answer: func(url.Values) string { return "" }}
+	p := open(t, k, e, func(c *lc.Config) { c.PrivateKey = func() (platforms.Hidden, error) { return now, nil } })
+	for _, x := range []struct {
+		key *rsa.PrivateKey
+	}{{k.Merchant}, {k.Stranger}, {k.Merchant}} {
+		now = lcsuite.PrivatePEM(x.key)
+		_, _ = do(t, p, opQuery)
+		var params []sign.Param
+		for name := range e.form {
+			params = append(params, sign.Param{Name: name, Value: e.form.Get(name)})
+		}
+		if err := sign.Verify([]*rsa.PublicKey{&x.key.PublicKey}, sign.SHA1, e.form.Get("sign"), sign.Text(params, true)); err != nil {
+			t.Error("it signs with another key than the one in place")
+		}
 	}
 }

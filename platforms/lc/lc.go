@@ -39,14 +39,16 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"payagent/platforms"
 )
 
-// Platform is one gateway. It keeps nothing between calls and may be used from
-// several goroutines.
+// Platform is one gateway. It keeps nothing between calls but the private key
+// that it read last, and may be used from several goroutines.
 type Platform struct {
 	rt       http.RoundTripper
+	last     atomic.Pointer[parsed]
 	cfg      Config
 	keys     []*rsa.PublicKey
 	channels map[string]platforms.Channel // payment_type in lower case → channel

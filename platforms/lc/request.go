@@ -2,6 +2,7 @@ package lc
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -123,12 +124,31 @@ func (p *Platform) sign(e envelope) (signature string, bits int, err error) {
 	if err != nil {
 		return "", 0, fmt.Errorf("cannot read the private key (%s): put it in place: %w", wire.Clean(err.Error()), platforms.ErrToken)
 	}
-	key, err := sign.PrivateKey(text.Reveal())
+	key, err := p.keyOf(text)
 	if err != nil {
 		return "", 0, fmt.Errorf("%w: %w", err, platforms.ErrToken)
 	}
 	signature, err = sign.Sign(key, sign.Hash(p.cfg.Hash), p.signed(e))
 	return signature, key.N.BitLen(), err
+}
+
+// parsed is a private key with the text it was read from.
+type parsed struct {
+	text string
+	key  *rsa.PrivateKey
+}
+
+// keyOf reads a key, unless it is the one that was read last: reading costs more
+// than signing.
+func (p *Platform) keyOf(text platforms.Hidden) (*rsa.PrivateKey, error) {
+	if last := p.last.Load(); last != nil && last.text == text.Reveal() {
+		return last.key, nil
+	}
+	key, err := sign.PrivateKey(text.Reveal())
+	if err == nil {
+		p.last.Store(&parsed{text.Reveal(), key})
+	}
+	return key, err
 }
 
 func (p *Platform) signed(e envelope) []byte { return sign.Text(p.params(e), !p.cfg.ExcludeSignType) }

@@ -71,9 +71,10 @@ const (
 // address resolves nowhere. The key before the gateway's is another valid one,
 // as during a change of keys.
 func Config(k Keys) lc.Config {
+	own := PrivatePEM(k.Merchant)
 	return lc.Config{
 		Endpoint: "http://openapi.linkingcloud.invalid/gateway", AppID: lctest.AppID,
-		PrivateKey:   func() (platforms.Hidden, error) { return PrivatePEM(k.Merchant), nil },
+		PrivateKey:   func() (platforms.Hidden, error) { return own, nil },
 		PlatformKeys: []platforms.Hidden{PublicPEM(k.Merchant), PublicPEM(k.Gateway)},
 		NotifyURL:    NotifyURL, ReturnURL: ReturnURL, OrgNo: "H31010100123", OrgName: "演示医院", CityCode: "310100", InsType: "YB",
 		CredentialCodes: []string{lctest.CredentialCode},
