@@ -8,6 +8,7 @@ import (
 	"payagent/agent/config"
 	"payagent/agent/counter"
 	"payagent/agent/order"
+	"payagent/agent/seal"
 	"payagent/platforms"
 )
 
@@ -74,7 +75,7 @@ func (a *Agent) wordOf(no string, b Booking) (order.Booked, error) {
 	if b.MedicalCard.Empty() {
 		return w, nil
 	}
-	sealed, err := a.parts.Box.Seal(now, sealClass, []byte(b.MedicalCard.Reveal()), []byte("card/"+no))
+	sealed, err := a.parts.Box.Seal(now, seal.Long, []byte(b.MedicalCard.Reveal()), []byte("card/"+no))
 	if err != nil {
 		return w, fmt.Errorf("cannot seal the medical card of order %s: %w", no, err)
 	}

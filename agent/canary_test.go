@@ -320,10 +320,14 @@ func (r *rig) forgets(no string) {
 		len(p.Details) != 1 || p.Details[0].GoodsName != canaryGoods {
 		t.Fatal("the patient of an order is not readable again")
 	}
-	if n, err := r.box.Forget(time.Now().Add(20 * 24 * time.Hour)); err != nil || r.agent.Private(r.order(no)).Patient.Name.Empty() {
+	if n, err := r.box.Forget(time.Now().Add(20*24*time.Hour), 35*24*time.Hour); err != nil || r.agent.Private(r.order(no)).Patient.Name.Empty() {
 		t.Fatal("forgotten before its time", n, err)
 	}
-	if n, err := r.box.Forget(time.Now().Add(40 * 24 * time.Hour)); err != nil || n == 0 {
+	// What reconciliation does not ask for went after a day.
+	if p := r.agent.Private(r.order(no)); p.Subject != "" || len(p.Details) != 0 || !p.Patient.Phone.Empty() || p.Patient.CardNo.Empty() {
+		t.Fatal("only names and numbers are kept for reconciliation")
+	}
+	if n, err := r.box.Forget(time.Now().Add(40*24*time.Hour), 35*24*time.Hour); err != nil || n == 0 {
 		t.Fatal(n, err)
 	}
 	if p := r.agent.Private(r.order(no)); p.Patient != (platforms.Patient{}) || p.Subject != "" || len(p.Details) != 0 {

@@ -16,11 +16,7 @@ import (
 	"payagent/platforms"
 )
 
-// sealClass is how long the sealed part of an order can be read: as long as
-// reconciliation needs it (decision 14).
-const sealClass = seal.Long
-
-// maxSealed bounds the sealed part in bytes: in base64 and beside the rest of
+// maxSealed bounds the sealed parts in bytes: in base64 and beside the rest of
 // the fact it must fit into one record of the store.
 const maxSealed = 40 << 10
 
@@ -131,10 +127,10 @@ func (a *Agent) prepare(r Request) (counter.Create, error) {
 			return e, err
 		}
 	}
-	if e.Spec.Sealed, err = a.sealPrivate(e.No, e.Private); err != nil {
+	if e.Spec.Sealed, e.Spec.SealedDay, err = a.sealPrivate(e.No, e.Private); err != nil {
 		return e, err
 	}
-	if len(e.Spec.Sealed) > maxSealed {
+	if len(e.Spec.Sealed)+len(e.Spec.SealedDay) > maxSealed {
 		return e, field("details", "are longer than %d KiB together with subject and patient; send fewer or shorter lines", maxSealed>>10)
 	}
 	if !r.Key.Empty() {

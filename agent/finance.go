@@ -2,14 +2,11 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
 	"payagent/agent/counter"
 	"payagent/agent/order"
-	"payagent/agent/seal"
 	"payagent/platforms"
 )
 
@@ -51,22 +48,8 @@ func (a *Agent) OnDay(ctx context.Context, key string, yield func(*order.Order) 
 // thrown away is empty, and so is one that HIS never named; any other failure
 // is an error.
 func (a *Agent) Patient(o *order.Order) (platforms.Patient, error) {
-	if len(o.Sealed) == 0 {
-		return platforms.Patient{}, nil
-	}
-	plain, err := a.parts.Box.Open(o.Sealed, []byte(o.No))
-	if errors.Is(err, seal.ErrForgotten) {
-		return platforms.Patient{}, nil
-	}
-	var p private
-	if err == nil {
-		err = json.Unmarshal(plain, &p)
-	}
-	if err != nil {
-		return platforms.Patient{}, fmt.Errorf("cannot open the patient of order %s: %w", o.No, err)
-	}
-	return platforms.Patient{Name: platforms.Hide(p.Name), CardNo: platforms.Hide(p.CardNo), CardType: p.CardType,
-		AdmissionNo: platforms.Hide(p.AdmissionNo), Phone: platforms.Hide(p.Phone)}, nil
+	p, err := a.opened(o)
+	return p.patient(), err
 }
 
 // Ask asks an order's platform what it knows of the order, beside everything

@@ -14,7 +14,7 @@ func TestForgottenPatient(t *testing.T) {
 		if err != nil || p.Name.Empty() {
 			t.Fatalf("%v; the rig names a patient", err)
 		}
-		if n, err := r.box.Forget(time.Now().Add(40 * 24 * time.Hour)); err != nil || n == 0 {
+		if n, err := r.box.Forget(time.Now().Add(40*24*time.Hour), 35*24*time.Hour); err != nil || n == 0 {
 			t.Fatalf("%d keys forgotten, %v", n, err)
 		}
 		if p, err = r.agent.Patient(o); err != nil || !p.Name.Empty() {

@@ -53,7 +53,7 @@ type pruner interface {
 // orders past their retention.
 func (a *Agent) forget(ctx context.Context) {
 	now := time.UnixMilli(a.Now().Wall)
-	if n, err := a.parts.Box.Forget(now); err != nil {
+	if n, err := a.parts.Box.Forget(now, time.Duration(a.cfg.Store.PersonDays)*24*time.Hour); err != nil {
 		a.log.Error("keys of patient data could not be thrown away", "error", err)
 	} else if n > 0 {
 		a.log.Info("patient data forgotten", "keys", n)

@@ -3,12 +3,14 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"payagent/agent/counter"
 	"payagent/agent/order"
+	"payagent/agent/seal"
 	"payagent/platforms"
 	"payagent/queue"
 )
@@ -212,39 +214,77 @@ func (a *Agent) load() (counter.Recover, error) {
 	return r, nil
 }
 
-// private is what is sealed: the fields of order.Private in clear.
+// private is what is sealed: the fields of order.Private in clear. What the
+// platform's reconciliation asks for, and the rest, are sealed apart, because
+// the rest is forgotten sooner. Older orders have all of it in the first part.
 type private struct {
-	Name, CardNo, CardType, AdmissionNo, Phone string
-	Subject, Memo                              string
-	Details                                    []platforms.Detail
-	Web                                        platforms.Web
+	Name        string             `json:",omitempty"`
+	CardNo      string             `json:",omitempty"`
+	CardType    string             `json:",omitempty"`
+	AdmissionNo string             `json:",omitempty"`
+	Phone       string             `json:",omitempty"`
+	Subject     string             `json:",omitempty"`
+	Memo        string             `json:",omitempty"`
+	Details     []platforms.Detail `json:",omitempty"`
+	Web         *platforms.Web     `json:",omitempty"`
 }
 
-func (a *Agent) sealPrivate(no string, p order.Private) ([]byte, error) {
-	plain, err := json.Marshal(private{Name: p.Patient.Name.Reveal(), CardNo: p.Patient.CardNo.Reveal(),
-		CardType: p.Patient.CardType, AdmissionNo: p.Patient.AdmissionNo.Reveal(), Phone: p.Patient.Phone.Reveal(),
-		Subject: p.Subject, Memo: p.Memo, Details: p.Details, Web: p.Web})
+// sealPrivate seals what reconciliation needs and what only the day needs.
+func (a *Agent) sealPrivate(no string, p order.Private) (long, day []byte, err error) {
+	who := private{Name: p.Patient.Name.Reveal(), CardNo: p.Patient.CardNo.Reveal(), CardType: p.Patient.CardType, AdmissionNo: p.Patient.AdmissionNo.Reveal()}
+	rest := private{Phone: p.Patient.Phone.Reveal(), Subject: p.Subject, Memo: p.Memo, Details: p.Details}
+	if p.Web != (platforms.Web{}) {
+		rest.Web = &p.Web
+	}
+	if long, err = a.sealPart(seal.Long, no, who); err == nil {
+		day, err = a.sealPart(seal.Short, no, rest)
+	}
+	return long, day, err
+}
+
+func (a *Agent) sealPart(c seal.Class, no string, p private) ([]byte, error) {
+	plain, err := json.Marshal(p)
 	if err != nil {
 		return nil, fmt.Errorf("cannot seal the patient's data: %w", err)
 	}
-	return a.parts.Box.Seal(time.UnixMilli(a.Now().Wall), sealClass, plain, []byte(no))
+	return a.parts.Box.Seal(time.UnixMilli(a.Now().Wall), c, plain, []byte(no))
 }
 
-// unseal gives the private part back; empty once its key was thrown away.
+// unseal gives the private part back, without what was thrown away.
 func (a *Agent) unseal(o *order.Order) order.Private {
-	if len(o.Sealed) == 0 {
-		return order.Private{}
-	}
-	plain, err := a.parts.Box.Open(o.Sealed, []byte(o.No))
-	var p private
-	if err == nil {
-		err = json.Unmarshal(plain, &p)
-	}
+	p, err := a.opened(o)
 	if err != nil {
 		a.log.Warn("the sealed part of an order cannot be opened", "order", o.No, "error", err)
-		return order.Private{}
 	}
-	return order.Private{Subject: p.Subject, Memo: p.Memo, Details: p.Details, Web: p.Web, Patient: platforms.Patient{
-		Name: platforms.Hide(p.Name), CardNo: platforms.Hide(p.CardNo), CardType: p.CardType,
-		AdmissionNo: platforms.Hide(p.AdmissionNo), Phone: platforms.Hide(p.Phone)}}
+	out := order.Private{Subject: p.Subject, Memo: p.Memo, Details: p.Details, Patient: p.patient()}
+	if p.Web != nil {
+		out.Web = *p.Web
+	}
+	return out
+}
+
+func (p private) patient() platforms.Patient {
+	return platforms.Patient{Name: platforms.Hide(p.Name), CardNo: platforms.Hide(p.CardNo), CardType: p.CardType,
+		AdmissionNo: platforms.Hide(p.AdmissionNo), Phone: platforms.Hide(p.Phone)}
+}
+
+// opened opens both sealed parts. One whose key was thrown away is empty.
+func (a *Agent) opened(o *order.Order) (private, error) {
+	var p private
+	for _, part := range [][]byte{o.Sealed, o.SealedDay} {
+		if len(part) == 0 {
+			continue
+		}
+		plain, err := a.parts.Box.Open(part, []byte(o.No))
+		if errors.Is(err, seal.ErrForgotten) {
+			continue
+		}
+		if err == nil {
+			err = json.Unmarshal(plain, &p)
+		}
+		if err != nil {
+			return p, fmt.Errorf("cannot open the patient of order %s: %w", o.No, err)
+		}
+	}
+	return p, nil
 }

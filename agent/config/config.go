@@ -432,6 +432,8 @@ type Store struct {
 	BudgetBytes Bytes
 	// Final orders are kept this many days.
 	RetentionDays int
+	// Names and numbers of patients are kept, sealed, this many days, because the platform's reconciliation asks for them. Telephone numbers, titles and details of bills are kept a day.
+	PersonDays int
 	// Size of a file that is given up when the disk is full, so that open orders can finish.
 	BallastBytes Bytes
 	// New orders are refused when less than this is free.

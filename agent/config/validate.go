@@ -478,6 +478,9 @@ func (v validator) numbers() {
 	if v.Store.RetentionDays < 1 || v.Store.RetentionDays > 3660 {
 		v.add("store.retention_days", "write a number of days from 1 to 3660")
 	}
+	if v.Store.PersonDays < 1 || v.Store.PersonDays > 366 {
+		v.add("store.person_days", "write a number of days from 1 to 366; ask finance how long after a day it is still reconciled")
+	}
 	if v.Store.BallastBytes < 1<<20 || v.Store.BallastBytes > 1<<30 {
 		v.add("store.ballast_bytes", "write 1MiB to 1GiB")
 	}

@@ -91,7 +91,8 @@ type Created struct {
 	ScanWait   time.Duration      `json:"scan_wait,omitempty"`   // waiting: how long for a scan
 	HandedCode bool               `json:"handed_code,omitempty"` // HIS scanned the code itself
 	OwnNumber  bool               `json:"own_number,omitempty"`  // HIS gave the order number
-	Sealed     []byte             `json:"sealed,omitempty"`      // patient, subject, memo, details: sealed
+	Sealed     []byte             `json:"sealed,omitempty"`      // the patient's name and numbers: sealed until reconciliation is over
+	SealedDay  []byte             `json:"sealed_day,omitempty"`  // telephone, subject, memo, details: sealed for a day
 	Key        IdemKey            `json:"key"`
 	// Books says that HIS is expected to book this payment; nil where it is not.
 	Books *BookTerms `json:"books,omitempty"`

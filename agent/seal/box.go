@@ -24,19 +24,13 @@ type Class string
 // data belongs to, so nothing is forgotten early and at most a day late.
 const (
 	Short Class = "short" // 24 hours: what only the screens of the day need
-	Long  Class = "long"  // 35 days: what reconciliation needs
+	Long  Class = "long"  // what reconciliation needs, for as long as the caller of Forget says
 )
 
-// keep is how long a class is kept after its day ended; false for an unknown class.
-func (c Class) keep() (time.Duration, bool) {
-	switch c {
-	case Short:
-		return 24 * time.Hour, true
-	case Long:
-		return 35 * 24 * time.Hour, true
-	}
-	return 0, false
-}
+// shortKeep is how long the class Short is kept after its day ended.
+const shortKeep = 24 * time.Hour
+
+func (c Class) known() bool { return c == Short || c == Long }
 
 // classes in the order of their number in sealed data. Never reorder.
 func classes() []Class { return []Class{Short, Long} }
@@ -143,7 +137,7 @@ func parseName(name string) (day int, c Class, ok bool) {
 	base, isKey := strings.CutSuffix(name, ".key")
 	text, class, two := strings.Cut(base, "-")
 	t, err := time.Parse("20060102", text)
-	if _, known := Class(class).keep(); !isKey || !two || err != nil || !known {
+	if !isKey || !two || err != nil || !Class(class).known() {
 		return 0, "", false
 	}
 	return int(t.Unix() / 86400), Class(class), true
@@ -167,7 +161,7 @@ func endOf(day int) time.Time { return time.Unix(int64(day+1)*86400-8*3600, 0) }
 // it and must be the same when it is opened: the order's number, so that one
 // order's data cannot be put under another.
 func (b *Box) Seal(created time.Time, c Class, plain, aad []byte) ([]byte, error) {
-	if _, ok := c.keep(); !ok {
+	if !c.known() {
 		return nil, fmt.Errorf("cannot seal: there is no retention class %q; use short or long", c)
 	}
 	day := dayOf(created)
@@ -285,10 +279,11 @@ func readKey(path string) ([]byte, error) {
 	return raw, nil
 }
 
-// Forget deletes every key whose data is past its age and returns how many. It
+// Forget deletes every key whose data is past its age and returns how many;
+// long is the age of the class Long, from the end of its day. It
 // never deletes for a clock that went back; a clock that jumps far ahead
 // forgets early, so call it with a clock that is believed.
-func (b *Box) Forget(now time.Time) (int, error) {
+func (b *Box) Forget(now time.Time, long time.Duration) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	list, err := keyNames(b.dir)
@@ -298,7 +293,10 @@ func (b *Box) Forget(now time.Time) (int, error) {
 	gone, errs := 0, []error(nil)
 	for _, name := range list.days {
 		day, c, _ := parseName(name)
-		keep, _ := c.keep()
+		keep := shortKeep
+		if c == Long {
+			keep = long
+		}
 		if now.Before(endOf(day).Add(keep)) {
 			continue
 		}

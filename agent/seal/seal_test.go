@@ -139,7 +139,7 @@ func TestForget(t *testing.T) {
 		{end.Add(36 * 24 * time.Hour), 1, false, false, false},
 	}
 	for i, st := range steps {
-		gone, err := b.Forget(st.now)
+		gone, err := b.Forget(st.now, 35*24*time.Hour)
 		if err != nil || gone != st.gone {
 			t.Errorf("step %d: %d keys gone, want %d (%v)", i, gone, st.gone, err)
 		}
