@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"payagent/agent/cmd/paysim/internal/conform"
+	"payagent/agent/cmd/paysim/internal/his"
 	"payagent/agent/cmd/paysim/internal/outage"
 	"payagent/agent/cmd/paysim/internal/world"
 )
@@ -299,7 +300,7 @@ func (s *stage) config() string {
 data_dir: %q
 door: {listen: [%q]}
 %splatforms:
-  - {name: fwc, driver: fwc, url: %q, allow_plain_http: true}
+  - {name: fwc, driver: fwc, url: %q, allow_plain_http: true, options: {inhospital_fallback: card_no}}
 merchants:
   - {profile: window, platform: fwc, token_file: %q}
 routes: [{merchant: window}]
@@ -344,7 +345,7 @@ func (s *stage) Start(ctx context.Context) error {
 		resp, err := http.DefaultTransport.RoundTrip(req)
 		if err == nil {
 			_ = resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
+			if resp.StatusCode == http.StatusOK && s.scanners(ctx) {
 				return nil
 			}
 		}
@@ -352,6 +353,27 @@ func (s *stage) Start(ctx context.Context) error {
 			return fmt.Errorf("cannot reach the agent; its log is %s: %w", s.log.Name(), err)
 		}
 	}
+}
+
+// scanners tells whether the agent has opened every scanner: what is read
+// before is lost.
+func (s *stage) scanners(ctx context.Context) bool {
+	address, token := s.Door()
+	client, err := his.NewClient("http://"+address, token, nil)
+	if err != nil {
+		return false
+	}
+	a, err := client.Devices(ctx)
+	var list struct{ Devices []struct{ Present bool } }
+	if err != nil || json.Unmarshal(a.Body, &list) != nil || len(list.Devices) < len(s.at.Boxes) {
+		return false
+	}
+	for _, d := range list.Devices {
+		if !d.Present {
+			return false
+		}
+	}
+	return true
 }
 
 // Net implements conform.Stage.

@@ -140,9 +140,10 @@ func (p *play) do(s Step) Report {
 func (p *play) scan(ctx context.Context, code string) {
 	for ctx.Err() == nil && code != "" {
 		if list, err := p.orders(ctx); err == nil && len(list) > 0 && list[0].State == "waiting" {
-			if p.o.Stage.Scan(ctx, list[0].Till, code) == nil {
-				return
-			}
+			// A scanner that is just being opened loses what it reads; the payer
+			// shows the code again, as people do.
+			_ = p.o.Stage.Scan(ctx, list[0].Till, code)
+			rest(ctx, 500*time.Millisecond)
 		}
 		rest(ctx, 100*time.Millisecond)
 	}

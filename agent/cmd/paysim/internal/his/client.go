@@ -292,3 +292,8 @@ func (a Answer) RetryAfter() bool { return a.retry != "" }
 func (c *Client) Capabilities(ctx context.Context) (Answer, error) {
 	return c.do(ctx, http.MethodGet, "/v1/capabilities", nil, "", nil)
 }
+
+// Devices lists the agent's scanners and displays.
+func (c *Client) Devices(ctx context.Context) (Answer, error) {
+	return c.do(ctx, http.MethodGet, "/v1/devices", nil, "", nil)
+}
