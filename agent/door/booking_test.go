@@ -1,7 +1,9 @@
 package door_test
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -10,7 +12,9 @@ import (
 	"payagent/agent"
 	"payagent/agent/agenttest"
 	"payagent/agent/config"
+	"payagent/agent/counter"
 	"payagent/agent/door"
+	"payagent/platforms"
 )
 
 const medicalCard = "CARDOFTHEBOOKING"
@@ -326,6 +330,68 @@ func TestTokenIsRemembered(t *testing.T) {
 		if notes, err = r.w.Agent.Thread(threads[0]); err != nil || len(notes) != 1 || !strings.Contains(string(notes[0].Data), `"token":"his"`) {
 			t.Errorf("%v %v", notes, err)
 		}
+	})
+}
+
+// Whoever hangs up once the refund or the resolution is asked for is remembered
+// all the same, and so is one whose first request was not noted.
+func TestTokenIsRememberedThoughGone(t *testing.T) {
+	inHospital(t, func(t *testing.T, r *rig) {
+		id := r.paid("B1").id()
+		r.book(id, object{"result": "booked", "his_flow_id": "F1"}).want(200, "")
+		gone, hangUp := context.WithCancel(t.Context())
+		hangUp()
+		one, two := object{"id": "1"}, object{"id": "2"}
+		path := "/v1/orders/" + id + "/refunds"
+		no := r.callContext(gone, "POST", path, his, object{"amount_fen": 5000, "operator": one, "reason": "x"}, set("Idempotency-Key", "r")).want(202, "").
+			get("refund.refund_no").(string)
+		r.call("POST", path+"/"+no+"/approve", his, object{"operator": two}).want(409, "same_token")
+		r.call("POST", path+"/"+no+"/decline", his, object{"operator": one}).want(200, "")
+
+		// Accepted, and the machine stopped before the note: here by another way.
+		body := `{"refund_no":"R9","amount_fen":2000,"operator":{"id":"1"},"reason":"x"}`
+		req, err := door.RefundRequest(id, []byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Key = platforms.Hide("k9")
+		if got, err := r.w.Agent.Refund(t.Context(), id, req); err != nil || got.Code != counter.CodeAccepted {
+			t.Fatal(got, err)
+		}
+		r.call("POST", path, his, body, set("Idempotency-Key", "k9")).want(200, "")
+		r.call("POST", path+"/R9/approve", his, object{"operator": two}).want(409, "same_token")
+		r.call("POST", path, desk, body, set("Idempotency-Key", "k9")).want(200, "")
+		r.call("POST", path+"/R9/approve", his, object{"operator": two}).want(409, "same_token")
+
+		r.w.Banks["full"].Deafen(true)
+		id = r.create(bill("B2", object{"auth_code": wechatCode})).want(201, "").id()
+		r.until(id, "in_doubt")
+		path = "/v1/orders/" + id + "/resolution"
+		r.callContext(gone, "POST", path, finance1, object{"outcome": "paid", "evidence": "e", "reason": "r", "operator": one}).want(202, "")
+		r.call("POST", path+"/confirm", finance1, object{"operator": two}).want(409, "same_token")
+	})
+}
+
+// That HIS failed gives back no payment that was taken elsewhere: the refund
+// desk does, under its guards.
+func TestForeignIsForTheDesk(t *testing.T) {
+	inHospital(t, func(t *testing.T, r *rig) {
+		r.w.Banks["full"].Elsewhere("WINDOW9", "WINDOW9", 5000)
+		r.call("POST", "/v1/desk/adopt", desk, object{"merchant": "window", "order_no": "WINDOW9", "till": "w1", "operator": object{"id": "1"}}).want(201, "")
+		failed := object{"result": "failed", "reason": "不认识"}
+		r.call("POST", "/v1/orders/WINDOW9/booking", collector, failed).want(403, "forbidden")
+		o, err := r.w.Agent.Order("WINDOW9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		take := door.TakeAnswer(r.w.Agent, slog.New(slog.DiscardHandler))
+		if err := take(t.Context(), o, []byte(`{"booking":{"result":"failed","reason":"不认识"}}`)); err != nil {
+			t.Fatal(err)
+		}
+		pause(2 * time.Minute)
+		synctest.Wait()
+		r.order("WINDOW9").is("refunded_fen", 0)
+		r.call("POST", "/v1/orders/WINDOW9/booking", his, failed).want(200, "") // its token may refund
 	})
 }
 

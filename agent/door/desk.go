@@ -35,6 +35,16 @@ func (d *door) remember(ctx context.Context, c caller, no, what string) error {
 	return d.agent.Note(ctx, actKind, []string{actKey(no, what)}, actNote{Order: no, What: what, Token: c.token.Name})
 }
 
+// rememberOnce is remember for a request that may be a repetition: the first
+// one may have ended before it was noted.
+func (d *door) rememberOnce(ctx context.Context, c caller, no, what string) error {
+	threads, err := d.agent.Threads(actKey(no, what))
+	if err != nil || len(threads) > 0 {
+		return err
+	}
+	return d.remember(ctx, c, no, what)
+}
+
 // sameToken tells whether the caller's token is the one by which the first
 // person came, and does not vouch for its operators. What was asked for by
 // another door than this one has no note.
@@ -138,7 +148,7 @@ func (d *door) propose(w http.ResponseWriter, r *http.Request, c caller) {
 	if o == nil {
 		return
 	}
-	ctx, stop := asking(r)
+	ctx, stop := deciding(r)
 	defer stop()
 	reply, err := d.agent.ProposeResolution(ctx, o.No, res)
 	if err == nil && reply.Code == counter.CodeAccepted {

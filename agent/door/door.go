@@ -176,6 +176,12 @@ func anyOf(scopes ...access.Scope) func(access.Token) bool {
 	}
 }
 
+// deciding is asking for what must be noted once the counter took it: a caller
+// that hangs up does not end it half-way.
+func deciding(r *http.Request) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(r.Context()), askLimit)
+}
+
 // asking bounds how long the counter is waited for.
 func asking(r *http.Request) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(r.Context(), askLimit)

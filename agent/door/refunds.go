@@ -41,7 +41,7 @@ func (d *door) createRefund(w http.ResponseWriter, r *http.Request, c caller) {
 		return
 	}
 	req.Key = key
-	ctx, stop := asking(r)
+	ctx, stop := deciding(r)
 	defer stop()
 	reply, err := d.agent.Refund(ctx, o.No, req)
 	if err != nil {
@@ -71,8 +71,8 @@ func (d *door) createRefund(w http.ResponseWriter, r *http.Request, c caller) {
 		d.problem(w, c, f)
 		return
 	}
-	if line := refundOf(o, reply.Refund); line != nil && line.State == order.RefundAwaiting && reply.Code == counter.CodeAccepted {
-		if err := d.remember(ctx, c, o.No, reply.Refund); err != nil {
+	if line := refundOf(o, reply.Refund); line != nil && line.State == order.RefundAwaiting {
+		if err := d.rememberOnce(ctx, c, o.No, reply.Refund); err != nil {
 			d.wrong(w, c, err, fault{order: o})
 			return
 		}

@@ -32,6 +32,9 @@ func TakeAnswer(a *agent.Agent, log *slog.Logger) func(context.Context, *order.O
 		if errors.Is(err, ErrNoBooking) {
 			return nil
 		}
+		if err == nil && reversesForeign(o, word) {
+			err = errors.New("the payment was taken elsewhere; the refund desk gives it back")
+		}
 		if err == nil {
 			// HIS has answered: that counts also while the calls are being ended.
 			ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), askLimit)
