@@ -147,10 +147,16 @@ func (c *Counter) cancel(x *entry, p Platform) {
 	x.o.Loop.Calling = order.VerbCancel
 	call := Call{Order: x.o.No, Platform: x.o.Platform, Verb: order.VerbCancel, Ref: x.o.Ref(),
 		Timeout: p.Policy.CallTimeout, NotAfter: order.Never}
-	if back.Through != "" {
+	if c.elsewhere(back) {
 		call.Platform, call.Ref.Merchant = back.Through, c.cfg.Reverse.Merchant
 	}
 	c.emit(call)
+}
+
+// elsewhere tells that the cancel of a reversal goes through another platform.
+// One that is configured no more is not asked: its credentials are gone, too.
+func (c *Counter) elsewhere(r order.Refund) bool {
+	return r.Through != "" && r.Through == c.cfg.Reverse.Through
 }
 
 func (c *Counter) refund(x *entry, p Platform, request string) {
@@ -274,7 +280,7 @@ func (c *Counter) recover(e Recover) {
 			f := c.fact(x, order.KindEnded)
 			f.Ended = &order.Ended{State: order.Failed, Reason: "nothing_sent", Unsent: true}
 			c.write(x, f, Write{})
-		case !s.Final() && s != order.Queued && !o.Detached:
+		case !s.Final() && s != order.Queued && !o.Detached && !o.Reopened: // that one left its till long ago
 			c.takeFront(x)
 		}
 		c.alarmAgain(x)

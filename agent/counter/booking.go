@@ -65,6 +65,8 @@ func (c *Counter) bookGuard(o *order.Order, w order.Booked, f Found) string {
 		return CodeNotPaid
 	case have != nil && have.Same(w):
 		return CodeReplayed
+	case !w.OK && o.Booking != nil && o.Booking.State == order.BookFailed && o.Booking.Assumed:
+		return CodeReplayed // taken back before
 	case w.OK && o.Booking != nil && o.Booking.State == order.BookFailed:
 		return CodeBookFailed
 	case have != nil && o.Booking.State != order.BookSplit && !o.Booking.Assumed:

@@ -351,7 +351,7 @@ func (c *Counter) heard(no string, err error, judge func(*entry, Platform) order
 		return
 	}
 	p := c.platform(x)
-	if r := x.o.Reversal(); x.o.Loop.Calling != order.VerbCancel || r == nil || r.Through == "" {
+	if r := x.o.Reversal(); x.o.Loop.Calling != order.VerbCancel || r == nil || !c.elsewhere(r.Refund) {
 		c.noteReach(x, err) // else another platform was called
 	}
 	v := judge(x, p)

@@ -29,6 +29,7 @@ func (c *Counter) decide(e Decide) {
 			d := e.Decided
 			f.Decided = &d
 			c.write(x, f, Write{})
+			c.carry(x, order.Verdict{}) // refunds that only the slots knew
 			if !d.OK {
 				code = CodeDone
 			}

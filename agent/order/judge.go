@@ -321,6 +321,9 @@ func (o *Order) hearWatch(p Policy, t platforms.Traits, now Now, a platforms.Ans
 		// minutes have seen nothing.
 		return Verdict{Facts: []Fact{o.fact(KindWatched, now)}}
 	}
+	if t.PaidIsSticky && o.resolved() && o.CancelSent != nil {
+		return Verdict{} // paid proves nothing after a cancel, and people decided
+	}
 	if t.PaidIsSticky && o.EndReason == canceledByProof {
 		// Paid proves nothing after a cancel that worked. Canceling again is
 		// harmless and gives the money back if it is held after all.
@@ -365,6 +368,10 @@ func (o *Order) HearCancel(now Now, c platforms.Cancellation, err error) Verdict
 	if c.Done {
 		if line := o.Reversal(); o.Outcome == Paid {
 			if line == nil || line.State.Final() {
+				// It was under way when people said that it is paid.
+				if facts := o.contradicted(platforms.Traits{}, now, platforms.Closed); facts != nil {
+					return Verdict{Facts: facts, Alarm: "resolution_contradicted"}
+				}
 				return Verdict{}
 			}
 			f.Answer.Request = line.Request
@@ -384,7 +391,9 @@ func (o *Order) HearCancel(now Now, c platforms.Cancellation, err error) Verdict
 	l.CancelsNo++
 	// Said of a number that it does not know, or whose last query was not
 	// answered, a flat no says nothing of the trade that may still come.
-	if c.Retry == platforms.RetryNo && l.LastStatus != platforms.NotFound && l.LastStatus != platforms.Unknown {
+	// A payment that is known and cannot be asked about is all there is to know.
+	known := l.LastStatus != platforms.Unknown || o.Outcome == Paid && !l.Asked
+	if c.Retry == platforms.RetryNo && l.LastStatus != platforms.NotFound && known {
 		l.NoMoreCancel = true
 	}
 	if o.CancelOpen {

@@ -325,16 +325,18 @@ func (o *Order) slowAsk(p Policy, now Now) time.Duration {
 // asked and canceled in vain often and long enough, or never shown to anyone.
 func (o *Order) neverArrived(p Policy, t platforms.Traits, now Now) bool {
 	l := &o.Loop
+	// Nobody ever had an address to pay at. An authorisation of its own kind
+	// (信用签约) may have paid without one; a page that only the second file
+	// remembers may be open on the payer's own device.
+	own := o.Insured != nil && o.Insured.Own
+	unseen := o.Mode.Shown() && !own && o.QR == "" && o.SentAt != nil
 	if t.NoQuery {
-		// Its cancel was refused, and nobody ever had an address to pay at. An
-		// authorisation of its own kind (信用签约) may have paid without one.
-		own := o.Insured != nil && o.Insured.Own
-		return o.Mode.Shown() && !own && o.QR == "" && o.SentAt != nil && o.Doubt != storeLost && l.CancelsNo >= 1
+		return unseen && o.Doubt != storeLost && l.CancelsNo >= 1
 	}
 	if l.LastStatus != platforms.NotFound {
 		return false
 	}
-	if o.Mode.Shown() && o.QR == "" && o.SentAt != nil {
+	if unseen && (!o.Paged() || o.Doubt != storeLost) {
 		return l.NotFound >= 1
 	}
 	return l.NotFound >= p.QuickCancels && now.Age(o.began()) >= p.NotFoundFinal

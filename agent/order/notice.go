@@ -37,7 +37,9 @@ func (o *Order) HearNotice(t platforms.Traits, now Now, n platforms.Notice) Verd
 	}
 	switch {
 	case !t.NoQuery:
-		o.Loop.Woken = o.Outcome == Failed || o.Outcome == Canceled || o.Outcome == "" && (o.SentAt != nil || o.Doubt != "")
+		// An order that was never sent holds no money of ours: who pays under its
+		// number pays somebody else's order.
+		o.Loop.Woken = o.Outcome != Paid && (o.SentAt != nil || o.Doubt != "")
 	case n.Evidence && !n.ByBrowser:
 		more := o.hearWord(t, now, n.Answer)
 		v.Facts, v.Alarm = append(v.Facts, more.Facts...), more.Alarm
@@ -51,7 +53,7 @@ func (o *Order) hearWord(t platforms.Traits, now Now, a platforms.Answer) Verdic
 	if a.Status != platforms.Paid && a.Status != platforms.Closed {
 		return Verdict{} // it is being paid: the schedule goes on
 	}
-	if o.SentAt == nil && o.Outcome == "" && o.Doubt == "" {
+	if o.SentAt == nil && o.Outcome != Paid && o.Doubt == "" {
 		return Verdict{Alarm: "answer_mixed_up"} // of an order that was never sent
 	}
 	bad := platforms.Bind(o.Ref(), a)

@@ -186,7 +186,7 @@ func moreMutants() []mutant {
 		{"B14", "three quick reboots end the watch for late money", w("I10"), []edit{{fJudge,
 			"now.Boot == o.WatchedBoot || l.Late < len(p.LateWatch)-1 {", "now.Boot == o.WatchedBoot {"}}},
 		{"B30", "a flat no counts although nobody knew whether the number is known", w("I5"), []edit{{fJudge,
-			" && l.LastStatus != platforms.Unknown {", " {"}}},
+			"l.LastStatus != platforms.Unknown || o.Outcome == Paid", "true || o.Outcome == Paid"}}},
 		{"B15", "cash while late money is not given back yet", w("PAY-21"), []edit{{fVerdict,
 			"	if o.LateFound && !o.LateDone {\n", "	if false {\n"}}},
 		{"B16", "a slot does not tell a QR from a code", w("I6"), []edit{{fNotice,
