@@ -445,6 +445,10 @@ func (r *rig) resolve(no string, outcome order.State, refund string) {
 	if err != nil || got.Code != counter.CodeAccepted {
 		r.t.Fatal(got.Code, err)
 	}
+	// What waits for the second person is not exchanged under their eyes.
+	if got, err := r.agent.ProposeResolution(ctx, no, agent.Resolution{Outcome: outcome, Refund: refund, Evidence: "another line", Reason: "no", Operator: one}); err != nil || got.Code != counter.CodeProposed {
+		r.t.Fatal(got.Code, err)
+	}
 	if got, err := r.agent.ConfirmResolution(ctx, no, one, true, ""); err != nil || got.Code != counter.CodeSamePerson {
 		r.t.Fatal(got.Code, err)
 	}

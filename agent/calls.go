@@ -29,12 +29,14 @@ func (a *Agent) call(ctx context.Context, c counter.Call) {
 			defer a.money.leave()
 		}
 		if c.Verb != order.VerbCharge && c.Verb != order.VerbPresent {
-			gate := a.gates[c.Platform]
-			select {
-			case gate <- struct{}{}:
-				defer func() { <-gate }()
-			case <-ctx.Done():
-				return // nothing was sent; the next start takes it up again
+			// A platform that the configuration no longer has is answered by dial.
+			if gate := a.gates[c.Platform]; gate != nil {
+				select {
+				case gate <- struct{}{}:
+					defer func() { <-gate }()
+				case <-ctx.Done():
+					return // nothing was sent; the next start takes it up again
+				}
 			}
 		}
 		ctx, stop := context.WithTimeout(ctx, c.Timeout)

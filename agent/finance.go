@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -13,6 +14,22 @@ import (
 // DayKey is the key under which the log finds the orders of a day (UTC+8).
 func DayKey(t time.Time) string {
 	return "day:" + Day(t.UnixMilli())
+}
+
+// KeptSince is when the oldest record was written that is still kept; zero
+// while nothing was pruned. What happened before is not known any more.
+func (a *Agent) KeptSince() (time.Time, error) {
+	entries, first, err := a.parts.Log.After(0, 1)
+	if err != nil || first <= 1 || len(entries) == 0 {
+		return time.Time{}, err
+	}
+	var f struct {
+		At order.Instant `json:"at"`
+	}
+	if err := json.Unmarshal(entries[0].Data, &f); err != nil || f.At.Wall == 0 {
+		return time.Time{}, fmt.Errorf("cannot tell since when orders are kept: record %d has no time", entries[0].Seq)
+	}
+	return time.UnixMilli(f.At.Wall), nil
 }
 
 // OnDay gives the orders that something happened to on a day: created, paid,

@@ -51,7 +51,7 @@ type Resolution struct {
 }
 
 // ProposeResolution writes down how something in doubt ended. The reply's code
-// is accepted, nothing_to_resolve or not_found. Missing evidence is a
+// is accepted, replayed, proposed_already, nothing_to_resolve or not_found. Missing evidence is a
 // *platforms.FieldError.
 func (a *Agent) ProposeResolution(ctx context.Context, no string, r Resolution) (counter.Reply, error) {
 	if err := checkPerson(r.Operator, r.Reason); err != nil {

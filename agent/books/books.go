@@ -20,6 +20,7 @@ import (
 
 // Journal is what the books are read from; *agent.Agent is one.
 type Journal interface {
+	KeptSince() (time.Time, error)
 	OnDay(ctx context.Context, key string, yield func(*order.Order) error) error
 	Order(no string) (*order.Order, error)
 	Patient(o *order.Order) (platforms.Patient, error)
@@ -51,6 +52,12 @@ type place struct {
 func (b *Books) Trades(ctx context.Context, q platforms.TradeQuery, yield func(platforms.Trade) error) error {
 	if q.To.Sub(q.From) > maxDays*24*time.Hour {
 		return &platforms.FieldError{Field: "EndDate", Reason: fmt.Sprintf("is more than %d days after BeginDate", maxDays)}
+	}
+	switch since, err := b.journal.KeptSince(); {
+	case err != nil:
+		return fmt.Errorf("cannot read the books: %w", err)
+	case q.From.Before(since): // a list without what was dropped would be taken for a whole one
+		return &platforms.FieldError{Field: "BeginDate", Reason: "is before " + since.In(zone()).Format("2006-01-02 15:04:05") + ", from when on orders are kept; ask for later days"}
 	}
 	for day := q.From; ; day = day.AddDate(0, 0, 1) {
 		if !day.Before(q.To) {

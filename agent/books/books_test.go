@@ -229,3 +229,31 @@ func TestFailures(t *testing.T) {
 		}
 	})
 }
+
+// pruned is a journal that kept nothing from before a time.
+type pruned struct {
+	*agent.Agent
+	since time.Time
+}
+
+func (p pruned) KeptSince() (time.Time, error) { return p.since, nil }
+
+// What was dropped is not told as if nothing had been booked.
+func TestDroppedIsNoEmptyList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		w := world(t, mem.Open(&mem.Disk{}))
+		b := books.New(pruned{w.Agent, begin})
+		var field *platforms.FieldError
+		q := platforms.TradeQuery{From: begin.Add(-time.Second), To: time.Now()}
+		if err := b.Trades(t.Context(), q, func(platforms.Trade) error { return nil }); !errors.As(err, &field) || field.Field != "BeginDate" {
+			t.Errorf("%v", err)
+		}
+		if err := b.Trades(t.Context(), span(begin), func(platforms.Trade) error { return nil }); err != nil {
+			t.Error(err)
+		}
+		if since, err := w.Agent.KeptSince(); err != nil || !since.IsZero() {
+			t.Errorf("nothing was dropped: %v %v", since, err)
+		}
+	})
+}

@@ -451,6 +451,7 @@ const (
 	CodeSamePerson    = "same_person"
 	CodeNoApproval    = "nothing_to_approve"
 	CodeNoResolve     = "nothing_to_resolve"
+	CodeProposed      = "proposed_already" // another proposal waits for a second person; with the order
 	AlarmUnbooked     = "booking_overdue"
 	AlarmSplit        = "insurance_split"
 	AlarmReversing    = "payment_reversed"

@@ -67,6 +67,16 @@ func (c *Counter) propose(e Propose) {
 			c.answer(e.Reply, CodeNoResolve, x, e.Proposal.Refund)
 			return
 		}
+		// What waits for a second person is not exchanged under their eyes: they
+		// decline it, or its maker takes it back, before another takes its place.
+		if _, waits := resolvable(x.o); waits {
+			code := CodeProposed
+			if x.o.Resolution.Proposal == e.Proposal {
+				code = CodeReplayed
+			}
+			c.answer(e.Reply, code, x, e.Proposal.Refund)
+			return
+		}
 		f := c.fact(x, order.KindProposed)
 		p := e.Proposal
 		f.Proposed = &p

@@ -52,7 +52,7 @@ func (d *door) book(w http.ResponseWriter, r *http.Request, c caller) {
 	if o == nil {
 		return
 	}
-	if reversesForeign(o, b) && !c.refunds(o.Till) {
+	if (reversesForeign(o, b) || d.reversesOld(o, b)) && !c.refunds(o.Till) {
 		d.problem(w, c, fault{code: "forbidden"})
 		return
 	}
@@ -71,6 +71,16 @@ func (d *door) book(w http.ResponseWriter, r *http.Request, c caller) {
 // by, and HIS was never asked here to process it.
 func reversesForeign(o *order.Order, b agent.Booking) bool {
 	return o.Foreign && !b.Booked && b.Refund == ""
+}
+
+// wordInTime is how long after a payment a client without the scope refund may
+// say that HIS could not process it. Later that is a refund, with its guards.
+const wordInTime = 24 * time.Hour
+
+// reversesOld tells of a word that would give back a payment of long ago.
+func (d *door) reversesOld(o *order.Order, b agent.Booking) bool {
+	return !b.Booked && b.Refund == "" && o.State() == order.Paid && o.Word() == nil &&
+		d.agent.Now().Wall-o.EndedAt.Wall > wordInTime.Milliseconds()
 }
 
 // acted answers what the counter said of an act.

@@ -395,6 +395,19 @@ func TestForeignIsForTheDesk(t *testing.T) {
 	})
 }
 
+// A word that would give back a payment of long ago is a refund, and has its
+// guards.
+func TestOldFailureIsForTheDesk(t *testing.T) {
+	inHospital(t, func(t *testing.T, r *rig) {
+		id := r.paid("B1").id()
+		failed := object{"result": "failed", "reason": "处方已作废"}
+		pause(25 * time.Hour)
+		r.call("POST", "/v1/orders/"+id+"/booking", collector, failed).want(403, "forbidden")
+		r.order(id).is("refunded_fen", 0)
+		r.call("POST", "/v1/orders/"+id+"/booking", his, failed).want(200, "") // its token may refund
+	})
+}
+
 // A HIS that listens to the events of all tills is told of payments: events
 // carry the booking, and its silence means something while it listens
 // (decision 11), not before and not after.

@@ -71,7 +71,7 @@ func statusOf(code string) (status int, retry int64) {
 		counter.CodeUseRefunds, counter.CodeFinal, counter.CodeNoConfirm, counter.CodeNotPaid, counter.CodeRefundUsed,
 		counter.CodeScannerArmed, counter.CodeScannerAsked, counter.CodeNotHolder, counter.CodeNoScanner, "device_absent", "display_in_use", "same_token", "shift_elsewhere",
 		counter.CodeDiffers, counter.CodeFlowUsed, counter.CodeBookLate, counter.CodeBookFailed, counter.CodeNotDone, counter.CodeSamePerson,
-		counter.CodeNoApproval, counter.CodeNoResolve, counter.CodeWrongStop, counter.CodeWrongState:
+		counter.CodeNoApproval, counter.CodeNoResolve, counter.CodeProposed, counter.CodeWrongStop, counter.CodeWrongState:
 		return http.StatusConflict, 0
 	case "too_large":
 		return http.StatusRequestEntityTooLarge, 0

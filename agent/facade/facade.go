@@ -76,7 +76,7 @@ func (f *Front) Pay(ctx context.Context, c platforms.Charge, wait time.Duration)
 // answer tells an order to HIS. What is paid is noted as told: this HIS has no
 // word for its books, so what it does not take back counts as booked.
 func (f *Front) answer(ctx context.Context, o *order.Order) platforms.FrontOrder {
-	if b := o.Booking; f.conf.Facade.AssumeBooked && o.State() == order.Paid && b != nil && b.State == order.BookPending && !b.TellsNot {
+	if b := o.Booking; ctx.Err() == nil && f.conf.Facade.AssumeBooked && o.State() == order.Paid && b != nil && b.State == order.BookPending && !b.TellsNot {
 		// Not noted, it is noted at the next look, or people are told that HIS is silent.
 		_ = f.agent.Told(ctx, o.No)
 	}

@@ -3,20 +3,28 @@ package listen
 import (
 	"context"
 	"net"
+	"net/netip"
 	"sync"
 )
+
+// maxStrangers is how many connections from addresses that are not allowed are
+// told so at a time; further ones are closed. They take no place from those
+// that are allowed.
+const maxStrangers = 8
 
 // limited lets only so many connections in at once; further ones wait in the
 // kernel's queue.
 type limited struct {
 	net.Listener
-	places chan struct{}
-	closed context.Context
-	close  context.CancelFunc
+	allowed   []netip.Prefix // none: all
+	places    chan struct{}
+	strangers chan struct{}
+	closed    context.Context
+	close     context.CancelFunc
 }
 
-func limit(l net.Listener) *limited {
-	x := &limited{Listener: l, places: make(chan struct{}, maxConns)}
+func limit(l net.Listener, allowed []netip.Prefix) *limited {
+	x := &limited{Listener: l, allowed: allowed, places: make(chan struct{}, maxConns), strangers: make(chan struct{}, maxStrangers)}
 	x.closed, x.close = context.WithCancel(context.Background())
 	return x
 }
@@ -28,12 +36,23 @@ func (l *limited) Accept() (net.Conn, error) {
 	case <-l.closed.Done():
 		return nil, net.ErrClosed
 	}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.places
-		return nil, err
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			<-l.places
+			return nil, err
+		}
+		if len(l.allowed) == 0 || within(l.allowed, c.RemoteAddr().String()) {
+			return &place{Conn: c, leave: sync.OnceFunc(func() { <-l.places })}, nil
+		}
+		select {
+		case l.strangers <- struct{}{}:
+			<-l.places
+			return &place{Conn: c, leave: sync.OnceFunc(func() { <-l.strangers })}, nil
+		default:
+			_ = c.Close() // enough of them are being told
+		}
 	}
-	return &place{Conn: c, leave: sync.OnceFunc(func() { <-l.places })}, nil
 }
 
 // Close stops accepting.

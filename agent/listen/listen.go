@@ -70,7 +70,7 @@ func Serve(ctx context.Context, o Options, handler func(addresses []string) http
 	if err != nil {
 		return err
 	}
-	list, err := open(ctx, o)
+	list, err := open(ctx, o, allowed)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func networks(o Options) ([]netip.Prefix, error) {
 }
 
 // open opens all addresses or none.
-func open(ctx context.Context, o Options) (list []net.Listener, err error) {
+func open(ctx context.Context, o Options, allowed []netip.Prefix) (list []net.Listener, err error) {
 	defer func() {
 		if err != nil {
 			for _, l := range list {
@@ -163,7 +163,7 @@ func open(ctx context.Context, o Options) (list []net.Listener, err error) {
 		if err != nil {
 			return list, fmt.Errorf("cannot open %s; is it an address of this machine, and free? %w", at, err)
 		}
-		l = limit(l)
+		l = limit(l, allowed)
 		if secure != nil && (!local || o.At.ClientCA != "") {
 			l = tls.NewListener(l, secure)
 		}

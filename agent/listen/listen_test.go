@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -153,7 +154,7 @@ func TestOpen(t *testing.T) {
 	}
 	if lan == "" {
 		t.Log("this machine has no LAN address")
-	} else if list, err := open(context.Background(), Options{At: config.Listener{Listen: []string{lan + ":0"}}}); err == nil {
+	} else if list, err := open(context.Background(), Options{At: config.Listener{Listen: []string{lan + ":0"}}}, nil); err == nil {
 		_ = list[0].Close()
 		t.Error("a LAN address was opened without TLS")
 	}
@@ -249,7 +250,7 @@ func TestLimited(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := limit(inner)
+	l := limit(inner, nil)
 	for range maxConns - 1 {
 		l.places <- struct{}{}
 	}
@@ -284,4 +285,41 @@ func TestLimited(t *testing.T) {
 	for range accepted {
 	}
 	_ = second.Close()
+}
+
+// Whoever is not allowed takes no place from those who are: a few are let in to
+// be told, the rest are closed at once.
+func TestStrangersTakeNoPlace(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := limit(inner, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")})
+	defer func() { _ = l.Close() }()
+	accepted := make(chan net.Conn, maxStrangers)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			accepted <- c
+		}
+	}()
+	var last net.Conn
+	for range maxStrangers + 1 {
+		if last, err = net.Dial("tcp", inner.Addr().String()); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = last.Close() }()
+	}
+	if _, err := last.Read(make([]byte, 1)); err == nil {
+		t.Error("one too many was not closed")
+	}
+	for range maxStrangers {
+		defer func(c net.Conn) { _ = c.Close() }(<-accepted)
+	}
+	if len(l.strangers) != maxStrangers || len(l.places) > 1 {
+		t.Errorf("%d strangers, %d places taken", len(l.strangers), len(l.places))
+	}
 }

@@ -214,7 +214,9 @@ func (o *Order) nextBooking(now Now) (s Step, waits bool) {
 	}
 	if at, ok := o.silenceEnds(now); ok {
 		if b.ToldAt == nil {
-			sooner(do(DoTell, at-toldBefore))
+			if !b.Alarmed { // else people look after it, and it is about to be let go
+				sooner(do(DoTell, at-toldBefore))
+			}
 		} else {
 			sooner(Step{Do: DoGiveBack, At: max(at, now.due(*b.ToldAt, toldBefore)), Reason: hisSilent})
 		}

@@ -50,6 +50,7 @@ func bookingProblems() []Entry {
 		{"payment_not_found", askCashier(), Text{"没有找到这笔支付", "The payment was not found"}, Text{"核对订单号、交易号和商户后再查", "Check order number, trade number and merchant, then look again"}, Text{"本机与平台都没有这个号码", "Neither this agent nor the platform knows the number"}},
 		{"answer_mixed_up", askCashier(), Text{"平台的应答与所查的支付不符", "The platform's answer speaks of another payment"}, callIT(), Text{"单号、商户或金额不符：可能串单或被篡改", "Number, merchant or amount differ: mixed up or forged"}},
 		{"nothing_to_approve", askCashier(), Text{"没有等待复核的退款", "No refund waits for approval"}, lookAtState(), Text{"退款不在 awaiting 状态", "The refund is not awaiting"}},
+		{"proposed_already", askCashier(), Text{"已有一个结论在等第二人确认", "Another proposal waits for a second person"}, Text{"请第二人确认或退回后再提", "Have it confirmed or declined first"}, Text{"未确认的结论不能被替换；提出人也可以退回", "A proposal that waits is not replaced; its maker may decline it too"}},
 		{"nothing_to_resolve", askCashier(), Text{"没有待人工核实的内容", "There is nothing to resolve"}, lookAtState(), Text{"订单或退款不在待核实状态，或没有提出过结论", "Order or refund is not in doubt, or nothing was proposed"}},
 	}
 }

@@ -38,6 +38,7 @@ const Namespace = "http://com.yihu.wsgw/ServiceGateWay"
 // RespCodes that servers answer with of themselves (wire.md §1.4).
 const (
 	CodeDone       = 10000
+	CodeMissing    = -20000 // 参数不能为空
 	CodeBadParam   = -20001 // 解析参数异常
 	CodeNoMethod   = -14006 // 接口不存在
 	CodeBadRequest = -14009 // 请求参数错误

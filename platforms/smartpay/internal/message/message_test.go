@@ -68,3 +68,35 @@ func TestVariants(t *testing.T) {
 		}
 	}
 }
+
+// What does not say plainly that it is a Revoke gives no money back, and a
+// field that stands twice is nobody's guess.
+func TestNothingIsGuessed(t *testing.T) {
+	ask := func(method, path, body string) (Call, *Refusal) {
+		r := httptest.NewRequest(method, path, strings.NewReader(body))
+		r.Header.Set("Content-Type", "text/xml")
+		c, _, refusal := Read(r, r.URL.Path, []byte(body))
+		return c, refusal
+	}
+	bare := func(fields string) string {
+		return "<Req><TransactionCode>1</TransactionCode><Data><OrderId>1</OrderId>" + fields + "</Data></Req>"
+	}
+	for fields, want := range map[string]string{
+		"":                               Query,
+		"<OperatorId>7</OperatorId>":     "",
+		"<OperatorName>a</OperatorName>": "",
+		"<OperatorId>7</OperatorId><OperatorName>a</OperatorName>": Revoke,
+	} {
+		c, refusal := ask(http.MethodPost, "/", bare(fields))
+		if (refusal == nil) != (want != "") || refusal == nil && c.Method != want {
+			t.Errorf("%s: %q %v", fields, c.Method, refusal)
+		}
+	}
+	const query = "Api=smartPay.SmartPay.QueryOrderState&Param=%3CReq%3E%3CTransactionCode%3E1%3C%2FTransactionCode%3E%3CData%3E%3COrderId%3E1%3C%2FOrderId%3E%3C%2FData%3E%3C%2FReq%3E&ParamType=1&OutType=1"
+	if _, refusal := ask(http.MethodGet, "/WSGW/rest?"+query, ""); refusal != nil {
+		t.Errorf("%+v", refusal)
+	}
+	if _, refusal := ask(http.MethodGet, "/WSGW/rest?"+query+"&param=x", ""); refusal == nil {
+		t.Error("Param and param: one of the two was chosen")
+	}
+}

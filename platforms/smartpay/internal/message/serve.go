@@ -103,7 +103,11 @@ func Read(r *http.Request, path string, body []byte) (Call, url.Values, *Refusal
 	case WSGWREST:
 		params := map[string]string{}
 		for name := range form {
-			params[strings.ToLower(name[:1])+name[1:]] = form.Get(name)
+			plain := strings.ToLower(name[:1]) + name[1:]
+			if _, twice := params[plain]; twice {
+				return c, form, &Refusal{CodeGateway, "请求地址或参数错误"}
+			}
+			params[plain] = form.Get(name)
 		}
 		c, _, refusal := c.gateway(params)
 		return c, form, refusal
@@ -252,8 +256,10 @@ func (c Call) raw(r *http.Request, last string, body []byte, bad *Refusal) (Call
 		c.Method = last
 	case c.Data.Has("AuthCode") || c.Data.Has("HisOrderId"):
 		c.Method = Charge
-	case c.Data.Has("OperatorId"):
+	case c.Data.Has("OperatorId") && c.Data.Has("OperatorName"):
 		c.Method = Revoke
+	case c.Data.Has("OperatorId") || c.Data.Has("OperatorName"):
+		return c, nil, &Refusal{CodeMissing, "参数不能为空"} // half of what makes it a Revoke: money is not given back on a guess
 	default:
 		c.Method = Query
 	}
