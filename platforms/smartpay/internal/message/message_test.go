@@ -92,7 +92,7 @@ func TestNothingIsGuessed(t *testing.T) {
 			t.Errorf("%s: %q %v", fields, c.Method, refusal)
 		}
 	}
-	const query = "Api=smartPay.SmartPay.QueryOrderState&Param=%3CReq%3E%3CTransactionCode%3E1%3C%2FTransactionCode%3E%3CData%3E%3COrderId%3E1%3C%2FOrderId%3E%3C%2FData%3E%3C%2FReq%3E&ParamType=1&OutType=1"
+	const query = "AuthInfo=%7B%22ClientId%22%3A%22h%22%2C%22ClientVersion%22%3A%221.0%22%7D&Api=smartPay.SmartPay.QueryOrderState&Param=%3CReq%3E%3CTransactionCode%3E1%3C%2FTransactionCode%3E%3CData%3E%3COrderId%3E1%3C%2FOrderId%3E%3C%2FData%3E%3C%2FReq%3E&ParamType=1&OutType=1"
 	if _, refusal := ask(http.MethodGet, "/WSGW/rest?"+query, ""); refusal != nil {
 		t.Errorf("%+v", refusal)
 	}
