@@ -75,7 +75,9 @@ type Reader interface {
 	Stream(stream string) ([]Entry, error)
 	// After returns up to limit entries with numbers greater than seq, in
 	// order. first is the number from which on the log is complete (1 unless
-	// something was pruned); a reader that has seen less than first-1 has a
+	// something was pruned); nothing newer than Last is returned, because what
+	// is not acknowledged yet may be gone after a power cut. A reader that has
+	// seen less than first-1 has a
 	// gap and continues at first. Older records that are still kept because
 	// their stream is open are found by Stream only.
 	After(seq Seq, limit int) (entries []Entry, first Seq, err error)

@@ -359,3 +359,24 @@ func TestElementNumbersAreOnDisk(t *testing.T) {
 		t.Errorf("slot layout %d", n)
 	}
 }
+
+// TestAfterEndsAtLast: what a commit shows before it is acknowledged is not
+// read yet, else a reader would stand behind the end of the log.
+func TestAfterEndsAtLast(t *testing.T) {
+	l, _, err := Open(t.TempDir(), Options{Writer: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	for _, data := range []string{"1", "2"} {
+		if _, err := l.Append(t.Context(), queue.Batch{Records: []queue.Record{{Stream: "s", Data: []byte(data)}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.last.Store(1) // the second is in the file, and its Append has not returned
+	for seq, want := range map[queue.Seq]int{0: 1, 1: 0} {
+		if got, _, err := l.After(seq, 10); err != nil || len(got) != want {
+			t.Errorf("after %d: %v %v", seq, got, err)
+		}
+	}
+}

@@ -64,12 +64,15 @@ func (l *Log) After(seq queue.Seq, limit int) ([]queue.Entry, queue.Seq, error) 
 			return damaged("the description of the file: %w", err)
 		}
 		first = queue.Seq(st.first)
-		if uint64(seq) >= st.last {
+		// The library shows a commit a moment before its last sync has returned,
+		// and before the slots that belong to it are safe.
+		last := min(st.last, l.last.Load())
+		if uint64(seq) >= last {
 			return nil
 		}
 		want := max(uint64(seq)+1, st.first)
 		c := tx.Bucket([]byte(bLog)).Cursor()
-		for k, v := c.Seek(be64(want)); len(out) < limit && want <= st.last; k, v = c.Next() {
+		for k, v := c.Seek(be64(want)); len(out) < limit && want <= last; k, v = c.Next() {
 			if !bytes.Equal(k, be64(want)) {
 				return damaged("record %d is missing", want)
 			}
