@@ -68,6 +68,7 @@ type checker struct {
 	scans    map[string][]seenScan    // by till
 	grips    map[string]*gripTold     // by till
 	askedAt  map[string]time.Duration // query left last, g
+	woken    map[string]time.Duration // message about it came last, g
 	states   map[string]bool          // of authorisations that were taken
 	lastBack map[string]string        // order → refund that left last
 	backAt   map[string]time.Duration
@@ -79,7 +80,7 @@ func newChecker(w *World) *checker {
 		accepted: map[string]bool{}, codes: map[string]*codeSeen{}, sent: map[string]time.Duration{}, lag: map[string]time.Duration{}, charges: map[string]int{},
 		queried: map[string]time.Duration{}, alarms: map[string]map[string]bool{}, liars: map[string]bool{}, paidTold: map[string]bool{},
 		endTold: map[string]bool{}, finalAt: map[string]time.Duration{}, bornAt: map[string]time.Duration{}, forgot: map[string]bool{}, refunds: map[string]map[string]platforms.Fen{},
-		scans: map[string][]seenScan{}, grips: map[string]*gripTold{}, keyOrder: map[string]string{}, askedAt: map[string]time.Duration{}, states: map[string]bool{}, lastBack: map[string]string{}, backAt: map[string]time.Duration{}, linked: map[string]bool{}}
+		scans: map[string][]seenScan{}, grips: map[string]*gripTold{}, keyOrder: map[string]string{}, askedAt: map[string]time.Duration{}, woken: map[string]time.Duration{}, states: map[string]bool{}, lastBack: map[string]string{}, backAt: map[string]time.Duration{}, linked: map[string]bool{}}
 }
 
 func (c *checker) fail(name, no, format string, args ...any) {

@@ -44,9 +44,20 @@ func (c *checker) silenceRule(p *process, e counter.Call) {
 		c.fail("ORD-12", e.Order, "a %s on silence, and HIS was not told before", e.Verb)
 	case o.EndedAt.Boot == line.At.Boot && line.At.Mono-o.EndedAt.Mono < 2*time.Minute:
 		c.fail("ORD-12", e.Order, "a %s after %s of silence", e.Verb, line.At.Mono-o.EndedAt.Mono)
-	case !c.linked[e.Order]:
+	case !c.linked[e.Order] || !c.hisBooked():
 		c.fail("ORD-12", e.Order, "a %s on the silence of a HIS that could not speak, or never booked", e.Verb)
 	}
+}
+
+// hisBooked tells whether HIS has ever booked. It is asked when money is about
+// to move: the word that began the silence may have become durable with the
+// reversal itself.
+func (c *checker) hisBooked() bool {
+	books := len(c.w.journal.keys[counter.HisBooksKey]) > 0
+	for _, x := range c.w.his.said {
+		books = books || x.booked
+	}
+	return books
 }
 
 // noteReversal looks whether HIS could have spoken when a reversal began.
@@ -57,11 +68,7 @@ func (c *checker) noteReversal(out []counter.Effect) {
 			continue
 		}
 		up := inside(c.w.plan.Links, c.w.g)
-		books := len(c.w.journal.keys[counter.HisBooksKey]) > 0
-		for _, x := range c.w.his.said {
-			books = books || x.booked
-		}
-		c.linked[w.Order] = up != nil && c.w.g-up.From >= 2*time.Minute && books
+		c.linked[w.Order] = up != nil && c.w.g-up.From >= 2*time.Minute
 		if c.w.plan.Silence && w.Fact.Refund.Reason == "his_silent" {
 			c.w.hit(Kiosk, w.Order)
 		}
