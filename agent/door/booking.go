@@ -90,14 +90,14 @@ func (d *door) acted(w http.ResponseWriter, c caller, reply counter.Reply, o *or
 	}
 	switch reply.Code {
 	case counter.CodeAccepted:
-		answer(w, http.StatusAccepted, d.order(o))
+		answer(w, http.StatusAccepted, d.own(c, o))
 	case counter.CodeDone, counter.CodeExists:
-		answer(w, http.StatusOK, d.order(o))
+		answer(w, http.StatusOK, d.own(c, o))
 	case counter.CodeCreated:
-		answer(w, http.StatusCreated, d.order(o))
+		answer(w, http.StatusCreated, d.own(c, o))
 	case counter.CodeReplayed:
 		w.Header().Set("Idempotent-Replayed", "true")
-		answer(w, http.StatusOK, d.order(o))
+		answer(w, http.StatusOK, d.own(c, o))
 	default:
 		d.problem(w, c, fault{code: reply.Code, order: o})
 	}

@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"payagent/agent"
-	"payagent/agent/counter"
 	"payagent/agent/order"
 	"payagent/agent/words"
 	"payagent/platforms"
@@ -116,7 +115,11 @@ func (d *door) authorise(w http.ResponseWriter, r *http.Request, c caller) {
 	ctx, stop := asking(r)
 	defer stop()
 	reply, err := d.agent.Authorised(ctx, o.No, back)
-	d.stopped(w, c, o, reply, err)
+	if err != nil {
+		d.wrong(w, c, err, fault{order: o})
+		return
+	}
+	d.acted(w, c, reply, o)
 }
 
 // settle is POST /v1/orders/{id}/insurance/settlement: HIS settled with the
@@ -143,25 +146,9 @@ func (d *door) settle(w http.ResponseWriter, r *http.Request, c caller) {
 	ctx, stop := asking(r)
 	defer stop()
 	reply, err := d.agent.Settle(ctx, o.No, s)
-	d.stopped(w, c, o, reply, err)
-}
-
-// stopped answers what became of a stop of the medical insurance.
-func (d *door) stopped(w http.ResponseWriter, c caller, o *order.Order, reply counter.Reply, err error) {
 	if err != nil {
 		d.wrong(w, c, err, fault{order: o})
 		return
 	}
-	if reply.Order != nil {
-		o = reply.Order
-	}
-	switch reply.Code {
-	case counter.CodeAccepted:
-		answer(w, http.StatusAccepted, d.own(c, o))
-	case counter.CodeReplayed:
-		w.Header().Set("Idempotent-Replayed", "true")
-		answer(w, http.StatusOK, d.own(c, o))
-	default:
-		d.problem(w, c, fault{code: reply.Code, order: o})
-	}
+	d.acted(w, c, reply, o)
 }

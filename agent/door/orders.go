@@ -329,17 +329,7 @@ func (d *door) act(name order.Action) func(http.ResponseWriter, *http.Request, c
 			d.wrong(w, c, err, fault{order: o})
 			return
 		}
-		if reply.Order != nil {
-			o = reply.Order
-		}
-		switch reply.Code {
-		case counter.CodeAccepted:
-			answer(w, http.StatusAccepted, d.own(c, o))
-		case counter.CodeDone:
-			answer(w, http.StatusOK, d.own(c, o))
-		default:
-			d.problem(w, c, fault{code: reply.Code, order: o})
-		}
+		d.acted(w, c, reply, o)
 	}
 }
 
