@@ -58,6 +58,8 @@ type Config struct {
 	Books Books
 	// Closing a day: audit and reconciliation.
 	Finance Finance
+	// The message broker over which the box reports and is managed, and over which a platform may be reached.
+	Fleet Fleet
 
 	file  string
 	lines map[string]int
@@ -118,6 +120,8 @@ type Platform struct {
 	Name string
 	// Which adapter speaks to it, e.g. smartpay or fwc.
 	Driver string
+	// How it is reached: https (directly), or mqtt (through the broker of fleet and payfleet relay, which calls it; proxy, certificates and pins are the relay's then).
+	Uplink string
 	// Address of the interface.
 	URL string `yaml:"url"`
 	// true accepts an http:// address: whoever sits on the way can read the token and change answers. A standing warning.
@@ -152,7 +156,7 @@ type Platform struct {
 }
 
 func (p *Platform) setDefaults() {
-	p.DialTimeout, p.ProbeEvery = 5*time.Second, 10*time.Second
+	p.DialTimeout, p.ProbeEvery, p.Uplink = 5*time.Second, 10*time.Second, "https"
 }
 
 // Proxy is a proxy on the way to a platform.

@@ -53,6 +53,7 @@ func (c Config) Validate() error {
 	v.numbers()
 	v.finance()
 	v.online()
+	v.fleet()
 	return v.probs.err(c.file)
 }
 

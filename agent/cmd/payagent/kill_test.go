@@ -190,9 +190,15 @@ func (r *killRig) tail() string {
 // than anything here needs.
 func (r *killRig) until(what string, ask func() bool) {
 	r.t.Helper()
+	r.untilOr(what, ask, r.tail)
+}
+
+// untilOr says more than the log's end when the answer never comes.
+func (r *killRig) untilOr(what string, ask func() bool, explain func() string) {
+	r.t.Helper()
 	for deadline := time.Now().Add(2 * time.Minute); !ask(); <-time.After(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			r.t.Fatalf("%s took too long\n%s", what, r.tail())
+			r.t.Fatalf("%s took too long\n%s", what, explain())
 		}
 	}
 }
@@ -320,11 +326,11 @@ func (r *killRig) judge(l *killLoad) {
 		r.t.Fatal(err)
 	}
 	token := strings.TrimSpace(string(secret))
-	r.until("settling", func() bool {
-		var open struct{ Orders []told }
-		r.get("http://"+r.door+"/v1/orders?state=open", token, &open)
-		return len(open.Orders) == 0
-	})
+	var open struct{ Orders []json.RawMessage }
+	r.untilOr("settling", func() bool {
+		open.Orders = nil
+		return r.get("http://"+r.door+"/v1/orders?state=open", token, &open) == http.StatusOK && len(open.Orders) == 0
+	}, func() string { return fmt.Sprintf("%d open orders: %s", len(open.Orders), open.Orders) })
 	var truth struct{ Orders []truthOrder }
 	if r.get(r.world+"/ledger", "", &truth) != http.StatusOK {
 		r.t.Fatal("the truth is not to be had")
