@@ -10,7 +10,7 @@ export CGO_ENABLED ?= 1
 .PHONY: help demo test setup build vet lint race sim bench compare fuzz docs kill soak clean cross lab cgo clib samples
 
 help: ## 显示帮助 print this help
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 demo: build ## 演示：模拟平台、收费窗口、自助机 run the pretend world and the agent on loopback
 	@$(BIN)/paysim demo
@@ -22,7 +22,7 @@ build: ## 编译 build the programs into build/
 	@mkdir -p $(BIN)
 	@./.ci/slim
 	CGO_ENABLED=0 $(GO) build -modfile=$(BIN)/slim/go.mod -trimpath -ldflags='-s -w' -o $(BIN)/ ./agent/cmd/payagent
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o $(BIN)/ ./agent/cmd/paysim
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o $(BIN)/ ./agent/cmd/paysim ./agent/cmd/payfleet
 
 cgo: ## 编译含 karalabe/hid 的版本（需要 C 编译器） build/payagent-cgo: with karalabe/hid in it, needs a C compiler
 	@mkdir -p $(BIN)

@@ -44,11 +44,11 @@ func NewChecker(root string) (*Checker, error) {
 		}
 		return string(text)
 	}
-	for _, m := range regexp.MustCompile(`(?m)^([a-z]+):`).FindAllStringSubmatch(read("Makefile"), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^([a-z-]+):`).FindAllStringSubmatch(read("Makefile"), -1) {
 		c.targets = append(c.targets, m[1])
 	}
 	// What stands in a usage text of its own comes before the line that points there.
-	for _, from := range [][3]string{{"payagent", "devices.go", "devicesUsage"}, {"payagent", "closing.go", "closingUsage"}, {"payagent", "command.go", "usage"}, {"paysim", "command.go", "usage"}} {
+	for _, from := range [][3]string{{"payagent", "devices.go", "devicesUsage"}, {"payagent", "closing.go", "closingUsage"}, {"payagent", "command.go", "usage"}, {"paysim", "command.go", "usage"}, {"payfleet", "command.go", "usage"}} {
 		program := from[0]
 		text := read("agent/cmd/" + program + "/" + from[1])
 		_, text, _ = strings.Cut(text, "const "+from[2]+" = `")
@@ -77,7 +77,7 @@ func NewChecker(root string) (*Checker, error) {
 	var err, err2 error
 	c.keys, err = ReadKeys(root)
 	c.api, err2 = ReadAPI(root)
-	if len(c.targets) == 0 || len(c.usage["payagent"]) == 0 || len(c.usage["paysim"]) == 0 || len(c.routes) == 0 || c.metrics == "" {
+	if len(c.targets) == 0 || len(c.usage["payagent"]) == 0 || len(c.usage["paysim"]) == 0 || len(c.usage["payfleet"]) == 0 || len(c.routes) == 0 || c.metrics == "" {
 		err = errors.Join(err, errors.New("cannot check pages: the Makefile, the usage texts, the routes or the metrics were not found where they used to be"))
 	}
 	return c, errors.Join(err, err2)
@@ -111,7 +111,7 @@ var (
 	metric = regexp.MustCompile(`^payagent_[a-z_]+$`)
 	isFile = regexp.MustCompile(`\.(md|go|yaml|json|txt|db|bin|lock|key|log|token|sh|xml|svg|png|suspect|new|pem|test)$`)
 	route  = regexp.MustCompile(`(?:(GET|POST) )?(?:https?://[^/\s"']+)?(/v1/[^\s"'?#\x60<>）)，。;；,]*)`)
-	shell  = regexp.MustCompile(`^(?:\$ )?(?:sudo (?:-u \S+ )?)?(?:\./)?(?:build/)?(make|payagent|paysim)( .*)?$`)
+	shell  = regexp.MustCompile(`^(?:\$ )?(?:sudo (?:-u \S+ )?)?(?:\./)?(?:build/)?(make|payagent|paysim|payfleet)( .*)?$`)
 )
 
 // Page gives what is wrong with one page, name below the root.

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+)
+
+var errUsage = errors.New("wrong command line")
+
+// exitCode ends the program with a code of its own, everything having been
+// said already.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+const usage = `payfleet — the fleet of payment boxes over one message broker   机群管理
+
+  payfleet version                                                                         版本
+
+  Every command that speaks to the broker takes:   连接参数
+    --broker mqtts://host:8883  --ca FILE  --cert FILE  --key FILE  [--server-name NAME]  [--accept-plain]
+    [--root payagent]  [--site SITE]  [--lang zh|en]  [--config FILE]
+  or finds them in --config FILE, else in payfleet/payfleet.yaml below the user's configuration folder.
+`
+
+// console is where a command reads and writes, and its environment.
+type console struct {
+	in       io.Reader
+	out, err io.Writer
+	env      func(string) string
+}
+
+func command(ctx context.Context, args []string, c console) error {
+	name := ""
+	if len(args) > 0 {
+		name, args = args[0], args[1:]
+	}
+	switch name {
+	case "version", "--version":
+		_, err := fmt.Fprintln(c.out, "payfleet "+version)
+		return err
+	case "", "help", "--help", "-h":
+		_, err := fmt.Fprint(c.out, usage)
+		return err
+	}
+	return fmt.Errorf("%w: there is no command %q\n\n%s", errUsage, name, usage)
+}
+
+// parse reads flags, which may stand before and behind the other words; it
+// gives those words. Asking for help gives the flags of the command.
+func parse(f *flag.FlagSet, args []string) (words []string, err error) {
+	var text bytes.Buffer
+	f.SetOutput(&text)
+	for {
+		if err := f.Parse(args); err != nil {
+			return nil, fmt.Errorf("%w: %s", errUsage, strings.TrimSpace(text.String()))
+		}
+		if f.NArg() == 0 {
+			return words, nil
+		}
+		words, args = append(words, f.Arg(0)), f.Args()[1:]
+	}
+}
