@@ -34,6 +34,11 @@ type Bus interface {
 	// it. An error means unknown: it may arrive later. Publish never connects;
 	// without a connection it waits for one until ctx ends.
 	Publish(ctx context.Context, m Message) error
+	// Send is Publish for many messages under way at once: it hands m over
+	// behind everything sent or published before it and returns without waiting;
+	// the channel, which has room, gets what Publish would have returned, once.
+	// The caller bounds how many are under way.
+	Send(ctx context.Context, m Message) <-chan error
 	// Subscribe calls handle for every message whose topic fits filter (MQTT
 	// 3.1.1 wildcards), one at a time, in order, until stop is called. What
 	// arrives faster than it is handled is bounded: at [Backlog] messages the
