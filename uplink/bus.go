@@ -29,14 +29,13 @@ const MaxPayload = 512 << 10
 // holds up the connection; after Close nothing is delivered and every call
 // fails.
 type Bus interface {
-	// Publish sends messages in the order given, without waiting for one before
-	// the next, and returns nil when the broker has acknowledged all of them (a
+	// Publish returns nil when the broker has acknowledged the message (for a
 	// Sample: when it was handed over). That is no proof that anybody else has
-	// them. An error means unknown: any of them may have arrived, or may arrive
-	// later. Publish never connects; without a connection it waits for one, and
-	// what was not acknowledged before a connection broke is sent again on the
-	// next, until ctx ends.
-	Publish(ctx context.Context, m ...Message) error
+	// it. An error means unknown: it may have arrived, or may arrive later.
+	// Publish never connects; without a connection it waits for one, and what
+	// was not acknowledged before a connection broke is sent again on the next,
+	// until ctx ends.
+	Publish(ctx context.Context, m Message) error
 	// Send is Publish for many messages under way at once: it hands m over
 	// behind everything sent or published before it and returns without waiting;
 	// the channel, which has room, gets what Publish would have returned, once.
