@@ -27,6 +27,13 @@ func (f *inflight) leave() {
 	}
 }
 
+// busy tells whether something is under way.
+func (f *inflight) busy() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.n > 0
+}
+
 // idle is closed as soon as nothing is under way.
 func (f *inflight) idle() <-chan struct{} {
 	f.mu.Lock()

@@ -91,9 +91,10 @@ func (a *Agent) do(ctx context.Context, e counter.Effect) {
 	case counter.Identity:
 		a.memory.keepCard(e)
 	case counter.Scanned:
+		a.memory.touch(a.Now())
 		a.stats.scanned(e.Device, e.Result)
 	case counter.Screen:
-		a.memory.show(e.View)
+		a.memory.show(e.View, a.Now())
 	case counter.Alarm:
 		a.stats.alarm(e.Code)
 		a.memory.alarm(e)

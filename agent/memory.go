@@ -20,6 +20,7 @@ type memory struct {
 	replies map[uint64]chan counter.Reply
 	next    uint64
 	used    order.Instant            // when somebody last worked at a till
+	touched order.Instant            // when something last happened at a till
 	heard   map[string]order.Instant // platform → when it last answered a probe
 	refused map[string]string        // profile → fingerprint of the token that was refused
 	cards   map[string][]*kept       // till → cards that wait for the client that holds the scanner
@@ -103,9 +104,9 @@ func (m *memory) open() []*order.Order {
 	return list
 }
 
-func (m *memory) show(v counter.View) {
+func (m *memory) show(v counter.View, now order.Now) {
 	defer m.lock()()
-	m.views[v.Till] = v
+	m.views[v.Till], m.touched = v, now.Instant
 	m.dropCardsLocked(v.Till, func(k *kept) bool { return k.Session != v.Holder })
 	m.ring()
 }
@@ -123,6 +124,18 @@ const inUse = 10 * time.Minute
 func (m *memory) use(now order.Now) {
 	defer m.lock()()
 	m.used = now.Instant
+}
+
+// touch notes that something happened at a till that no screen shows.
+func (m *memory) touch(now order.Now) {
+	defer m.lock()()
+	m.touched = now.Instant
+}
+
+// touchedWithin tells whether something happened at any till in the last d.
+func (m *memory) touchedWithin(d time.Duration, now order.Now) bool {
+	defer m.lock()()
+	return m.touched != (order.Instant{}) && now.Age(m.touched) < d
 }
 
 // probed notes that a platform answered.

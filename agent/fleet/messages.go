@@ -53,8 +53,8 @@ type Event struct {
 	Previous    uint64          `json:"previous"`             // the sequence of the event before it in this stream, 0 for the first
 	Historical  bool            `json:"historical,omitempty"` // older than a minute when it left
 	Data        json.RawMessage `json:"data"`
-	// Sealed holds what concerns a patient (fleet.Private as JSON), sealed with
-	// HPKE to the hub's public key: base64; only where fleet.hub_key is set.
+	// Sealed holds what concerns a patient, sealed with HPKE to the hub's public
+	// key (agent/fleet/sealed): base64; only where fleet.hub_key is set.
 	Sealed string `json:"sealed,omitempty"`
 }
 
