@@ -61,7 +61,11 @@ func (b *Broker) Close() {
 // Client is how a client of the broker is opened.
 type Client struct {
 	Name string
-	Will *uplink.Message
+	// Will makes the message that the broker sends if the n-th connection breaks
+	// (n counts from 1); nil is no will. It is a function because a will must
+	// tell which connection it belongs to (evcc #7801): uplink/mqtt's Config has
+	// the same.
+	Will func(n uint64) *uplink.Message
 	// Clean asks the broker to forget the client when it goes.
 	Clean bool
 	// OnUp runs after every connect, n counts them from 1; ctx ends with the
@@ -71,7 +75,11 @@ type Client struct {
 
 // Bus opens a client with a persistent session.
 func (b *Broker) Bus(name string, will *uplink.Message) uplink.Bus {
-	return b.Open(Client{Name: name, Will: will})
+	o := Client{Name: name}
+	if will != nil {
+		o.Will = func(uint64) *uplink.Message { return will }
+	}
+	return b.Open(o)
 }
 
 // Open opens a client.
@@ -273,8 +281,8 @@ func (b *Broker) drop(c *client, why string, will bool) {
 		delete(b.sessions, c.o.Name)
 	}
 	c.down(why)
-	if will && c.o.Will != nil {
-		b.route(*c.o.Will)
+	if will && c.will != nil {
+		b.route(*c.will)
 	}
 }
 

@@ -25,6 +25,7 @@ type client struct {
 	conn    context.Context
 	breakIt context.CancelFunc
 	ups     uint64
+	will    *uplink.Message // of this connection
 	out     []*pending
 	subs    []*sub
 	link    uplink.Link
@@ -69,6 +70,10 @@ func (c *client) up(s *session) {
 	c.online = s
 	c.conn, c.breakIt = context.WithCancel(c.ctx)
 	c.ups++
+	c.will = nil
+	if c.o.Will != nil {
+		c.will = c.o.Will(c.ups)
+	}
 	for _, p := range c.out {
 		p.sent = false
 	}
