@@ -32,6 +32,7 @@ func Cases() []Case {
 		{Name: "reset", Rule: "a request that ended with a reset is written once and its outcome is unknown", Run: func(w *World) error { return lost(w, "/reset") }},
 		{Name: "lost-after-good", Rule: "a reply lost on a connection that worked before is not asked for again", Run: lostAfterGood},
 		{Name: "reset-early", Rule: "a reset in the middle of a request leaves its outcome unknown", Run: resetEarly},
+		{Name: "too-large", Rule: "a request that is longer than the way can carry is refused before anything is sent", Run: tooLarge},
 		{Name: "silent", Rule: "a platform that does not answer leaves the outcome unknown when the context ends", Run: silent},
 		{Name: "canceled", Rule: "a call ends when its context does", Run: canceled},
 		{Name: "too-late", Rule: "a context that has ended already sends nothing and says so", Run: tooLate},

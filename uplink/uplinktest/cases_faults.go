@@ -61,8 +61,24 @@ func resetEarly(w *World) error {
 	if err := w.start(); err != nil {
 		return err
 	}
-	_, err := w.ask(w.Ctx, http.MethodPost, "/reset-early", strings.Repeat("x", 8<<20))
+	size := 8 << 20 // more than the kernel takes off a sender's hands
+	if w.member.MaxBody > 0 {
+		size = min(size, w.member.MaxBody)
+	}
+	_, err := w.ask(w.Ctx, http.MethodPost, "/reset-early", strings.Repeat("x", size))
 	return w.wantUnknown(err, 1)
+}
+
+// tooLarge is for ways that have a bound.
+func tooLarge(w *World) error {
+	if w.member.MaxBody <= 0 {
+		return nil
+	}
+	if err := w.start(); err != nil {
+		return err
+	}
+	_, err := w.ask(w.Ctx, http.MethodPost, "/echo", strings.Repeat("x", w.member.MaxBody+1))
+	return w.wantNotSent(err)
 }
 
 func silent(w *World) error {
@@ -172,7 +188,10 @@ func muteHandshake(w *World) error {
 	if err := w.start(func(s *setup) { s.mute = true }); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(w.Ctx, 200*time.Millisecond)
+	ctx, cancel := context.WithCancel(w.Ctx)
+	if !w.member.Ends {
+		ctx, cancel = context.WithTimeout(w.Ctx, 200*time.Millisecond)
+	}
 	defer cancel()
 	_, err := w.ask(ctx, http.MethodPost, "/echo", "pay")
 	if w.Ctx.Err() != nil {

@@ -41,6 +41,14 @@ type Member struct {
 	// ByNumber says that the way can reach a platform only under the address
 	// in its URL, so the URL holds an IP address instead of Name.
 	ByNumber bool
+	// Ends says that the way ends a handshake by a limit of its own, well below
+	// Hang, and that only then can it prove that nothing was sent: where
+	// somebody else shakes hands for it, a caller that leaves earlier is gone
+	// before the proof is there.
+	Ends bool
+	// MaxBody is the longest body of a request in bytes where the way has a
+	// bound; 0 for none. What is longer is refused before anything is sent.
+	MaxBody int
 	// Hang bounds one case; it is only a guard against members that never
 	// come back, default 30 s.
 	Hang time.Duration

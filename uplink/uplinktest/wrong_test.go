@@ -52,6 +52,7 @@ type way struct {
 	forgetsHeader  bool // drops the SOAP action
 	mixes          bool // gives an answer to whoever asks next
 	closeSetsAlive bool // Close leaves running calls alone
+	sendsTooLarge  bool // sends what is longer than it can carry
 
 	mu      sync.Mutex
 	closed  bool
@@ -61,6 +62,9 @@ type way struct {
 	running sync.WaitGroup
 	kept    []byte
 }
+
+// carries is the longest body that a way here takes.
+const carries = 1 << 20
 
 func open(t uplinktest.Target, tune func(*way)) (uplink.Route, func(), error) {
 	w := &way{t: t, roots: x509.NewCertPool()}
@@ -190,6 +194,9 @@ func (w *way) RoundTrip(req *http.Request) (*http.Response, error) {
 	if w.forgetsHeader {
 		out.Header.Del("SOAPAction")
 	}
+	if out.ContentLength > carries && !w.sendsTooLarge {
+		return fail(errors.New("too long"), true)
+	}
 	resp, early, err := w.once(out)
 	for range 2 {
 		again := err != nil && w.retries || err == nil && w.retries5xx && resp.StatusCode == 503
@@ -303,7 +310,7 @@ func (w *way) Close() error {
 // its broken rule.
 func TestRightWayPasses(t *testing.T) {
 	for _, plain := range []bool{false, true} {
-		uplinktest.Test(t, uplinktest.Member{Plain: plain, Open: func(g uplinktest.Target) (uplink.Route, func(), error) {
+		uplinktest.Test(t, uplinktest.Member{Plain: plain, MaxBody: carries, Open: func(g uplinktest.Target) (uplink.Route, func(), error) {
 			return open(g, func(*way) {})
 		}})
 	}
@@ -343,12 +350,13 @@ func TestWrongWays(t *testing.T) {
 		"forgets a header":         {func(w *way) { w.forgetsHeader = true }, []string{"unchanged"}},
 		"mixes answers up":         {func(w *way) { w.mixes = true }, []string{"double-answer"}},
 		"Close leaves calls":       {func(w *way) { w.closeSetsAlive = true }, []string{"close-ends"}},
+		"sends what is too long":   {func(w *way) { w.sendsTooLarge = true }, []string{"too-large"}},
 		"deaf to the context":      {func(w *way) { w.deafToContext = true }, []string{"canceled"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, want := range w.want {
-				m := uplinktest.Member{Hang: patience(want), Open: func(g uplinktest.Target) (uplink.Route, func(), error) { return open(g, w.tune) }}
+				m := uplinktest.Member{Hang: patience(want), MaxBody: carries, Open: func(g uplinktest.Target) (uplink.Route, func(), error) { return open(g, w.tune) }}
 				err := uplinktest.Run(m, cases[want])
 				if err == nil {
 					t.Errorf("passes %q: %s", want, cases[want].Rule)
