@@ -31,6 +31,12 @@ func (a *Agent) batches(steps [][]counter.Effect) ([]queue.Batch, error) {
 	}
 	for _, step := range steps {
 		for _, e := range step {
+			if alarm, ok := e.(counter.Alarm); ok {
+				if err := a.addAlarm(&unit, alarm); err != nil {
+					return nil, err
+				}
+				continue
+			}
 			w, ok := e.(counter.Write)
 			if !ok {
 				continue

@@ -85,14 +85,6 @@ func (a *Agent) Ask(ctx context.Context, o *order.Order) (platforms.Answer, erro
 	return answer, err
 }
 
-// RaiseAlarm raises an alarm that is about no single order.
-func (a *Agent) RaiseAlarm(code string) {
-	e := counter.Alarm{Code: code}
-	a.stats.alarm(code)
-	a.memory.alarm(e)
-	a.log.Warn("alarm", "code", code)
-}
-
 // Anchored tells /metrics where the audit ended a day: the hash of its last
 // line, which may be noted elsewhere and found again by payagent audit verify.
 func (a *Agent) Anchored(day, hash string, lines uint64) {

@@ -31,12 +31,12 @@ type Order struct {
 	Till        string     `json:"till,omitempty"`
 	Channel     string     `json:"channel,omitempty"` // wallet
 	Platform    string     `json:"platform"`
-	Merchant    string     `json:"merchant"`             // the profile's name
-	TradeNo     string     `json:"trade_no,omitempty"`   // the wallet's or platform's number
-	CostType    string     `json:"cost_type,omitempty"`  // 费用类别: HIS's word, else the order type's
+	Merchant    string     `json:"merchant"`            // the profile's name
+	TradeNo     string     `json:"trade_no,omitempty"`  // the wallet's or platform's number
+	CostType    string     `json:"cost_type,omitempty"` // 费用类别: HIS's word, else the order type's
 	CreatedAt   *time.Time `json:"created_at,omitempty"`
-	EndedAt     *time.Time `json:"ended_at,omitempty"`   // when the end was known here
-	PaidAt      *time.Time `json:"paid_at,omitempty"`    // the platform's clock where it told
+	EndedAt     *time.Time `json:"ended_at,omitempty"` // when the end was known here
+	PaidAt      *time.Time `json:"paid_at,omitempty"`  // the platform's clock where it told
 	AmountSeen  bool       `json:"amount_confirmed"`
 	Action      string     `json:"cancel_action,omitempty"`
 	EndReason   string     `json:"end_reason,omitempty"`

@@ -111,7 +111,7 @@ func (d *Deliverer) fill() error {
 			if e.Seq <= d.read {
 				continue
 			}
-			if news(e) != "" && !d.aside[e.Seq] {
+			if e.News() != "" && !d.aside[e.Seq] {
 				if err := d.take(e); err != nil {
 					return err
 				}

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -72,59 +71,10 @@ const (
 // Types lists the types of all events, for the documentation.
 func Types() []string {
 	list := []string{typeGap}
-	for _, kind := range []string{string(order.Paid), string(order.Failed), string(order.Canceled), string(order.InDoubt), newsRefund, newsLate, newsBooking, newsUnbooked, newsReversing} {
+	for _, kind := range []string{string(order.Paid), string(order.Failed), string(order.Canceled), string(order.InDoubt), agent.NewsRefund, agent.NewsLate, agent.NewsBooking, agent.NewsUnbooked, agent.NewsReversing} {
 		list = append(list, typeOrder+kind+version)
 	}
 	return list
-}
-
-// What may be new of an order besides its end.
-const (
-	newsRefund    = "refund"
-	newsLate      = "late_money"
-	newsBooking   = "booking"
-	newsUnbooked  = "unbooked"
-	newsReversing = "reversing"
-)
-
-// news says what HIS is told of a record; empty for nothing: that an order was
-// made, sent or asked about is no news to it.
-func news(e agent.Event) string {
-	is, was := e.Order, e.Was
-	if was == nil {
-		was = &order.Order{}
-	}
-	state := is.State()
-	switch {
-	case state != was.State() && (state.Final() || state == order.InDoubt):
-		return string(state)
-	case is.LateFound != was.LateFound || is.LateDone != was.LateDone:
-		return newsLate
-	case !slices.EqualFunc(is.Refunds, was.Refunds, func(a, b order.RefundLine) bool { return a.Request == b.Request && a.State == b.State }):
-		return newsRefund
-	}
-	return bookingNews(is.Booking, was.Booking)
-}
-
-// bookingNews says what is new of HIS's own books: its word, as it was taken
-// (booking), a reminder that there is none (unbooked), and that the money will
-// go back if none comes (reversing).
-func bookingNews(is, was *order.BookingState) string {
-	if is == nil {
-		return ""
-	}
-	if was == nil {
-		was = &order.BookingState{}
-	}
-	switch {
-	case is.State != was.State && is.State != order.BookPending:
-		return newsBooking
-	case is.ToldAt != nil && was.ToldAt == nil:
-		return newsReversing
-	case is.Prompted != was.Prompted || is.Alarmed != was.Alarmed:
-		return newsUnbooked
-	}
-	return ""
 }
 
 // tell makes one call. nil: HIS took it.
@@ -200,7 +150,7 @@ func (d *Deliverer) event(it *item) (event, *order.Order, error) {
 		}
 		if ok {
 			return event{SpecVersion: "1.0", ID: fmt.Sprintf("evt_%s_%d_%s", e.Order.No, e.Order.Rev, strconv.FormatInt(e.At.Wall, 36)),
-				Source: d.o.From, Type: typeOrder + news(e) + version, Subject: e.Order.No, Time: stamp(e.At.Wall), Sequence: strconv.FormatUint(it.seq, 10),
+				Source: d.o.From, Type: typeOrder + e.News() + version, Subject: e.Order.No, Time: stamp(e.At.Wall), Sequence: strconv.FormatUint(it.seq, 10),
 				ContentType: "application/json", Data: d.o.Show(e.Order)}, e.Order, nil
 		}
 		g = &gap{From: it.seq, To: it.seq, Reason: "pruned"}

@@ -1,0 +1,111 @@
+package agent
+
+import (
+	"encoding/json"
+	"slices"
+
+	"payagent/agent/order"
+	"payagent/queue"
+)
+
+// What may be new of an order besides its end or doubt, whose words are those
+// of its state.
+const (
+	NewsRefund    = "refund"     // a refund changed its state
+	NewsLate      = "late_money" // money was found after an unpaid end, or was given back
+	NewsBooking   = "booking"    // HIS's word was taken
+	NewsUnbooked  = "unbooked"   // HIS is silent
+	NewsReversing = "reversing"  // the money will go back if HIS stays silent
+)
+
+// News says what an event tells to those who only follow outcomes; empty for
+// nothing: that an order was made, sent or asked about is no news to them.
+func (e Event) News() string {
+	is, was := e.Order, e.Was
+	if was == nil {
+		was = &order.Order{}
+	}
+	state := is.State()
+	switch {
+	case state != was.State() && (state.Final() || state == order.InDoubt):
+		return string(state)
+	case is.LateFound != was.LateFound || is.LateDone != was.LateDone:
+		return NewsLate
+	case !slices.EqualFunc(is.Refunds, was.Refunds, func(a, b order.RefundLine) bool { return a.Request == b.Request && a.State == b.State }):
+		return NewsRefund
+	}
+	return bookingNews(is.Booking, was.Booking)
+}
+
+// bookingNews says what is new of HIS's own books: its word, as it was taken,
+// a reminder that there is none, and that the money will go back if none comes.
+func bookingNews(is, was *order.BookingState) string {
+	if is == nil {
+		return ""
+	}
+	if was == nil {
+		was = &order.BookingState{}
+	}
+	switch {
+	case is.State != was.State && is.State != order.BookPending:
+		return NewsBooking
+	case is.ToldAt != nil && was.ToldAt == nil:
+		return NewsReversing
+	case is.Prompted != was.Prompted || is.Alarmed != was.Alarmed:
+		return NewsUnbooked
+	}
+	return ""
+}
+
+// Follow looks at up to limit records of the log after seq, for those who
+// follow outcomes: the events among them that may be news, and the notes. read
+// is the last record looked at (seq if there is none), first the oldest number
+// still kept.
+func (a *Agent) Follow(seq uint64, limit int) (events []Event, notes []Note, read, first uint64, err error) {
+	entries, from, err := a.parts.Log.After(queue.Seq(seq), limit)
+	if err != nil {
+		return nil, nil, seq, 0, err
+	}
+	read = seq
+	for _, e := range entries {
+		read = uint64(e.Seq)
+		if IsNote(e.Stream) {
+			n, err := readNote(e)
+			if err != nil {
+				return nil, nil, seq, 0, err
+			}
+			notes = append(notes, n)
+			continue
+		}
+		if dull(e.Data) {
+			continue
+		}
+		ev, err := a.event(e)
+		if err != nil {
+			return nil, nil, seq, 0, err
+		}
+		events = append(events, ev)
+	}
+	return events, notes, read, uint64(from), nil
+}
+
+// dull tells that a record can be no news, whatever came before it, so that
+// its order need not be read. A kind that is not known is looked at.
+func dull(data []byte) bool {
+	var head struct {
+		Kind order.Kind `json:"kind"`
+		Sent *struct {
+			Verb order.Verb `json:"verb"`
+		} `json:"sent"`
+	}
+	if json.Unmarshal(data, &head) != nil {
+		return false
+	}
+	switch head.Kind {
+	case order.KindCreated, order.KindKey, order.KindConfirmed, order.KindDetached, order.KindCancelAsked, order.KindLeft:
+		return true
+	case order.KindSent:
+		return head.Sent != nil && head.Sent.Verb != order.VerbRefund && head.Sent.Verb != order.VerbCancel
+	}
+	return false
+}
