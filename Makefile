@@ -7,7 +7,7 @@ PKGS := ./...
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup build vet lint race sim bench compare fuzz docs kill soak clean cross lab cgo clib samples
+.PHONY: help demo test setup build size vet lint race sim bench compare fuzz docs kill soak clean cross lab cgo clib samples
 
 help: ## 显示帮助 print this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -19,15 +19,13 @@ setup: ## 安装测试所需的系统软件包 install what the tests need (Debi
 	@./.ci/setup
 
 build: ## 编译 build the programs into build/
-	@mkdir -p $(BIN)
-	@./.ci/slim
-	CGO_ENABLED=0 $(GO) build -modfile=$(BIN)/slim/go.mod -trimpath -ldflags='-s -w' -o $(BIN)/ ./agent/cmd/payagent
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o $(BIN)/ ./agent/cmd/paysim ./agent/cmd/payfleet
+	@./.ci/build $(BIN) payagent payfleet paysim
 
-cgo: ## 编译含 karalabe/hid 的版本（需要 C 编译器） build/payagent-cgo: with karalabe/hid in it, needs a C compiler
-	@mkdir -p $(BIN)
-	@./.ci/slim
-	CGO_ENABLED=1 $(GO) build -modfile=$(BIN)/slim/go.mod -trimpath -ldflags='-s -w' -o $(BIN)/payagent-cgo ./agent/cmd/payagent
+cgo: ## 编译含 karalabe/hid 的版本（需要 C 编译器） build/cgo/payagent: with karalabe/hid in it, needs a C compiler
+	@HID=1 ./.ci/build $(BIN)/cgo payagent
+
+size: ## 程序大小上限 the shipped program on both boards, against the limit
+	@./.ci/size $(BIN)/size
 
 clib: ## C 动态库（需要 mingw-w64） build/clib: payagent.dll 32 and 64 bit, libpayagent.so; checked, and run under wine where it is
 	@./agent/door/clib/build
@@ -39,17 +37,14 @@ vet: ## 静态检查 gofmt and go vet
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet $(PKGS)
 
-lint: vet ## 同 vet，另查其他系统能否编译 vet, and that it builds for the other systems
+lint: vet size ## 同 vet，另查其他系统能否编译及大小 vet, that it builds for the other systems, and its size
 	GOOS=windows CGO_ENABLED=0 $(GO) vet ./agent/cmd/payagent ./devices/... ./queue/... ./uplink/... ./platforms/...
-	GOARCH=arm64 CGO_ENABLED=0 $(GO) build -o /dev/null ./agent/cmd/payagent
-	GOARCH=arm GOARM=7 CGO_ENABLED=0 $(GO) build -o /dev/null ./agent/cmd/payagent
+	GOARCH=arm GOARM=7 ./.ci/build $(BIN)/size/arm payagent
 
 # The simulation decides in one goroutine: its full run goes without the race
 # detector, which would make it ten times as slow, and a short one with it.
 race:
 	$(GO) test -race -timeout 20m $$($(GO) list $(PKGS) | grep -v '/agent/sim$$')
-	@./.ci/slim
-	$(GO) test -modfile=$(BIN)/slim/go.mod ./devices/panel
 	$(GO) test -v -timeout 20m ./agent/sim | grep -vE '^(=== |    --- PASS|        ---)'
 	$(GO) test -race -timeout 20m ./agent/sim -run 'TestSchedules' -schedules=300
 

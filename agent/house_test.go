@@ -168,7 +168,7 @@ func constant(d *ast.GenDecl, spec *ast.ValueSpec, i int) bool {
 		return false
 	}
 	switch fmt.Sprintf("%v.%v", sel.X, sel.Sel) {
-	case "errors.New", "fmt.Errorf", "errors.Join", "regexp.MustCompile", "strings.NewReplacer", "reflect.TypeFor":
+	case "errors.New", "fmt.Errorf", "errors.Join", "regexp.MustCompile", "strings.NewReplacer", "reflect.TypeFor", "sync.OnceValue":
 		return true
 	}
 	return false

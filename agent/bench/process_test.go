@@ -26,7 +26,7 @@ import (
 func BenchmarkProcess(b *testing.B) {
 	dir := b.TempDir()
 	program := filepath.Join(dir, "payagent")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, "payagent/agent/cmd/payagent")
+	build := exec.Command("../../.ci/build", dir, "payagent")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, out)

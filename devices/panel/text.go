@@ -6,19 +6,6 @@ import (
 	"image/draw"
 	"strings"
 	"unicode"
-
-	"github.com/hajimehoshi/bitmapfont/v4"
-	"golang.org/x/image/math/fixed"
-)
-
-// The font's cells are 12 pixels wide (6 for Latin letters) and 16 high. Letters
-// and hanzi have their ink in the rows from inkTop, inkRows of them, which is
-// what lines are spaced by; a few brackets reach a row or two beyond.
-const (
-	fullWidth = 12
-	cellRows  = 16
-	inkTop    = 2
-	inkRows   = 12
 )
 
 // mostRunes bounds a text; no panel has room for more.
@@ -27,28 +14,6 @@ const mostRunes = 160
 // missing stands for a character that the font does not have, as printers set
 // it since the days of lead.
 const missing = '〓'
-
-// glyph gives the cell of one character and its width; ok is false where it has
-// no ink. The font is unpacked (1.5 MiB) by the first call.
-func glyph(r rune) (cell image.Image, at image.Point, width int, ok bool) {
-	box, mask, p, _, ok := bitmapfont.FaceSC.Glyph(fixed.P(0, 0), r)
-	if !ok {
-		return nil, image.Point{}, 0, false
-	}
-	for y := range cellRows {
-		for x := range box.Dx() {
-			if inked(mask, p.Add(image.Pt(x, y))) {
-				return mask, p, box.Dx(), true
-			}
-		}
-	}
-	return nil, image.Point{}, box.Dx(), false
-}
-
-func inked(m image.Image, p image.Point) bool {
-	_, _, _, a := m.At(p.X, p.Y).RGBA()
-	return a != 0
-}
 
 // clean makes a text of characters that can be drawn: blanks become one space,
 // what has no width goes, what has no glyph is shown as missing.
@@ -67,7 +32,7 @@ func clean(s string) string {
 		case r == '¥':
 			r = '￥'
 		}
-		if _, _, _, ok := glyph(r); !ok {
+		if _, _, ok := glyph(r); !ok {
 			r = missing
 		}
 		if space {
@@ -79,13 +44,6 @@ func clean(s string) string {
 		n++
 	}
 	return b.String()
-}
-
-func runeWidth(r rune) int {
-	if a, ok := bitmapfont.FaceSC.GlyphAdvance(r); ok {
-		return a.Round()
-	}
-	return fullWidth
 }
 
 // widthOf is the width of a text at scale 1, in pixels.
@@ -220,14 +178,14 @@ func write(img draw.Image, r image.Rectangle, lines []string, scale int, ink col
 
 // stamp draws one character with its ink's corner at p and gives the advance.
 func stamp(img draw.Image, p image.Point, c rune, scale int, ink color.Color) int {
-	mask, at, width, ok := glyph(c)
+	drawn, width, ok := glyph(c)
 	if !ok {
-		return runeWidth(c) * scale
+		return width * scale
 	}
 	src := image.NewUniform(ink)
 	for y := range cellRows {
 		for x := range width {
-			if inked(mask, at.Add(image.Pt(x, y))) {
+			if drawn.inked(x, y) {
 				dot := p.Add(image.Pt(x*scale, (y-inkTop)*scale))
 				draw.Draw(img, image.Rectangle{Min: dot, Max: dot.Add(image.Pt(scale, scale))}, src, image.Point{}, draw.Src)
 			}

@@ -34,12 +34,12 @@ func TestEveryWordHasItsGlyphs(t *testing.T) {
 	}
 	for _, text := range texts {
 		for _, r := range text {
-			if _, _, _, ok := glyph(r); !ok && r != ' ' && r != '\n' {
+			if _, _, ok := glyph(r); !ok && r != ' ' && r != '\n' {
 				t.Errorf("no glyph for %q in %q", r, text)
 			}
 		}
 	}
-	if _, _, _, ok := glyph('赝'); ok {
+	if _, _, ok := glyph('赝'); ok {
 		t.Error("the check itself: 赝 is known to be missing from the font")
 	}
 }
@@ -56,7 +56,7 @@ func TestGlyphsOfGB2312(t *testing.T) {
 					continue
 				}
 				all++
-				if _, _, _, ok := glyph(r); !ok {
+				if _, _, ok := glyph(r); !ok {
 					none++
 				}
 			}
@@ -76,13 +76,13 @@ func TestGlyphsOfGB2312(t *testing.T) {
 // TestInkStaysInItsRows: lines spaced by inkRows do not touch.
 func TestInkStaysInItsRows(t *testing.T) {
 	for r := rune(0x20); r < 0xFFFF; r++ {
-		mask, at, width, ok := glyph(r)
+		c, width, ok := glyph(r)
 		if !ok || r >= 0x7F && r < 0x4E00 || r >= 0xA000 {
 			continue
 		}
 		for y := range cellRows {
 			for x := range width {
-				if (y < inkTop || y >= inkTop+inkRows) && inked(mask, at.Add(image.Pt(x, y))) {
+				if (y < inkTop || y >= inkTop+inkRows) && c.inked(x, y) {
 					t.Fatalf("%q has ink in row %d", r, y)
 				}
 			}

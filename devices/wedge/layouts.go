@@ -1,10 +1,6 @@
 package wedge
 
-import (
-	"unicode"
-
-	"golang.org/x/text/unicode/norm"
-)
+import "unicode"
 
 // levels are the characters of one key: plain, with Shift, with AltGr, with
 // Shift and AltGr; 0 where there is none. A combining mark (U+0300 …) is a dead
@@ -58,13 +54,40 @@ func compose(mark, r rune) string {
 	if r == ' ' {
 		return sign
 	}
-	if s := []rune(norm.NFC.String(string([]rune{r, mark}))); len(s) == 1 {
-		return string(s)
+	if letter := accented(mark, r); letter != 0 {
+		return string(letter)
 	}
 	if spacing(r) != 0 {
 		r = spacing(r)
 	}
 	return sign + string(r)
+}
+
+// accented is the letter that Unicode has for a letter with a mark above it, 0
+// where it has none. Pairs of before and after are all that is needed of its
+// tables, which would take 100 KB of the program.
+func accented(mark, r rune) rune {
+	pairs := ""
+	switch mark {
+	case '\u0300':
+		pairs = "AÀEÈIÌNǸOÒUÙWẀYỲaàeèiìnǹoòuùwẁyỳ¨῭ÂẦÊỀÔỒÜǛâầêềôồüǜĂẰăằĒḔēḕŌṐōṑƠỜơờƯỪưừ"
+	case '\u0301':
+		pairs = "AÁCĆEÉGǴIÍKḰLĹMḾNŃOÓPṔRŔSŚUÚWẂYÝZŹaácćeégǵiíkḱlĺmḿnńoópṕrŕsśuúwẃyýzź¨΅ÂẤÅǺÆǼÇḈÊẾÏḮÔỐÕṌØǾÜǗâấåǻæǽçḉêếïḯôốõṍøǿüǘĂẮăắĒḖēḗŌṒōṓŨṸũṹƠỚơớƯỨưứ"
+	case '\u0302':
+		pairs = "AÂCĈEÊGĜHĤIÎJĴOÔSŜUÛWŴYŶZẐaâcĉeêgĝhĥiîjĵoôsŝuûwŵyŷzẑ"
+	case '\u0303':
+		pairs = "AÃEẼIĨNÑOÕUŨVṼYỸaãeẽiĩnñoõuũvṽyỹÂẪÊỄÔỖâẫêễôỗĂẴăẵƠỠơỡƯỮưữ"
+	case '\u0308':
+		pairs = "AÄEËHḦIÏOÖUÜWẄXẌYŸaäeëhḧiïoötẗuüwẅxẍyÿÕṎõṏŪṺūṻ"
+	}
+	odd, before := true, rune(0)
+	for _, c := range pairs {
+		if !odd && before == r {
+			return c
+		}
+		odd, before = !odd, c
+	}
+	return 0
 }
 
 // us is what all others differ from.

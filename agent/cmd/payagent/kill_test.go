@@ -73,7 +73,7 @@ func newKillRig(t *testing.T) *killRig {
 	r := &killRig{t: t, dir: t.TempDir()}
 	ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer stop()
-	build := exec.CommandContext(ctx, "go", "build", "-o", r.dir, "payagent/agent/cmd/payagent", "payagent/agent/cmd/paysim")
+	build := exec.CommandContext(ctx, "../../../.ci/build", r.dir, "payagent", "paysim")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

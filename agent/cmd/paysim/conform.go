@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -410,14 +409,7 @@ func (s *stage) Truth(ctx context.Context) (map[string]world.Order, error) {
 
 // Versions implements conform.Stage.
 func (s *stage) Versions() map[string]string {
-	v := map[string]string{"paysim": "dev", "payagent": "unknown"}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, x := range info.Settings {
-			if x.Key == "vcs.revision" {
-				v["paysim"] = x.Value
-			}
-		}
-	}
+	v := map[string]string{"paysim": version, "payagent": "unknown"}
 	if out, err := exec.Command(s.o.binary, "version").Output(); err == nil {
 		v["payagent"] = strings.TrimSpace(string(out))
 	}

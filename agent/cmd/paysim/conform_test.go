@@ -21,7 +21,7 @@ import (
 func programs(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", dir, "payagent/agent/cmd/payagent", "payagent/agent/cmd/paysim")
+	build := exec.CommandContext(t.Context(), "../../../.ci/build", dir, "payagent", "paysim")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

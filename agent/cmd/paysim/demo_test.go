@@ -64,7 +64,7 @@ func freePort(t *testing.T) string {
 func startDemo(t *testing.T) *demoRig {
 	t.Helper()
 	dir := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(dir, "payagent"), "payagent/agent/cmd/payagent")
+	build := exec.CommandContext(t.Context(), "../../../.ci/build", dir, "payagent")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

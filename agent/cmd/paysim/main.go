@@ -11,6 +11,9 @@ import (
 	"syscall"
 )
 
+// version is set by .ci/build: a release, or dev and the commit.
+var version = "dev"
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
