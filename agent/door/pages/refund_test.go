@@ -100,6 +100,7 @@ func TestRealDesk(t *testing.T) {
 	b.says("请先填写操作员工号")
 	b.wait(`document.activeElement.id === "operator"`)
 	b.key("2001")
+	b.hold(true)
 	b.key(kb.F9)
 	b.says("再按一次确认：退 28.50 元")
 	b.shot("desk-sure")
@@ -107,6 +108,7 @@ func TestRealDesk(t *testing.T) {
 	if n := len(r.world.Banks[agenttest.Full].Calls("refund")); n != 0 {
 		t.Fatalf("%d refunds left", n)
 	}
+	b.hold(false)
 	b.ahead(700)
 	b.key(kb.F9)
 	b.says("退款成功")

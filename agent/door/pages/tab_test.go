@@ -50,12 +50,13 @@ type tab struct {
 	ctx context.Context
 }
 
-// skew lets a test move the page's clock forward: the pages measure time with
-// performance.now().
+// skew lets a test stop the page's clock and move it forward: the pages measure
+// time with performance.now().
 const skew = `(function () {
   const real = performance.now.bind(performance);
-  let ahead = 0;
-  performance.now = function () { return real() + ahead; };
+  let ahead = 0, held = null;
+  performance.now = function () { return (held === null ? real() : held) + ahead; };
+  window.testHold = function (on) { held = on ? real() : null; };
   window.testAhead = function (ms) { ahead += ms; };
   window.testFaults = [];
   window.addEventListener("error", function (e) { window.testFaults.push(String(e.message)); });
@@ -132,6 +133,10 @@ func (b *tab) key(keys string) {
 	b.t.Helper()
 	b.do(chromedp.KeyEvent(keys))
 }
+
+// hold stops the page's clock, so that what must happen within a moment does so
+// on a slow machine as well.
+func (b *tab) hold(on bool) { b.truth(fmt.Sprintf("(window.testHold(%t), true)", on)) }
 
 // ahead moves the page's clock.
 func (b *tab) ahead(ms int) { b.truth(fmt.Sprintf("(window.testAhead(%d), true)", ms)) }
