@@ -39,9 +39,13 @@ func TestAlarmsAreWritten(t *testing.T) {
 		var codes, news []string
 		read := uint64(0)
 		for {
-			events, notes, next, first, err := again.Agent.Follow(read, 3)
+			events, next, first, err := again.Agent.Follow(read, 3)
 			if err != nil || first != 1 {
 				t.Fatal(first, err)
+			}
+			notes, same, first, err := again.Agent.Notes(agent.NoteAlarm, read, 3)
+			if err != nil || first != 1 || same != next {
+				t.Fatal(same, next, first, err)
 			}
 			if next == read {
 				break
@@ -87,7 +91,7 @@ func TestFollowMissesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		some, _, _, _, err := w.Agent.Follow(0, 10_000)
+		some, _, _, err := w.Agent.Follow(0, 10_000)
 		if err != nil {
 			t.Fatal(err)
 		}

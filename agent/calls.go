@@ -209,6 +209,14 @@ func (a *Agent) probe(ctx context.Context, name string) {
 	}
 }
 
+// Reached tells how long ago a platform last answered anything; probed is false
+// for one that is not asked by itself, of which silence says nothing.
+func (a *Agent) Reached(name string) (ago time.Duration, heard, probed bool) {
+	_, probed = a.parts.Platforms[name].(platforms.Prober)
+	ago, heard = a.memory.lastHeard(name, a.Now())
+	return ago, heard, probed
+}
+
 // whileDown is the pause between probes of a platform that does not answer:
 // people wait for it.
 const whileDown = 3 * time.Second

@@ -151,6 +151,13 @@ func (m *memory) heardOf(platform string, now order.Now, within time.Duration) b
 	return ok && now.Age(at) < within
 }
 
+// lastHeard tells how long ago a platform answered.
+func (m *memory) lastHeard(platform string, now order.Now) (time.Duration, bool) {
+	defer m.lock()()
+	at, ok := m.heard[platform]
+	return now.Age(at), ok
+}
+
 // busy tells whether a till is in use: an order is open, or somebody looked at
 // a till lately.
 func (m *memory) busy(now order.Now) bool {

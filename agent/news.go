@@ -58,35 +58,49 @@ func bookingNews(is, was *order.BookingState) string {
 }
 
 // Follow looks at up to limit records of the log after seq, for those who
-// follow outcomes: the events among them that may be news, and the notes. read
-// is the last record looked at (seq if there is none), first the oldest number
+// follow outcomes, and gives the events among them that may be news. read is
+// the last record looked at (seq if there is none), first the oldest number
 // still kept.
-func (a *Agent) Follow(seq uint64, limit int) (events []Event, notes []Note, read, first uint64, err error) {
+func (a *Agent) Follow(seq uint64, limit int) (list []Event, read, first uint64, err error) {
+	read, first, err = a.each(seq, limit, func(e queue.Entry) error {
+		if IsNote(e.Stream) || dull(e.Data) {
+			return nil
+		}
+		ev, err := a.event(e)
+		list = append(list, ev)
+		return err
+	})
+	return list, read, first, err
+}
+
+// Notes is the same for the notes of a kind.
+func (a *Agent) Notes(kind string, seq uint64, limit int) (list []Note, read, first uint64, err error) {
+	read, first, err = a.each(seq, limit, func(e queue.Entry) error {
+		if !IsNote(e.Stream) {
+			return nil
+		}
+		n, err := readNote(e)
+		if err == nil && n.Kind == kind {
+			list = append(list, n)
+		}
+		return err
+	})
+	return list, read, first, err
+}
+
+func (a *Agent) each(seq uint64, limit int, look func(queue.Entry) error) (read, first uint64, err error) {
 	entries, from, err := a.parts.Log.After(queue.Seq(seq), limit)
 	if err != nil {
-		return nil, nil, seq, 0, err
+		return seq, 0, err
 	}
 	read = seq
 	for _, e := range entries {
+		if err := look(e); err != nil {
+			return seq, 0, err
+		}
 		read = uint64(e.Seq)
-		if IsNote(e.Stream) {
-			n, err := readNote(e)
-			if err != nil {
-				return nil, nil, seq, 0, err
-			}
-			notes = append(notes, n)
-			continue
-		}
-		if dull(e.Data) {
-			continue
-		}
-		ev, err := a.event(e)
-		if err != nil {
-			return nil, nil, seq, 0, err
-		}
-		events = append(events, ev)
 	}
-	return events, notes, read, uint64(from), nil
+	return read, uint64(from), nil
 }
 
 // dull tells that a record can be no news, whatever came before it, so that

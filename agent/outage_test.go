@@ -339,7 +339,7 @@ func (r *rig) oneEndEach() {
 			list = append(list, agent.Event{Seq: r.agent.LastEvent() + 1})
 		}
 		for _, e := range list {
-			if _, notes, _, _, err := r.agent.Follow(seq, int(e.Seq-seq-1)); err != nil || len(notes) != int(e.Seq-seq-1) {
+			if notes, _, _, err := r.agent.Notes(agent.NoteAlarm, seq, int(e.Seq-seq-1)); err != nil || len(notes) != int(e.Seq-seq-1) {
 				r.t.Fatalf("event %d follows %d with %d notes between: %v", e.Seq, seq, len(notes), err)
 			}
 			if seq = e.Seq; e.Order == nil {
