@@ -308,7 +308,7 @@ func (b *Box) Forget(now time.Time, long time.Duration) (int, error) {
 		gone++
 	}
 	if gone > 0 {
-		if err := syncDir(b.dir); err != nil {
+		if err := SyncDir(b.dir); err != nil {
 			errs = append(errs, fmt.Errorf("cannot make the removal of keys durable; check the disk: %w", err))
 		}
 	}

@@ -30,7 +30,7 @@ func WriteFile(path string, data []byte) error {
 		err = os.Rename(f.Name(), path)
 	}
 	if err == nil {
-		err = syncDir(dir)
+		err = SyncDir(dir)
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("cannot write %s; check that the disk is well and has room: %w", path, err), removeIfThere(f.Name()))
@@ -47,9 +47,9 @@ func removeIfThere(path string) error {
 	return nil
 }
 
-// syncDir makes a rename or removal durable. Windows has no such call and
-// needs none.
-func syncDir(dir string) error {
+// SyncDir makes a rename or removal in a folder durable. Windows has no such
+// call and needs none.
+func SyncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
