@@ -1,0 +1,171 @@
+package update
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"payagent/agent/fleet"
+	"payagent/agent/trial"
+)
+
+// Choice is what a start starts.
+type Choice struct {
+	// File is the program, open and checked; nil: the package's own goes on.
+	// Whoever starts it starts this file and not its name.
+	File  *os.File
+	Entry trial.Entry
+	Trial bool
+}
+
+// Boot chooses the program at the start of the package's. Trials are counted on
+// disk before they are returned. Whatever is wrong here ends with an older
+// program that works, at last the package's own: an error is for the log.
+func (u *Updates) Boot() (Choice, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	b, damaged, err := u.file.Load()
+	if err != nil {
+		return Choice{}, err
+	}
+	var errs []error
+	if damaged {
+		errs = append(errs, fmt.Errorf("the state of updates was damaged and set aside; the package's program goes on"))
+	}
+	before := text(b)
+	for {
+		if u.baseWins(b.Current) {
+			b.ToBase(trial.Superseded, u.now(b))
+		}
+		if b.Trial != nil && u.baseWins(b.Trial.Entry) {
+			b.Fail(trial.Superseded, nil, u.now(b))
+		}
+		e, onTrial := b.Start(u.now(b))
+		var f *os.File
+		if !e.IsBase() {
+			if _, f, err = u.installedOpen(e); err != nil {
+				errs = append(errs, err)
+				if onTrial {
+					b.Fail(trial.Unusable, nil, u.now(b))
+				} else {
+					b.Drop(trial.Unusable, u.now(b))
+				}
+				continue
+			}
+		}
+		if text(b) == before {
+			return Choice{f, e, onTrial}, errors.Join(errs...)
+		}
+		if err := u.file.Save(b); err != nil {
+			errs = append(errs, err)
+			if onTrial { // a trial that is not counted could go on for ever
+				errs = append(errs, f.Close())
+				b.Fail(trial.Unusable, nil, u.now(b))
+				before = text(b)
+				continue
+			}
+		}
+		return Choice{f, e, onTrial}, errors.Join(errs...)
+	}
+}
+
+// text is b as it would be written.
+func text(b book) string {
+	data, _ := json.Marshal(b) // its types always encode
+	return string(data)
+}
+
+// Unstartable is told when the system would not start what Boot chose.
+func (u *Updates) Unstartable(c Choice) error {
+	return u.change(func(b *book) error {
+		if c.Trial {
+			b.Fail(trial.Unusable, nil, u.now(*b))
+		} else {
+			b.Drop(trial.Unusable, u.now(*b))
+		}
+		return nil
+	})
+}
+
+// baseWins tells whether the package's program is to be preferred: it is as new
+// or newer, or came after somebody chose an older one.
+func (u *Updates) baseWins(e trial.Entry) bool {
+	switch {
+	case e.IsBase():
+		return false
+	case e.Pinned:
+		return e.Base != u.o.Self.Version
+	}
+	return fleet.CompareVersions(e.Version, u.o.Self.Version) <= 0
+}
+
+// installed checks that a version lies here as it was signed. Expiry does not
+// count any more; a key that was taken out of the configuration does.
+func (u *Updates) installed(e trial.Entry) (fleet.Manifest, fleet.File, error) {
+	m, f, err := u.installedOpen(e)
+	if err != nil {
+		return m, fleet.File{}, err
+	}
+	file, err := m.For(u.o.Self.OS, u.o.Self.Arch, u.o.Self.Cgo)
+	return m, file, errors.Join(err, f.Close())
+}
+
+func (u *Updates) installedOpen(e trial.Entry) (fleet.Manifest, *os.File, error) {
+	data, err := u.o.Disk.ReadFile(u.manifest(e.Version))
+	if err != nil {
+		return fleet.Manifest{}, nil, fmt.Errorf("cannot use version %s: its manifest is gone: %w", e.Version, err)
+	}
+	m, err := fleet.OpenManifest(data, u.o.Keys, time.Time{})
+	if err != nil {
+		return m, nil, fmt.Errorf("cannot use version %s: %w", e.Version, err)
+	}
+	file, err := m.For(u.o.Self.OS, u.o.Self.Arch, u.o.Self.Cgo)
+	if err == nil && (m.Version != e.Version || file.SHA256 != e.SHA256) {
+		err = fmt.Errorf("its manifest is another one")
+	}
+	if err != nil {
+		return m, nil, fmt.Errorf("cannot use version %s: %w", e.Version, err)
+	}
+	f, err := openProgram(u.program(e.Version), file)
+	return m, f, err
+}
+
+// errNotAsSigned is wrapped when a program is not the one that was signed.
+var errNotAsSigned = errors.New("the program is not the one that was signed")
+
+// openProgram opens a program and checks size and hash from the open file, and
+// returns it standing at its beginning.
+func openProgram(path string, want fleet.File) (_ *os.File, err error) {
+	f, err := openShut(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the program: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() != want.Size {
+		return nil, fmt.Errorf("%w: %s has %d bytes, not %d", errNotAsSigned, path, info.Size(), want.Size)
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, io.LimitReader(f, want.Size+1)); err != nil {
+		return nil, fmt.Errorf("cannot read the program: %w", err)
+	}
+	if hex.EncodeToString(sum.Sum(nil)) != want.SHA256 {
+		return nil, fmt.Errorf("%w: %s has another hash", errNotAsSigned, path)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
