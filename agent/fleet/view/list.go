@@ -42,16 +42,8 @@ func (r Row) Alarming() bool {
 // Fresh tells whether what the box says of itself may be believed now.
 func (r Row) Fresh() bool { return r.State != fleet.StateUnknown && r.State != fleet.StateLost }
 
-func (b *box) stale() time.Duration {
-	every := b.status.Every
-	if every <= 0 {
-		every = 60
-	}
-	return 3 * time.Duration(every) * time.Second
-}
-
 func (b *box) row(k Key, now time.Time) Row {
-	r := Row{Key: k, State: fleet.StateUnknown, AgeS: -1, SinceS: -1, StaleS: int64(b.stale() / time.Second)}
+	r := Row{Key: k, State: fleet.StateUnknown, AgeS: -1, SinceS: -1, StaleS: 3 * int64(b.status.Every)}
 	for code := range b.alarms {
 		r.Alarms = append(r.Alarms, code)
 	}
@@ -64,13 +56,10 @@ func (b *box) row(k Key, now time.Time) Row {
 	if b.live {
 		r.SkewS = int64(b.skew / time.Second)
 	}
-	switch {
-	case r.Said == fleet.StateLost || r.Said == fleet.StateGone:
-		// Nothing more is to be expected; it stays so until the box is back.
-		r.State = r.Said
-	case r.AgeS >= 0 && now.Sub(b.written) <= b.stale():
-		r.State = r.Said
-	default:
+	if !b.written.IsZero() || r.Said == fleet.StateLost || r.Said == fleet.StateGone {
+		r.State, _ = fleet.Presence(&b.status, b.written, now)
+	}
+	if r.State == fleet.StateUnknown {
 		r.SinceS = -1
 	}
 	return r

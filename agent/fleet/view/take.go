@@ -56,15 +56,9 @@ func (m *Model) takeAlarm(b *box, code string, payload []byte, retained bool, no
 	if !m.keep(b, &b.alarms, code, payload, retained, now) {
 		return false
 	}
-	since := now
-	if t := at(payload); !t.IsZero() && !t.After(now) {
-		since = t
-	}
-	switch {
-	case len(payload) == 0:
-		m.enter(b, Entry{At: now, Kind: KindCleared, Code: code})
-	case !had:
-		m.enter(b, Entry{At: since, Kind: KindAlarm, Code: code})
+	// Raising and clearing while we listen are events, which come beside.
+	if t := at(payload); retained && !had && !t.IsZero() && !t.After(now) {
+		m.enter(b, Entry{At: t, Kind: KindAlarm, Code: code, id: KindAlarm + code})
 	}
 	return true
 }
@@ -77,7 +71,15 @@ func (m *Model) takeEvent(b *box, payload []byte) bool {
 		m.ignored++
 		return false
 	}
-	return m.enter(b, Entry{At: e.Time, Kind: KindEvent, Code: clip(e.Type, 80), Text: clip(e.Subject, 80), Late: e.Historical, id: e.ID})
+	line := Entry{At: e.Time, Kind: KindEvent, Code: clip(e.Type, 80), Text: clip(e.Subject, 80), Late: e.Historical, id: e.ID}
+	var a fleet.AlarmData
+	if e.Type == fleet.TypeAlarm && json.Unmarshal(e.Data, &a) == nil && a.Code != "" {
+		line.Kind, line.Code, line.Text = KindAlarm, clip(a.Code, 80), clip(strings.TrimSpace(a.Platform+" "+a.Subject+" "+a.Order), 80)
+		if a.State == fleet.Cleared {
+			line.Kind = KindCleared
+		}
+	}
+	return m.enter(b, line)
 }
 
 // rank orders the states of a command; final ones are alike.

@@ -221,10 +221,10 @@ func (m *Model) takeStatus(b *box, payload []byte, retained bool, now time.Time)
 		m.ignored++
 		return false
 	}
-	if b.hasStatus && !fleet.Believe(b.status, s) {
+	if b.hasStatus && !fleet.Newer(&b.status, s) {
 		return false
 	}
-	s.Every = min(max(s.Every, 0), 24*3600)
+	s.Every = min(max(s.Every, 1), 24*3600)
 	if retained && b.hasStatus && s.At.Equal(b.status.At) && s.State == b.status.State && s.BootID == b.status.BootID {
 		return false // the connection was renewed; it is as old as it was
 	}

@@ -135,7 +135,16 @@ func TestTimeline(t *testing.T) {
 		t.Error("a repeated event was entered twice")
 	}
 	r.say("B1", "a/disk_low", map[string]any{"since": r.now}, false)
+	alarm := func(id, state string) fleet.Event {
+		data, err := json.Marshal(fleet.AlarmData{Code: "disk_low", State: state, Subject: "queue"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fleet.Event{ID: id, Type: fleet.TypeAlarm, Time: r.now, Data: data}
+	}
+	r.say("B1", "e/alarms", alarm("a-1", fleet.Raised), false)
 	r.after(time.Second).say("B1", "a/disk_low", []byte{}, false)
+	r.say("B1", "e/alarms", alarm("a-2", fleet.Cleared), false)
 	if r.say("B1", "a/disk_low", []byte{}, false) {
 		t.Error("an alarm ended twice")
 	}
