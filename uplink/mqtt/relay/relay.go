@@ -304,7 +304,8 @@ func (r *Relay) never(op sealed.Op) sealed.Verdict {
 }
 
 // known checks who signed: the relay's authority must have issued the
-// certificate to the box whose topic it is.
+// certificate to the box whose topic it is, with its name and its place
+// (payagent://site/box) as payfleet ca writes them.
 func (r *Relay) known(site, box string, chain []*x509.Certificate) error {
 	roots, err := r.cfg.Roots()
 	if err != nil {
@@ -315,11 +316,14 @@ func (r *Relay) known(site, box string, chain []*x509.Certificate) error {
 		between.AddCert(c)
 	}
 	_, err = chain[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	uri := "payagent://" + site + "/" + box
 	switch name := chain[0].Subject.CommonName; {
 	case err != nil:
 		return fmt.Errorf("the relay does not accept this box's certificate: %w", err)
 	case name != box:
 		return fmt.Errorf("the certificate is for %q and not for this box", name)
+	case len(chain[0].URIs) != 1 || chain[0].URIs[0].String() != uri:
+		return fmt.Errorf("the certificate does not name the place %s; enrol the box anew", uri)
 	case r.cfg.Allow != nil && !r.cfg.Allow(site, box):
 		return errors.New("the relay does not serve this box; list it under boxes")
 	}
