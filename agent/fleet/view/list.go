@@ -230,3 +230,17 @@ func (m *Model) Row(k Key, now time.Time) (Row, bool) {
 	}
 	return b.row(k, now), true
 }
+
+// Command gives what a box says of one command; nil: nothing yet.
+func (m *Model) Command(k Key, verb, id string) *fleet.CommandState {
+	b := m.boxes[k]
+	if b == nil {
+		return nil
+	}
+	i := slices.IndexFunc(b.commands, func(c command) bool { return c.state.ID == id && c.state.Verb == verb })
+	if i < 0 {
+		return nil
+	}
+	s := b.commands[i].state
+	return &s
+}
