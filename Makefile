@@ -7,7 +7,7 @@ PKGS := ./...
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup build size vet lint race sim bench compare fuzz docs kill soak clean cross lab cgo clib samples
+.PHONY: help demo test setup build size vet lint race sim bench compare fuzz docs kill soak clean release reproducible cross lab cgo clib samples
 
 help: ## 显示帮助 print this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -27,6 +27,12 @@ cgo: ## 编译含 karalabe/hid 的版本（需要 C 编译器） build/cgo/payag
 size: ## 程序大小上限 the shipped program on both boards, against the limit
 	@./.ci/size $(BIN)/size
 
+release: ## 发布：VERSION=1.4.0 全部平台、安装包、校验和、SBOM a release in build/release
+	@./.ci/release '$(VERSION)'
+
+reproducible: ## 两次发布逐字节比较 a release made twice in two folders, compared byte by byte
+	@./.ci/reproducible
+
 clib: ## C 动态库（需要 mingw-w64） build/clib: payagent.dll 32 and 64 bit, libpayagent.so; checked, and run under wine where it is
 	@./agent/door/clib/build
 
@@ -39,7 +45,7 @@ vet: ## 静态检查 gofmt and go vet
 
 lint: vet size ## 同 vet，另查其他系统能否编译及大小 vet, that it builds for the other systems, and its size
 	GOOS=windows CGO_ENABLED=0 $(GO) vet ./agent/cmd/payagent ./devices/... ./queue/... ./uplink/... ./platforms/...
-	GOARCH=arm GOARM=7 ./.ci/build $(BIN)/size/arm payagent
+	TARGET=linux/arm ./.ci/build $(BIN)/size/arm payagent
 
 # The simulation decides in one goroutine: its full run goes without the race
 # detector, which would make it ten times as slow, and a short one with it.
