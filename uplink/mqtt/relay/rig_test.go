@@ -231,3 +231,22 @@ func (r *rig) wantCalls(n int) {
 		r.t.Fatalf("the platform got %d requests, want %d", got, n)
 	}
 }
+
+// newQuiet is a relay that knows no box.
+func newQuiet(t testing.TB) *relay.Relay {
+	t.Helper()
+	site, err := relaytest.NewSite()
+	if err != nil {
+		t.Fatal(err)
+	}
+	broker := uplinktest.NewBroker()
+	r, err := site.Relay(broker.Bus("relay", nil), []relay.Platform{{Name: "pay", Address: address, Way: &way{}}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = r.Close()
+		broker.Close()
+	})
+	return r
+}
