@@ -53,6 +53,11 @@ func (c Config) CheckFiles() ([]Warning, error) {
 			look(at+"proxy.password_file", p.Proxy.PasswordFile, true)
 		}
 	}
+	if c.Fleet.On() {
+		look("fleet.ca_file", c.Fleet.CAFile, false)
+		look("fleet.cert_file", c.Fleet.CertFile, false)
+		look("fleet.key_file", c.Fleet.KeyFile, true)
+	}
 	for i, m := range c.Merchants {
 		look(fmt.Sprintf("merchants[%d].token_file", i), m.TokenFile, true)
 	}

@@ -98,17 +98,26 @@ func (w *Watch) Run(ctx context.Context) {
 	}
 }
 
+// help gives the kind of each figure and what it means.
+func help() map[string][2]string {
+	return map[string][2]string{
+		"payagent_certificate_days_left": {"gauge", "Days until a certificate ends, by certificate; negative: it has ended."},
+	}
+}
+
 // WriteMetrics writes the days left, by certificate.
 func (w *Watch) WriteMetrics(out io.Writer) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	head := "# HELP payagent_certificate_days_left Days until a certificate ends, by certificate; negative: it has ended.\n# TYPE payagent_certificate_days_left gauge\n"
+	const name = "payagent_certificate_days_left"
+	text := help()[name]
+	head := fmt.Sprintf("# HELP %s %s\n# TYPE %s %s\n", name, text[1], name, text[0])
 	for _, c := range w.Certs {
 		days, ok := w.left[c.Name]
 		if !ok {
 			continue
 		}
-		if _, err := fmt.Fprintf(out, "%spayagent_certificate_days_left{certificate=%q} %.2f\n", head, c.Name, days); err != nil {
+		if _, err := fmt.Fprintf(out, "%s%s{certificate=%q} %.2f\n", head, name, c.Name, days); err != nil {
 			return err
 		}
 		head = ""

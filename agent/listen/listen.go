@@ -5,20 +5,17 @@
 // Only the addresses named are opened, never a whole machine; all of them or
 // none. Headers, bodies, times and the number of connections are bounded. An
 // address that is not loopback needs a certificate, or the word that it may go
-// without. Where client certificates are asked for, every address asks.
+// without; a renewed certificate counts for the next connection. Where client certificates are asked for, every address asks.
 package listen
 
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"sync"
 	"time"
 
@@ -70,7 +67,7 @@ func Serve(ctx context.Context, o Options, handler func(addresses []string) http
 	if err != nil {
 		return err
 	}
-	list, err := open(ctx, o, allowed)
+	list, err := open(ctx, o, allowed, log)
 	if err != nil {
 		return err
 	}
@@ -129,7 +126,7 @@ func networks(o Options) ([]netip.Prefix, error) {
 }
 
 // open opens all addresses or none.
-func open(ctx context.Context, o Options, allowed []netip.Prefix) (list []net.Listener, err error) {
+func open(ctx context.Context, o Options, allowed []netip.Prefix, log *slog.Logger) (list []net.Listener, err error) {
 	defer func() {
 		if err != nil {
 			for _, l := range list {
@@ -143,7 +140,7 @@ func open(ctx context.Context, o Options, allowed []netip.Prefix) (list []net.Li
 	}
 	var secure *tls.Config
 	if o.At.TLS.Cert != "" {
-		if secure, err = secured(o); err != nil {
+		if secure, err = secured(o, log); err != nil {
 			return nil, err
 		}
 	} else if o.At.ClientCA != "" {
@@ -170,26 +167,4 @@ func open(ctx context.Context, o Options, allowed []netip.Prefix) (list []net.Li
 		list = append(list, l)
 	}
 	return list, nil
-}
-
-func secured(o Options) (*tls.Config, error) {
-	pair, err := tls.LoadX509KeyPair(o.At.TLS.Cert, o.At.TLS.Key)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open %s: %s.tls does not hold a certificate and its key; renew the files: %w", o.Key, o.Key, err)
-	}
-	c := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
-	if o.At.ClientCA == "" {
-		return c, nil
-	}
-	pem, err := os.ReadFile(o.At.ClientCA)
-	if err == nil {
-		c.ClientCAs, c.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
-		if !c.ClientCAs.AppendCertsFromPEM(pem) {
-			err = errors.New("it holds no certificate in PEM")
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot open %s: %s.client_ca does not hold the authority of the clients; renew the file: %w", o.Key, o.Key, err)
-	}
-	return c, nil
 }

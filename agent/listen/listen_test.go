@@ -154,7 +154,7 @@ func TestOpen(t *testing.T) {
 	}
 	if lan == "" {
 		t.Log("this machine has no LAN address")
-	} else if list, err := open(context.Background(), Options{At: config.Listener{Listen: []string{lan + ":0"}}}, nil); err == nil {
+	} else if list, err := open(context.Background(), Options{At: config.Listener{Listen: []string{lan + ":0"}}}, nil, slog.New(slog.DiscardHandler)); err == nil {
 		_ = list[0].Close()
 		t.Error("a LAN address was opened without TLS")
 	}

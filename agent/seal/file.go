@@ -16,6 +16,22 @@ import (
 // there is the old content or the new, never half of it: a temporary file of
 // mode 0600 beside it, synced, renamed, and the folder synced.
 func WriteFile(path string, data []byte) error {
+	return writeFile(path, data, func(string) error { return nil })
+}
+
+// ReplaceFile is WriteFile for a file that is there, which keeps its mode and
+// its owner.
+func ReplaceFile(path string, data []byte) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("cannot replace %s: %w", path, err)
+	}
+	return writeFile(path, data, func(temp string) error {
+		return errors.Join(os.Chmod(temp, info.Mode().Perm()), GiveTo(path, temp))
+	})
+}
+
+func writeFile(path string, data []byte, prepare func(temp string) error) error {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, tempPrefix+"*") // mode 0600
 	if err != nil {
@@ -26,6 +42,9 @@ func WriteFile(path string, data []byte) error {
 		err = f.Sync()
 	}
 	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = prepare(f.Name())
+	}
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}

@@ -19,6 +19,7 @@ import (
 	"payagent/agent/config"
 	"payagent/agent/door"
 	"payagent/agent/door/pages"
+	"payagent/agent/enrol"
 	"payagent/agent/seal"
 	"payagent/platforms"
 	"payagent/queue"
@@ -58,8 +59,9 @@ type assembly struct {
 	log      *slog.Logger
 	scanners scanners
 	store    queue.Log
-	audit    audit.Options // where the audit is and its key
-	keeper   *audit.Keeper // nil with storeOnly
+	audit    audit.Options  // where the audit is and its key
+	keeper   *audit.Keeper  // nil with storeOnly
+	renewer  *enrol.Renewer // of the box's certificate; nil without fleet.ca_url
 	close    []io.Closer
 	beside   []func(context.Context) error // what runs beside the agent and the door
 	metrics  []func(io.Writer) error       // figures besides the agent's
@@ -135,6 +137,7 @@ func assemble(c config.Config, log *slog.Logger, parts how) (_ *assembly, err er
 			return nil, err
 		}
 		b.openCallback(c)
+		b.openCertificates(c)
 	}
 	return b, nil
 }

@@ -20,6 +20,7 @@ func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
 const usage = `payfleet — the fleet of payment boxes over one message broker   机群管理
 
+  payfleet ca       init|code|serve|sign|server|client|list|revoke   certificates: payfleet ca --help   证书
   payfleet key      new|show                                 keys that sign: payfleet key --help   签名密钥
   payfleet version                                                                         版本
 
@@ -45,6 +46,8 @@ func command(ctx context.Context, args []string, c console) error {
 	case "version", "--version":
 		_, err := fmt.Fprintln(c.out, "payfleet "+version)
 		return err
+	case "ca":
+		return caCommand(ctx, args, c)
 	case "key":
 		return keyCommand(args, c)
 	case "", "help", "--help", "-h":
