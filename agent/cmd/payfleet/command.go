@@ -22,6 +22,7 @@ const usage = `payfleet — the fleet of payment boxes over one message broker  
 
   payfleet ca       init|code|serve|sign|server|client|list|revoke   certificates: payfleet ca --help   证书
   payfleet key      new|show                                 keys that sign: payfleet key --help   签名密钥
+  payfleet relay    [check|key]                              calls platforms for tills without the Internet: payfleet relay --help   中继
   payfleet version                                                                         版本
 
   Every command that speaks to the broker takes:   连接参数
@@ -50,6 +51,8 @@ func command(ctx context.Context, args []string, c console) error {
 		return caCommand(ctx, args, c)
 	case "key":
 		return keyCommand(args, c)
+	case "relay":
+		return relayCommand(ctx, args, c)
 	case "", "help", "--help", "-h":
 		_, err := fmt.Fprint(c.out, usage)
 		return err
