@@ -45,6 +45,8 @@ type Fleet struct {
 	Idle time.Duration
 	// How often the status is repeated.
 	StatusEvery time.Duration
+	// How long a new program or configuration must work before it is kept; at least 2s.
+	Prove time.Duration
 	// Address of the fleet's certificate authority (payfleet ca serve), for renewing the certificate.
 	CAURL string `yaml:"ca_url"`
 }
@@ -82,6 +84,22 @@ func (v validator) fleet() {
 			v.add(at, "needs fleet.broker and fleet.relay_key, or write uplink: https")
 		}
 	}
+	// Programs are signed on boxes without a broker too.
+	for i, k := range f.Keys {
+		at := fmt.Sprintf("fleet.keys[%d]", i)
+		if k.ID == "" || slices.ContainsFunc(f.Keys[:i], func(o FleetKey) bool { return o.ID == k.ID || o.Public == k.Public }) {
+			v.add(at+".id", "give each key a name of its own; two names for one key are not taken")
+		}
+		if _, err := k.Key(); err != nil {
+			v.add(at+".public", "%v", err)
+		}
+		for j, r := range k.Roles {
+			v.oneOf(fmt.Sprintf("%s.roles[%d]", at, j), r, "operate", "config", "release")
+		}
+	}
+	if f.Prove < 2*time.Second {
+		v.add("fleet.prove", "is at least 2s; 60s is good")
+	}
 	if !f.On() {
 		return
 	}
@@ -102,18 +120,6 @@ func (v validator) fleet() {
 	for _, key := range [][2]string{{"hub_key", f.HubKey}, {"relay_key", f.RelayKey}} {
 		if data, err := base64.StdEncoding.DecodeString(key[1]); key[1] != "" && (err != nil || len(data) != 32) {
 			v.add("fleet."+key[0], "is 32 bytes in base64, as payfleet prints it")
-		}
-	}
-	for i, k := range f.Keys {
-		at := fmt.Sprintf("fleet.keys[%d]", i)
-		if k.ID == "" || slices.ContainsFunc(f.Keys[:i], func(o FleetKey) bool { return o.ID == k.ID || o.Public == k.Public }) {
-			v.add(at+".id", "give each key a name of its own; two names for one key are not taken")
-		}
-		if _, err := k.Key(); err != nil {
-			v.add(at+".public", "%v", err)
-		}
-		for j, r := range k.Roles {
-			v.oneOf(fmt.Sprintf("%s.roles[%d]", at, j), r, "operate", "config", "release")
 		}
 	}
 	if _, _, err := Window(f.Window); err != nil {

@@ -18,20 +18,29 @@ var demoYAML []byte
 
 // Load reads, parses and validates a file.
 func Load(path string) (Config, error) {
-	f, err := os.Open(path)
+	data, err := Read(path)
 	if err != nil {
-		return Config{}, fmt.Errorf("cannot open the configuration; name it with --config and check its permissions: %w", err)
-	}
-	defer func() { _ = f.Close() }() // only read: nothing can be lost
-	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-	if err != nil {
-		return Config{}, fmt.Errorf("cannot read the configuration; check that it is a file and that the disk is well: %w", err)
+		return Config{}, err
 	}
 	c, err := Parse(path, data)
 	if err != nil {
 		return Config{}, err
 	}
 	return c, c.Validate()
+}
+
+// Read reads a file's bytes.
+func Read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the configuration; name it with --config and check its permissions: %w", err)
+	}
+	defer func() { _ = f.Close() }() // only read: nothing can be lost
+	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the configuration; check that it is a file and that the disk is well: %w", err)
+	}
+	return data, nil
 }
 
 // Parse reads a configuration over the defaults. The name is used in errors
@@ -148,6 +157,10 @@ func Join(errs ...error) error {
 	}
 	return errors.Join(rest...)
 }
+
+// Line finds the line of a key in the file, or of the nearest section around
+// it; 0 if neither is in the file.
+func (c Config) Line(key string) int { return c.line(key) }
 
 // line finds the line of a key, or of the nearest section around it.
 func (c Config) line(key string) int {

@@ -390,8 +390,10 @@ func TestDamaged(t *testing.T) {
 			data[500] ^= 1
 			return os.WriteFile(filepath.Join(w.dir, "1.1.0", "payagent"), data, 0o700)
 		},
-		"no program":  func(w *world) error { return os.Remove(filepath.Join(w.dir, "1.1.0", "payagent")) },
-		"manifest":    func(w *world) error { return os.WriteFile(filepath.Join(w.dir, "1.1.0", "manifest.json"), []byte("{"), 0o600) },
+		"no program": func(w *world) error { return os.Remove(filepath.Join(w.dir, "1.1.0", "payagent")) },
+		"manifest": func(w *world) error {
+			return os.WriteFile(filepath.Join(w.dir, "1.1.0", "manifest.json"), []byte("{"), 0o600)
+		},
 		"no manifest": func(w *world) error { return os.Remove(filepath.Join(w.dir, "1.1.0", "manifest.json")) },
 		"other": func(w *world) error {
 			return os.WriteFile(filepath.Join(w.dir, "1.1.0", "manifest.json"), w.sign(w.release("1.2.0")), 0o600)
