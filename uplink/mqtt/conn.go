@@ -97,8 +97,13 @@ func (c *Client) connect() (*conn, error) {
 	o.SetAutoAckDisabled(true)
 	o.SetStore(store{Store: paho.NewOrderedMemoryStore(), conn: x})
 	o.SetDefaultPublishHandler(x.receive)
-	if w := c.cfg.Will; w != nil {
-		o.SetBinaryWill(w.Topic, w.Payload, qos(*w), w.Retain)
+	c.mu.Lock()
+	n := c.ups + 1
+	c.mu.Unlock()
+	if c.cfg.Will != nil {
+		if w := c.cfg.Will(n); w != nil {
+			o.SetBinaryWill(w.Topic, w.Payload, qos(*w), w.Retain)
+		}
 	}
 	o.SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) {
 		var raw net.Conn
@@ -122,6 +127,9 @@ func (c *Client) connect() (*conn, error) {
 		}
 		return nil, fmt.Errorf("the broker at %s took the connection and refused us (%w); see that its access list knows this name", c.address, err)
 	}
+	c.mu.Lock()
+	c.ups = n // from now on the broker has this connection's will
+	c.mu.Unlock()
 	return x, nil
 }
 
@@ -159,7 +167,6 @@ func (x *conn) stay() error {
 	c.mu.Lock()
 	if !c.closed {
 		c.conn = x
-		c.ups++
 		c.refused = refused
 		c.tell(true, "")
 		// What was subscribed to or stopped meanwhile.

@@ -27,9 +27,11 @@ type Config struct {
 	// ServerName is the name in the broker's certificate where it is not the
 	// host of Broker.
 	ServerName string
-	// Will is what the broker says for us when the connection breaks without a
-	// good-bye.
-	Will *uplink.Message
+	// Will makes what the broker says for us when the n-th connection breaks
+	// without a good-bye; nil, or a nil message, for nothing. It is asked at every
+	// connect, because a will must tell which connection it belongs to: brokers
+	// may send an old one late.
+	Will func(n uint64) *uplink.Message
 	// Phase gives how long to wait before the first connection, and after one
 	// was lost; it is asked each time. Nil: uniform within Every. After an
 	// attempt in vain the next comes Every later.
@@ -37,7 +39,8 @@ type Config struct {
 	// Every is the distance of attempts, default 40 s.
 	Every time.Duration
 	// OnUp runs after every connect, when the subscriptions are made again; n
-	// counts connections from 1, ctx ends with the connection. It may publish.
+	// counts connections from 1 (one that broke before that is counted too), ctx
+	// ends with the connection. It may publish.
 	OnUp func(ctx context.Context, n uint64)
 	// Clean asks the broker to forget us when we go: for tools.
 	Clean bool
@@ -87,9 +90,11 @@ func Open(cfg Config) (*Client, error) {
 	if (cfg.Cert == nil) != (cfg.Key == nil) {
 		return nil, errors.New("cannot use a certificate without its key: name both files")
 	}
-	if w := cfg.Will; w != nil {
-		if err := uplink.CheckTopic(w.Topic); err != nil {
-			return nil, err
+	if cfg.Will != nil {
+		if w := cfg.Will(1); w != nil {
+			if err := uplink.CheckTopic(w.Topic); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if cfg.Every <= 0 {

@@ -83,7 +83,7 @@ func rig(t *testing.T) func() (*uplinktest.Rig, error) {
 				}
 				p.Refuse(refuse)
 				cfg := quick("mqtt://"+p.Addr, name)
-				cfg.Will = will
+				cfg.Will = func(uint64) *uplink.Message { return will }
 				c, err := mqtt.Open(cfg)
 				if err != nil {
 					t.Error(err)
