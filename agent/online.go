@@ -112,6 +112,27 @@ func (a *Agent) Returned(ctx context.Context, no string, in platforms.Incoming) 
 	return a.hearNotice(ctx, o.Platform, in, no)
 }
 
+// Wake takes the word of somebody who proves nothing that a platform has news of
+// an order: the query that is owed leaves now, as after the payer's return.
+func (a *Agent) Wake(ctx context.Context, platform, no string) error {
+	n := platforms.Notice{ByBrowser: true, Answer: platforms.Answer{OrderNo: no}}
+	r, err := a.ask(ctx, func(id uint64) counter.Event {
+		return counter.Notified{Reply: id, Platform: platform, Notice: n}
+	})
+	switch {
+	case err != nil:
+		return err
+	case r.Code == counter.CodeStopped:
+		return ErrStopped
+	}
+	result := "wakes"
+	if r.Code == counter.CodeNotFound {
+		result = "unknown_order"
+	}
+	a.stats.noticed(platform, result)
+	return nil
+}
+
 // hearNotice verifies a message and hands it on; browser is the number of the
 // order that the payer's browser came back for, empty for the platform itself.
 func (a *Agent) hearNotice(ctx context.Context, platform string, in platforms.Incoming, browser string) (platforms.Notice, error) {

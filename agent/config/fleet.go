@@ -80,8 +80,14 @@ func (v validator) fleet() {
 	for i, p := range v.Platforms {
 		at := fmt.Sprintf("platforms[%d].uplink", i)
 		v.oneOf(at, p.Uplink, "https", "mqtt")
-		if p.Uplink == "mqtt" && (!f.On() || f.RelayKey == "") {
-			v.add(at, "needs fleet.broker and fleet.relay_key, or write uplink: https")
+		if p.Uplink != "mqtt" {
+			continue
+		}
+		if !f.On() || f.RelayKey == "" || f.CertFile == "" || f.KeyFile == "" {
+			v.add(at, "needs fleet.broker, fleet.relay_key, fleet.cert_file and fleet.key_file, or write uplink: https")
+		}
+		if p.Proxy != nil || p.Relay != "" || p.ServerName != "" || p.CAFile != "" || len(p.Pins) > 0 || p.ClientCert != "" || p.ClientKey != "" || p.AllowRSAKeyExchange {
+			v.add(at, "is mqtt: proxy, relay, server_name, ca_file, pins, client_cert, client_key and allow_rsa_key_exchange belong into the settings of payfleet relay, which calls the platform")
 		}
 	}
 	// Programs are signed on boxes without a broker too.

@@ -84,6 +84,9 @@ func (c Config) Report() string {
 		if p.Relay != "" {
 			way = "经固定地址 relay " + p.Relay
 		}
+		if p.Uplink == "mqtt" {
+			way = fmt.Sprintf("经消息服务器 %s 由 payfleet relay 代为调用 through the broker, called by payfleet relay", c.Fleet.Broker)
+		}
 		if p.Proxy != nil {
 			way = fmt.Sprintf("经代理 proxy %s %s", p.Proxy.Kind, p.Proxy.Address)
 		}

@@ -24,6 +24,8 @@ import (
 	"payagent/platforms"
 	"payagent/queue"
 	"payagent/queue/bolt"
+	"payagent/uplink"
+	"payagent/uplink/mqtt"
 )
 
 // storeVersion is the format this program writes (decision 16).
@@ -65,6 +67,8 @@ type assembly struct {
 	close    []io.Closer
 	beside   []func(context.Context) error // what runs beside the agent and the door
 	metrics  []func(io.Writer) error       // figures besides the agent's
+	bus      uplink.Bus                    // the one connection to the broker; nil without one
+	tunnel   *mqtt.Tunnel                  // nil where no platform is behind the relay
 }
 
 func (b *assembly) Close() error {
@@ -106,7 +110,7 @@ func assemble(c config.Config, log *slog.Logger, parts how) (_ *assembly, err er
 	if parts == whole {
 		p.DiskLow = diskGuard(c, log)
 	}
-	if err := b.openPlatforms(c, &p); err != nil {
+	if err := b.openPlatforms(c, &p, parts); err != nil {
 		return nil, err
 	}
 	if parts == whole {
@@ -198,18 +202,18 @@ func (b *assembly) keepAudit(ctx context.Context) {
 	})
 }
 
-func (b *assembly) openPlatforms(c config.Config, parts *agent.Parts) error {
-	for _, p := range c.Platforms {
-		way, err := openWay(p)
+func (b *assembly) openPlatforms(c config.Config, p *agent.Parts, parts how) error {
+	for _, conf := range c.Platforms {
+		way, err := openWay(conf, func() (*mqtt.Tunnel, error) { return b.openTunnel(c, parts) })
 		if err != nil {
-			return fmt.Errorf("cannot open the way to platform %s: %w", p.Name, err)
+			return fmt.Errorf("cannot open the way to platform %s: %w", conf.Name, err)
 		}
 		b.close = append(b.close, way)
-		if parts.Platforms[p.Name], err = openPlatform(c, p, way); err != nil {
+		if p.Platforms[conf.Name], err = openPlatform(c, conf, way); err != nil {
 			return err
 		}
 	}
-	return join(c, parts.Platforms)
+	return join(c, p.Platforms)
 }
 
 func (b *assembly) openDevices(c config.Config, parts *agent.Parts) error {

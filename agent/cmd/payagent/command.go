@@ -156,7 +156,7 @@ func checkConfig(c config.Config, out io.Writer) error {
 	var errs []error
 	opened := map[string]platforms.Platform{}
 	for _, p := range c.Platforms {
-		way, err := openWay(p)
+		way, err := openWay(p, unconnected(c))
 		if err != nil {
 			errs = append(errs, fmt.Errorf("platform %s: %w", p.Name, err))
 			continue

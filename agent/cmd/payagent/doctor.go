@@ -77,7 +77,7 @@ func doctorSign(c config.Config, platform, method, biz string, out io.Writer) (e
 	if !ok {
 		return fmt.Errorf("cannot sign: the configuration has no platform %q", platform)
 	}
-	way, err := openWay(p)
+	way, err := openWay(p, unconnected(c))
 	if err != nil {
 		return err
 	}

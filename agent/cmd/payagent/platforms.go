@@ -12,10 +12,20 @@ import (
 	"payagent/platforms/smartpay"
 	"payagent/uplink"
 	"payagent/uplink/https"
+	"payagent/uplink/mqtt"
 )
 
-// openWay opens the way out to one platform.
-func openWay(p config.Platform) (uplink.Route, error) {
+// openWay opens the way out to one platform: directly, or through the tunnel
+// that open gives.
+func openWay(p config.Platform, open func() (*mqtt.Tunnel, error)) (uplink.Route, error) {
+	if p.Uplink == "mqtt" {
+		tunnel, err := open()
+		if err != nil {
+			return nil, err
+		}
+		return tunnel.Route(mqtt.RouteConfig{BaseURL: p.URL, AllowPlainHTTP: p.AllowPlainHTTP, DialTimeout: p.DialTimeout,
+			ResponseTimeout: p.Policy.PayTimeout + 10*time.Second})
+	}
 	cfg := https.Config{BaseURL: p.URL, AllowPlainHTTP: p.AllowPlainHTTP, CAFile: p.CAFile, PinsSPKI: p.Pins,
 		ClientCertFile: p.ClientCert, ClientKeyFile: p.ClientKey, ServerName: p.ServerName,
 		AllowRSAKeyExchange: p.AllowRSAKeyExchange, Relay: p.Relay, DialTimeout: p.DialTimeout,
