@@ -21,6 +21,13 @@ func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 const usage = `payfleet — the fleet of payment boxes over one message broker   机群管理
 
   payfleet ca       init|code|serve|sign|server|client|list|revoke   certificates: payfleet ca --help   证书
+  payfleet ls       [--state S] [--version V] [--alarm CODE|any] [--text T] [--json]   all boxes, alarms first; exit code 3 if one needs a person   机器列表
+  payfleet show     BOX [--json]                             one box with everything it says; BOX may be SITE/BOX   单机详情
+  payfleet watch    [BOX] [--json]                           what happens, line by line   实时经过
+  payfleet send     BOX VERB --sign-with FILE [--key-id ID] [--passphrase-file FILE] [--args JSON] [--expires 1h] [--wait=false] [--out FILE]   下发命令
+                    [--sign-only FILE]                       write the signed command to a file instead
+                    --add-signature FILE --sign-with FILE    a second person's signature, on another machine
+                    --document FILE                          send what was signed elsewhere
   payfleet key      new|show                                 keys that sign: payfleet key --help   签名密钥
   payfleet relay    [check|key]                              calls platforms for tills without the Internet: payfleet relay --help   中继
   payfleet version                                                                         版本
@@ -49,6 +56,14 @@ func command(ctx context.Context, args []string, c console) error {
 		return err
 	case "ca":
 		return caCommand(ctx, args, c)
+	case "ls":
+		return lsCommand(ctx, args, c)
+	case "show":
+		return showCommand(ctx, args, c)
+	case "watch":
+		return watchCommand(ctx, args, c)
+	case "send":
+		return sendCommand(ctx, args, c)
 	case "key":
 		return keyCommand(args, c)
 	case "relay":

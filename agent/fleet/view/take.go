@@ -48,7 +48,32 @@ func (m *Model) enter(b *box, e Entry) bool {
 		b.entries = slices.Delete(b.entries, 0, n)
 		b.dropped += uint64(n)
 	}
+	m.lines++
+	m.latest = append(m.latest, Line{m.lines, m.taking, e})
+	if n := len(m.latest) - maxLatest; n > 0 {
+		m.latest = slices.Delete(m.latest, 0, n)
+	}
 	return true
+}
+
+// maxLatest bounds the newest lines of the whole fleet.
+const maxLatest = 1000
+
+// Line is an entry of some box's timeline; N counts them as they came to be
+// known.
+type Line struct {
+	N uint64 `json:"n"`
+	Key
+	Entry
+}
+
+// Latest gives the lines after number n that are still kept, as they came.
+func (m *Model) Latest(n uint64) []Line {
+	i := len(m.latest)
+	for i > 0 && m.latest[i-1].N > n {
+		i--
+	}
+	return slices.Clone(m.latest[i:])
 }
 
 func (m *Model) takeAlarm(b *box, code string, payload []byte, retained bool, now time.Time) bool {

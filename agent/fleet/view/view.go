@@ -47,6 +47,9 @@ type Model struct {
 	limits   Limits
 	boxes    map[Key]*box
 	rollouts map[rolloutKey]Value
+	latest   []Line
+	lines    uint64
+	taking   Key // whose message is being taken
 	revision uint64
 	ignored  uint64
 }
@@ -160,6 +163,7 @@ func (m *Model) Take(topic string, payload []byte, retained bool, now time.Time)
 		}
 		b = &box{}
 	}
+	m.taking = k
 	if !m.into(b, levels, payload, retained, now) {
 		return k, false
 	}

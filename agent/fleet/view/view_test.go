@@ -161,6 +161,9 @@ func TestTimeline(t *testing.T) {
 	if got != want || !b.Timeline[4].Late {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+	if l := r.m.Latest(2); len(l) != 3 || l[0].N != 3 || l[2].Box != "B1" || !l[2].Late {
+		t.Errorf("the latest are %+v", l)
+	}
 }
 
 func TestCommands(t *testing.T) {
