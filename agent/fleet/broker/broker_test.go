@@ -1,0 +1,314 @@
+package broker
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509/pkix"
+	"encoding/pem"
+
+	"payagent/agent/fleet"
+	"payagent/agent/fleet/ca"
+	"payagent/uplink"
+	"payagent/uplink/mqtt"
+)
+
+func TestWithin(t *testing.T) {
+	for _, x := range []struct {
+		outer, filter string
+		want          bool
+	}{
+		{"+/+/status", "+/+/status", true}, {"+/+/status", "H1/+/status", true}, {"+/+/status", "H1/B1/status", true},
+		{"H1/B1/cmd/#", "H1/B1/cmd/+/+/req", true}, {"H1/B1/cmd/#", "H1/B1/#", false}, {"H1/B1/cmd/#", "H1/+/cmd/#", false},
+		{"H1/B1/cmd/#", "#", false}, {"+/+/cmd/+/+/state", "+/+/cmd/+/+/+", false}, {"+/+/cmd/+/+/state", "+/+/cmd/#", false},
+		{"+/+/cmd/+/+/state", "+/+/cmd/+/+/state", true}, {"H1/B1/status", "H1/B1/status/x", false}, {"H1/B1/a/#", "H1/B1/a/x", true},
+	} {
+		if got := within(x.outer, x.filter); got != x.want {
+			t.Errorf("%s within %s: %v", x.filter, x.outer, got)
+		}
+	}
+}
+
+// site is a broker with TLS and an authority.
+type site struct {
+	*testing.T
+	authority *ca.Authority
+	addr      string
+	broker    *Broker
+}
+
+func listener(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	a, err := ca.Init(t.TempDir(), "authority", ca.Bounds{Sites: []string{"H1"}}, fleet.Settings{Broker: "mqtts://127.0.0.1:8883"}, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, cert, err := a.Server([]string{"127.0.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.X509KeyPair([]byte(cert.PEM), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(a.Certificate())
+	l := listener(t)
+	b, err := Open(Config{Listener: l, Root: "payagent", TLS: &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MinVersion: tls.VersionTLS12},
+		Roles: map[string]string{"ops": RoleOperate, "eyes": RoleWatch, "hub-1": RoleHub}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &site{t, a, "mqtts://" + l.Addr().String(), b}
+}
+
+func (s *site) connect(id string, key []byte, cert string, will *uplink.Message) uplink.Bus {
+	s.Helper()
+	give := func(b []byte) func() ([]byte, error) { return func() ([]byte, error) { return b, nil } }
+	cfg := mqtt.Config{Broker: s.addr, ClientID: id, CA: give(s.authority.Certificate()), Cert: give([]byte(cert)), Key: give(key), Clean: true,
+		Phase: func() time.Duration { return 0 }, Every: 50 * time.Millisecond}
+	if will != nil {
+		cfg.Will = func(uint64) *uplink.Message { return will }
+	}
+	bus, err := mqtt.Open(cfg)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { _ = bus.Close() })
+	return bus
+}
+
+func (s *site) client(name, id string) uplink.Bus {
+	s.Helper()
+	key, cert, err := s.authority.Client(name)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return s.connect(id, key, cert.PEM, nil)
+}
+
+func (s *site) box(name, id string, will *uplink.Message) uplink.Bus {
+	s.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		s.Fatal(err)
+	}
+	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: name}}, key)
+	if err != nil {
+		s.Fatal(err)
+	}
+	got, err := s.authority.Sign(fleet.EnrolRequest{CSR: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr}))}, "H1", name)
+	if err != nil {
+		s.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return s.connect(id, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), got.Certificate, will)
+}
+
+func up(t *testing.T, bus uplink.Bus) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; {
+		l, changed := bus.Link()
+		if l.Up {
+			return
+		}
+		select {
+		case <-changed:
+		case <-time.After(time.Until(end)):
+			t.Fatal("no connection: ", l.Cause)
+		}
+	}
+}
+
+// refused waits until the broker has said no.
+func refused(t *testing.T, bus uplink.Bus) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; {
+		l, changed := bus.Link()
+		if l.Up {
+			t.Fatal("was let in")
+		}
+		if l.Cause != "" {
+			return
+		}
+		select {
+		case <-changed:
+		case <-time.After(time.Until(end)):
+			t.Fatal("nothing happens")
+		}
+	}
+}
+
+func TestIdentities(t *testing.T) {
+	s := newSite(t)
+	box, ops := s.box("B1", "B1", nil), s.client("ops", "ops-ls-1")
+	up(t, box)
+	up(t, ops)
+	refused(t, s.box("B2", "B3", nil))
+	refused(t, s.box("B4", "B4-2", nil))
+	refused(t, s.client("nobody", "nobody"))
+	refused(t, s.box("B5", "B5", &uplink.Message{Topic: "payagent/H1/B1/status", Payload: []byte("x"), Retain: true}))
+	up(t, s.box("B6", "B6", &uplink.Message{Topic: "payagent/H1/B6/status", Payload: []byte("x"), Retain: true}))
+}
+
+// TestRights: what a box writes elsewhere arrives nowhere, and it hears nothing
+// that is for another.
+func TestRights(t *testing.T) {
+	s := newSite(t)
+	box, other, ops, eyes := s.box("B1", "B1", nil), s.box("B2", "B2", nil), s.client("ops", "ops"), s.client("eyes", "eyes")
+	for _, bus := range []uplink.Bus{box, other, ops, eyes} {
+		up(t, bus)
+	}
+	seen := make(chan string, 10)
+	if _, err := eyes.Subscribe("payagent/+/+/status", func(m uplink.Message) { seen <- m.Topic }); err != nil {
+		t.Fatal(err)
+	}
+	heard := make(chan string, 10)
+	if _, err := other.Subscribe("payagent/H1/B2/cmd/+/+/req", func(m uplink.Message) { heard <- m.Topic }); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = other.Subscribe("payagent/H1/B1/cmd/+/+/req", func(m uplink.Message) { heard <- "foreign " + m.Topic }) // refused now or later
+	say := func(bus uplink.Bus, topic string) error {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		return bus.Publish(ctx, uplink.Message{Topic: topic, Payload: []byte("{}"), Retain: true})
+	}
+	if err := say(other, "payagent/H1/B2/status"); err != nil {
+		t.Fatal(err)
+	}
+	// The broker ends the connection of a 3.1.1 client that writes where it must
+	// not; what follows from another arrives, the forbidden never.
+	for _, x := range []struct {
+		bus   uplink.Bus
+		topic string
+	}{{box, "payagent/H1/B2/status"}, {box, "payagent/H1/B1/cmd/restart/1/req"}, {box, "payagent/H1/B2/cmd/restart/1/req"}, {eyes, "payagent/H1/B2/cmd/restart/1/req"}} {
+		down := make(chan struct{})
+		l, changed := x.bus.Link()
+		if !l.Up {
+			up(t, x.bus)
+			_, changed = x.bus.Link()
+		}
+		go func() { <-changed; close(down) }()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		result := make(chan error, 1)
+		go func() { result <- x.bus.Publish(ctx, uplink.Message{Topic: x.topic, Payload: []byte("{}")}) }()
+		select {
+		case <-down:
+		case err := <-result:
+			t.Errorf("%s was taken: %v", x.topic, err)
+		}
+		cancel()
+	}
+	if err := say(ops, "payagent/H1/B2/cmd/restart/1/req"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-heard; got != "payagent/H1/B2/cmd/restart/1/req" {
+		t.Error(got)
+	}
+	if got := <-seen; got != "payagent/H1/B2/status" {
+		t.Error(got)
+	}
+	if len(heard) != 0 || len(seen) != 0 {
+		t.Error("more arrived than may")
+	}
+}
+
+func open(t *testing.T, file string) (*Broker, uplink.Bus) {
+	t.Helper()
+	l := listener(t)
+	b, err := Open(Config{Listener: l, Root: "payagent", File: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bus, err := mqtt.Open(mqtt.Config{Broker: "mqtt://" + l.Addr().String(), ClientID: "x", Clean: true, Phase: func() time.Duration { return 0 }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	up(t, bus)
+	return b, bus
+}
+
+// TestKept: what was acknowledged as retained is there after a restart, what
+// was cleared is not.
+func TestKept(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "broker.db")
+	b, bus := open(t, file)
+	for i := range 50 {
+		if err := bus.Publish(t.Context(), uplink.Message{Topic: fmt.Sprintf("payagent/H1/B%d/status", i), Payload: []byte(fmt.Sprint(i)), Retain: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := bus.Publish(t.Context(), uplink.Message{Topic: "payagent/H1/B7/status", Retain: true}); err != nil {
+		t.Fatal(err)
+	}
+	_ = bus.Close()
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b, bus = open(t, file)
+	defer func() { _ = bus.Close(); _ = b.Close() }()
+	got := make(chan uplink.Message, 100)
+	if _, err := bus.Subscribe("payagent/+/+/status", func(m uplink.Message) { got <- m }); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for range 49 {
+		select {
+		case m := <-got:
+			if !m.Retain || m.Topic != "payagent/H1/B"+string(m.Payload)+"/status" {
+				t.Errorf("%+v", m)
+			}
+			seen[m.Topic] = true
+		case <-time.After(time.Minute):
+			t.Fatal("only", len(seen), "are there")
+		}
+	}
+	if len(seen) != 49 || seen["payagent/H1/B7/status"] {
+		t.Error(len(seen))
+	}
+}
+
+func TestRefusedConfigs(t *testing.T) {
+	l, err := net.Listen("tcp", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	if _, err := Open(Config{Listener: l, Root: "payagent"}); err == nil {
+		t.Error("a broker without TLS for everybody")
+	}
+	own := listener(t)
+	defer func() { _ = own.Close() }()
+	if _, err := Open(Config{Listener: own, Root: "payagent", TLS: &tls.Config{}}); err == nil {
+		t.Error("TLS without client certificates")
+	}
+	if _, err := Open(Config{Listener: own, Root: "payagent", Roles: map[string]string{"x": "king"}}); err == nil {
+		t.Error("an unknown rôle")
+	}
+}
