@@ -166,6 +166,24 @@ func (d *Files) Look() (Effective, error) {
 	return d.open(trial.Entry{}, local)
 }
 
+// Text gives the text that counts now without understanding it: it may be
+// written for a newer program than this one.
+func (d *Files) Text() ([]byte, error) {
+	local, err := d.local()
+	if err != nil {
+		return nil, err
+	}
+	if b, _, err := d.load(); err == nil && !b.Current.IsBase() && !d.edited(b, local) {
+		if text, err := d.o.Disk.ReadFile(d.text(b.Current.Version)); err == nil && fleet.HashText(text) == b.Current.SHA256 {
+			return text, nil
+		}
+	}
+	return local, nil
+}
+
+// DataDir is where the data are.
+func (d *Files) DataDir() string { return filepath.Dir(d.dir) }
+
 // load is the book without moving a damaged one.
 func (d *Files) load() (b book, damaged bool, err error) {
 	data, err := d.o.Disk.ReadFile(d.file.Path)

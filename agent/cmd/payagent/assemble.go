@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"payagent/agent"
@@ -21,6 +22,7 @@ import (
 	"payagent/agent/door/pages"
 	"payagent/agent/enrol"
 	"payagent/agent/seal"
+	"payagent/agent/trial"
 	"payagent/platforms"
 	"payagent/queue"
 	"payagent/queue/bolt"
@@ -64,6 +66,9 @@ type assembly struct {
 	audit    audit.Options  // where the audit is and its key
 	keeper   *audit.Keeper  // nil with storeOnly
 	renewer  *enrol.Renewer // of the box's certificate; nil without fleet.ca_url
+	service  trial.Service  // what exchanges program and configuration
+	linkUp   func() bool    // whether the broker is connected; nil without one
+	doorOpen atomic.Bool
 	close    []io.Closer
 	beside   []func(context.Context) error // what runs beside the agent and the door
 	metrics  []func(io.Writer) error       // figures besides the agent's
@@ -80,7 +85,13 @@ func (b *assembly) Close() error {
 }
 
 // assemble builds the agent: keys, store, platforms, devices.
-func assemble(c config.Config, log *slog.Logger, parts how) (_ *assembly, err error) {
+func assemble(c config.Config, log *slog.Logger, parts how) (*assembly, error) {
+	return assembleWith(c, log, parts, nil)
+}
+
+// assembleWith builds the agent and what exchanges program and configuration,
+// where x is not nil.
+func assembleWith(c config.Config, log *slog.Logger, parts how, x *exchange) (_ *assembly, err error) {
 	b := &assembly{log: log}
 	defer func() {
 		if err != nil {
@@ -97,7 +108,7 @@ func assemble(c config.Config, log *slog.Logger, parts how) (_ *assembly, err er
 	if _, err = b.tokens.First(firstToken(c), time.Now()); err != nil {
 		return nil, err
 	}
-	store, report, err := bolt.Open(storeDir(c), bolt.Options{Writer: storeVersion, Budget: int64(c.Store.BudgetBytes), CheckBytes: checkBytes, Logger: log})
+	store, report, err := bolt.Open(storeDir(c), bolt.Options{Writer: x.writer(), Budget: int64(c.Store.BudgetBytes), CheckBytes: checkBytes, Logger: log})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errStore, err)
 	}
@@ -142,6 +153,11 @@ func assemble(c config.Config, log *slog.Logger, parts how) (_ *assembly, err er
 		}
 		b.openCallback(c)
 		b.openCertificates(c)
+	}
+	if x != nil {
+		if err := x.join(b, c); err != nil {
+			return nil, err
+		}
 	}
 	return b, nil
 }
@@ -245,7 +261,7 @@ func (b *assembly) door() http.Handler { return door.New(b.agent, b.doorOptions(
 
 func (b *assembly) doorOptions() door.Options {
 	return door.Options{Tokens: b.tokens, Version: buildVersion(), Logger: b.log, Pages: pages.Handler(), Metrics: b.metrics,
-		Audit: record{b.store, b.audit}}
+		Audit: record{b.store, b.audit}, Opened: func([]string) { b.doorOpen.Store(true) }}
 }
 
 // serveDoor opens the door and serves until the context ends.

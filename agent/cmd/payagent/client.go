@@ -50,7 +50,7 @@ func loopback(c config.Config) string {
 
 // doorOf is where the agent of a configuration is, for package cli.
 func doorOf(file string) (cli.Target, error) {
-	c, err := config.Load(file)
+	c, err := loadConfig(file)
 	if err != nil {
 		return cli.Target{}, err
 	}

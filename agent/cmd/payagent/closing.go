@@ -81,7 +81,7 @@ func closingCommand(ctx context.Context, args []string, out, told io.Writer) err
 	if err != nil {
 		return err
 	}
-	c, err := config.Load(o.config)
+	c, err := loadConfig(o.config)
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func startSite(t *testing.T, file string) (stop func()) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, c, &bytes.Buffer{}) }()
+	go func() { done <- run(ctx, c, &bytes.Buffer{}, nil) }()
 	stopped := false
 	stop = func() {
 		if stopped {

@@ -30,6 +30,8 @@ const usage = `payagent — face-to-face payments at hospital tills  当面付�
 
   payagent run      --config FILE                 serve, until stopped                    运行
   payagent config   check --config FILE           check the configuration and print what it amounts to  检查配置
+  payagent config   show|accept|rollback --config FILE   what counts (the fleet's or this file); take this file as meant; go back   生效配置、确认本机修改、回退
+  payagent update   FILE|URL|status|rollback --config FILE   another program: payagent update --help   升级
   payagent orders   list  --config FILE [--bill B | --trade T]   open orders, or those of a bill   订单
   payagent orders   show  --config FILE NUMBER    one order as the API gives it           订单详情
   payagent orders   explain --config FILE NUMBER  its history, for finance                订单经过
@@ -98,7 +100,9 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 		_, err := fmt.Fprintln(out, "payagent "+buildVersion())
 		return err
 	case "run":
-		return withConfig("run", rest, func(c config.Config, _ options) error { return run(ctx, c, out) })
+		return runCommand(ctx, rest, out)
+	case "update":
+		return updateCommand(ctx, rest, out)
 	case "devices":
 		return devicesCommand(ctx, rest, out)
 	case "report", "reconcile", "audit":
@@ -121,7 +125,9 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 	}
 	switch verb {
 	case "config check":
-		return withConfig(verb, rest, func(c config.Config, _ options) error { return checkConfig(c, out) })
+		return withFile(verb, rest, config.Load, func(c config.Config, _ options) error { return checkConfig(c, out) })
+	case "config show", "config accept", "config rollback":
+		return configCommand(verb, rest, out)
 	case "orders list":
 		return withConfig(verb, rest, func(c config.Config, o options) error { return listOrders(ctx, c, o, out) })
 	case "orders show":
@@ -138,12 +144,17 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 	return fmt.Errorf("%w: there is no command %q\n\n%s", errUsage, verb, usage)
 }
 
+// withConfig does something with the configuration that counts.
 func withConfig(name string, args []string, do func(config.Config, options) error) error {
+	return withFile(name, args, loadConfig, do)
+}
+
+func withFile(name string, args []string, load func(string) (config.Config, error), do func(config.Config, options) error) error {
 	o, err := parse(name, args)
 	if err != nil {
 		return err
 	}
-	c, err := config.Load(o.config)
+	c, err := load(o.config)
 	if err != nil {
 		return err
 	}
@@ -153,6 +164,23 @@ func withConfig(name string, args []string, do func(config.Config, options) erro
 // checkConfig prints what the configuration amounts to. The drivers check
 // their own settings; nothing is opened or called.
 func checkConfig(c config.Config, out io.Writer) error {
+	if err := checkMembers(c); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprint(out, c.Report()); err != nil {
+		return err
+	}
+	more, err := c.CheckFiles()
+	for _, w := range more {
+		if _, err := fmt.Fprintf(out, "  ! [%s] %s\n    %s\n", w.Code, w.ZH, w.EN); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// checkMembers lets the drivers check their settings.
+func checkMembers(c config.Config) error {
 	var errs []error
 	opened := map[string]platforms.Platform{}
 	for _, p := range c.Platforms {
@@ -168,20 +196,7 @@ func checkConfig(c config.Config, out io.Writer) error {
 		errs = append(errs, join(c, opened))
 	}
 	_, err := planDevices(c)
-	errs = append(errs, err)
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	if _, err := fmt.Fprint(out, c.Report()); err != nil {
-		return err
-	}
-	more, err := c.CheckFiles()
-	for _, w := range more {
-		if _, err := fmt.Fprintf(out, "  ! [%s] %s\n    %s\n", w.Code, w.ZH, w.EN); err != nil {
-			return err
-		}
-	}
-	return err
+	return errors.Join(append(errs, err)...)
 }
 
 func tokens(verb string, c config.Config, o options, out io.Writer) error {

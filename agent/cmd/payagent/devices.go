@@ -63,7 +63,7 @@ func devicesCommand(ctx context.Context, args []string, out io.Writer) error {
 	}
 	var c config.Config
 	if o.config != "" {
-		if c, err = config.Load(o.config); err != nil {
+		if c, err = loadConfig(o.config); err != nil {
 			return err
 		}
 	}

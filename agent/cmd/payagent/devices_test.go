@@ -325,7 +325,7 @@ func TestNothingCame(t *testing.T) {
 		out := newScreen()
 		done := make(chan error, 1)
 		go func() {
-			done <- trial{out: out, patience: 500 * time.Millisecond, config: c}.scanner(t.Context(), p.scanners[0], "")
+			done <- tryout{out: out, patience: 500 * time.Millisecond, config: c}.scanner(t.Context(), p.scanners[0], "")
 		}()
 		out.await(t, "请在", 1)
 		b.send(t, send)
@@ -521,7 +521,7 @@ func TestNoTestWhileAnOrderWaits(t *testing.T) {
 		})
 		out := newScreen()
 		row := deviceRow{Name: "pad", Till: "w1", Present: true, Counts: &countsRow{}}
-		err := trial{out: out, patience: hang}.through(t.Context(), &client{base: "http://agent", rt: inProcess{mux}}, row, "")
+		err := tryout{out: out, patience: hang}.through(t.Context(), &client{base: "http://agent", rt: inProcess{mux}}, row, "")
 		if err == nil || !strings.Contains(err.Error(), "an order waits for a code at w1") || !strings.Contains(out.String(), "请勿扫码") {
 			t.Errorf("armed after %d: %v\n%s", armedAfter, err, out)
 		}

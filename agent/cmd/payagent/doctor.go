@@ -35,7 +35,7 @@ func doctorCommand(_ context.Context, args []string, in io.Reader, out io.Writer
 	if err := f.Parse(args); err != nil || f.NArg() > 0 || file == "" || platform == "" {
 		return fmt.Errorf("%w: name --config and --platform\n\n%s", errUsage, usage)
 	}
-	c, err := config.Load(file)
+	c, err := loadConfig(file)
 	if err != nil {
 		return err
 	}

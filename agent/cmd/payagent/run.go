@@ -17,23 +17,28 @@ import (
 	"payagent/queue/bolt"
 )
 
-// run serves until the context ends or the store fails.
-func run(ctx context.Context, c config.Config, out io.Writer) error {
+// run serves until the context ends, the store fails, or a new start is asked
+// for. x, which may be nil, exchanges program and configuration.
+func run(ctx context.Context, c config.Config, out io.Writer, x *exchange) error {
 	log, closeLog, err := openLog(c)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = closeLog() }()
-	b, err := assemble(c, log, whole)
+	b, err := assembleWith(c, log, whole, x)
 	if err != nil {
-		if hopeless(err) {
+		if hopeless(err) && !x.trying() {
 			return refuseAll(ctx, c, log, err)
 		}
 		return err
 	}
 	outer := ctx
-	ctx, stop := context.WithCancel(ctx)
+	ctx, end := context.WithCancelCause(ctx)
+	stop := func() { end(nil) }
 	defer stop()
+	if x != nil {
+		x.end = end
+	}
 	parts := append([]func(context.Context) error{b.agent.Run, b.serveDoor}, b.beside...)
 	var group, last sync.WaitGroup
 	errs := make([]error, len(parts))
@@ -55,7 +60,14 @@ func run(ctx context.Context, c config.Config, out io.Writer) error {
 	stopAudit()
 	last.Wait()
 	log.Info("stopped")
-	if err := errors.Join(errors.Join(errs...), b.Close()); !hopeless(err) {
+	if errors.Is(context.Cause(ctx), errAgain) && outer.Err() == nil {
+		log.Info("starting anew", "why", context.Cause(ctx))
+		if err := errors.Join(errors.Join(errs...), b.Close()); err != nil {
+			log.Error("the end was not in order", "error", err)
+		}
+		return exitRestart
+	}
+	if err := errors.Join(errors.Join(errs...), b.Close()); !hopeless(err) || x.trying() {
 		return err
 	}
 	return refuseAll(outer, c, log, errs[0])

@@ -35,7 +35,7 @@ func testDevice(ctx context.Context, c config.Config, o deviceOptions, out io.Wr
 	if err != nil {
 		return err
 	}
-	t := trial{out: out, patience: scanPatience, config: c, show: o.show}
+	t := tryout{out: out, patience: scanPatience, config: c, show: o.show}
 	cl, rows, ok, err := running(ctx, c)
 	if err != nil {
 		return err
@@ -72,18 +72,18 @@ func unknownDevice(name string, p plan) error {
 	return fmt.Errorf("cannot test %q: the configuration has no device of that name; it has: %s", name, strings.Join(names, ", "))
 }
 
-// trial is a test that goes on.
-type trial struct {
+// tryout is a test that goes on.
+type tryout struct {
 	out      io.Writer
 	patience time.Duration
 	config   config.Config
 	show     bool
 }
 
-func (t trial) say(format string, args ...any) { _, _ = fmt.Fprintf(t.out, format+"\n", args...) }
+func (t tryout) say(format string, args ...any) { _, _ = fmt.Fprintf(t.out, format+"\n", args...) }
 
 // through tests a device that the running agent has open.
-func (t trial) through(ctx context.Context, cl *client, r deviceRow, action string) error {
+func (t tryout) through(ctx context.Context, cl *client, r deviceRow, action string) error {
 	t.say("通过正在运行的代理程序测试 through the running agent: %s", r.Name)
 	if !r.Present && r.Reason != nil {
 		t.say("  ! %s %s\n    %s %s", r.Reason.Say.ZH, r.Reason.Next.ZH, r.Reason.Say.EN, r.Reason.Next.EN)
@@ -109,7 +109,7 @@ func (t trial) through(ctx context.Context, cl *client, r deviceRow, action stri
 }
 
 // counted waits until the agent has read something from the scanner.
-func (t trial) counted(ctx context.Context, cl *client, r deviceRow) error {
+func (t tryout) counted(ctx context.Context, cl *client, r deviceRow) error {
 	if r.Counts == nil {
 		return fmt.Errorf("cannot test %s through the agent: its driver counts nothing; stop the agent and test it again", r.Name)
 	}
@@ -151,7 +151,7 @@ func (t trial) counted(ctx context.Context, cl *client, r deviceRow) error {
 
 // free tells that no order waits at the scanner's till: the agent would take
 // the code that is scanned for a test as its payment.
-func (t trial) free(ctx context.Context, cl *client, r deviceRow) error {
+func (t tryout) free(ctx context.Context, cl *client, r deviceRow) error {
 	data, err := cl.once(ctx, http.MethodGet, "/v1/tills/"+url.PathEscape(r.Till))
 	if err != nil {
 		return err
@@ -167,7 +167,7 @@ func (t trial) free(ctx context.Context, cl *client, r deviceRow) error {
 	return nil
 }
 
-func (t trial) ask(actions []string) {
+func (t tryout) ask(actions []string) {
 	if len(actions) > 0 {
 		t.say("可执行的动作 actions: %s", strings.Join(actions, ", "))
 	}
@@ -175,7 +175,7 @@ func (t trial) ask(actions []string) {
 }
 
 // nothing says what to look at when no code came.
-func (t trial) nothing(name string, n devices.Counts) error {
+func (t tryout) nothing(name string, n devices.Counts) error {
 	switch {
 	case n.Doubles > 0:
 		t.say("  ! 同一个码刚刚读过，换一个码再试\n    the same code was read just before; try another one")
@@ -189,7 +189,7 @@ func (t trial) nothing(name string, n devices.Counts) error {
 }
 
 // scanner tests a scanner that nobody has open.
-func (t trial) scanner(ctx context.Context, p scannerPlan, action string) error {
+func (t tryout) scanner(ctx context.Context, p scannerPlan, action string) error {
 	s, err := p.open()
 	if err != nil {
 		return err
@@ -242,7 +242,7 @@ func (t trial) scanner(ctx context.Context, p scannerPlan, action string) error 
 }
 
 // display tests a display or signal that nobody has open.
-func (t trial) display(ctx context.Context, p displayPlan, action string) error {
+func (t tryout) display(ctx context.Context, p displayPlan, action string) error {
 	if action != "" && action != showTest {
 		return fmt.Errorf("cannot do %q with %s: %w; it can do: %s", action, p.conf.Name, devices.ErrNoAction, showTest)
 	}
