@@ -91,7 +91,7 @@ func (c *Client) connect() (*conn, error) {
 	o.SetConnectRetry(false)
 	o.SetConnectTimeout(dialTimeout)
 	o.SetKeepAlive(c.cfg.KeepAlive)
-	o.SetPingTimeout(dialTimeout)
+	o.SetPingTimeout(min(pingTimeout, 2*c.cfg.KeepAlive))
 	o.SetWriteTimeout(handOverTimeout)
 	o.SetOrderMatters(true)
 	o.SetAutoAckDisabled(true)

@@ -58,6 +58,7 @@ const (
 	defaultKeepAlive = 25 * time.Second
 	defaultWindow    = 256
 	dialTimeout      = 10 * time.Second
+	pingTimeout      = 10 * time.Second
 	// writeTimeout is for each writeChunk bytes, so that a slow line is not
 	// taken for a dead one.
 	writeTimeout = 5 * time.Second

@@ -21,19 +21,27 @@ func (c *Client) run() {
 			return
 		}
 		c.mu.Lock()
-		slower := time.Duration(1)
-		if c.kicked() >= manyKicks {
-			slower = kickedSlower
-		}
+		kicks := c.kicked()
 		c.mu.Unlock()
-		if ended != nil {
-			wait = c.cfg.Phase() * slower
-			continue
+		if ended == nil {
+			c.cfg.Logger.Info("the broker cannot be reached", "cause", err.Error())
 		}
-		c.cfg.Logger.Info("the broker cannot be reached", "cause", err.Error())
-		// From the start of the attempt, so that a slow refusal keeps the pace.
-		wait = max(0, c.cfg.Every*slower-time.Since(started))
+		wait = c.pace(ended != nil, time.Since(started), kicks)
 	}
+}
+
+// pace is how long to wait after a connection was lost (had), or after an
+// attempt that took so long.
+func (c *Client) pace(had bool, took time.Duration, kicks int) time.Duration {
+	slower := time.Duration(1)
+	if kicks >= manyKicks {
+		slower = kickedSlower
+	}
+	if had {
+		return c.cfg.Phase() * slower
+	}
+	// From the start of the attempt, so that a slow refusal keeps the phase.
+	return max(0, c.cfg.Every*slower-took)
 }
 
 // lost is how a connection ended.

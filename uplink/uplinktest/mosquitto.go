@@ -3,6 +3,7 @@ package uplinktest
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -46,6 +47,8 @@ type MosquittoBroker struct {
 	mu  sync.Mutex
 	cmd *exec.Cmd
 	log bytes.Buffer
+	// said is closed at the next line of the log.
+	said chan struct{}
 }
 
 // ServerName is the name in the certificate of the broker.
@@ -71,7 +74,7 @@ func startMosquitto(o MosquittoOptions) (*MosquittoBroker, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &MosquittoBroker{CA: ca, Dir: o.Dir}
+	m := &MosquittoBroker{CA: ca, Dir: o.Dir, said: make(chan struct{})}
 	// The port is free when it is chosen; somebody may take it before the
 	// broker does.
 	for range 5 {
@@ -159,7 +162,8 @@ func (m *MosquittoBroker) Start() error {
 	}
 	args := []string{program, "-c", filepath.Join(m.Dir, "mosquitto.conf")}
 	if limit, err := os.ReadFile(filepath.Join(m.Dir, "maxfile")); err == nil {
-		args = append([]string{"prlimit", "--fsize=" + string(limit)}, args...)
+		// Writing more is an error then, not the end.
+		args = append([]string{"sh", "-c", `trap "" XFSZ; exec prlimit --fsize=` + string(limit) + ` "$@"`, "sh"}, args...)
 	}
 	cmd := exec.Command(args[0], args[1:]...)
 	stderr, err := cmd.StderrPipe()
@@ -176,6 +180,8 @@ func (m *MosquittoBroker) Start() error {
 		for lines.Scan() {
 			m.mu.Lock()
 			m.log.WriteString(lines.Text() + "\n")
+			close(m.said)
+			m.said = make(chan struct{})
 			m.mu.Unlock()
 			if strings.Contains(lines.Text(), "mosquitto version") && strings.HasSuffix(lines.Text(), "running") {
 				select {
@@ -222,6 +228,24 @@ func (m *MosquittoBroker) Log() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.log.String()
+}
+
+// Await waits until its log has a text in it; a tool's own output is of no use
+// for that, because it is buffered.
+func (m *MosquittoBroker) Await(ctx context.Context, text string) error {
+	for {
+		m.mu.Lock()
+		ok, said := strings.Contains(m.log.String(), text), m.said
+		m.mu.Unlock()
+		if ok {
+			return nil
+		}
+		select {
+		case <-said:
+		case <-ctx.Done():
+			return fmt.Errorf("mosquitto never said %q", text)
+		}
+	}
 }
 
 // Tool prepares mosquitto_pub or mosquitto_sub as an outside client; name is
