@@ -237,7 +237,7 @@ func (c *Client) tell(up bool, cause string) {
 }
 
 // Close implements uplink.Bus: it says good-bye to the broker and waits until
-// the connection has ended, 2 s at most.
+// the connection has ended, 4 s at most.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	if c.closed {
@@ -267,7 +267,7 @@ func (c *Client) Close() error {
 	go func() { c.running.Wait(); close(ended) }()
 	select {
 	case <-ended:
-	case <-time.After(2 * time.Second):
+	case <-time.After(4 * time.Second):
 	}
 	return nil
 }

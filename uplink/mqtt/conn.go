@@ -110,7 +110,7 @@ func (c *Client) connect() (*conn, error) {
 		if raw, dialled = c.dial(x.ctx); dialled != nil {
 			return nil, dialled
 		}
-		x.wire = newWire(raw, x.end)
+		x.wire = newWire(x.ctx, raw, x.end, func() { wake(x.toSend) })
 		x.abort = context.AfterFunc(x.ctx, func() { raw.Close() })
 		return x.wire, nil
 	})
@@ -188,7 +188,7 @@ func (x *conn) stay() error {
 		x.own.Go(func() { c.cfg.OnUp(x.ctx, n) })
 	}
 	x.own.Go(x.subscriber)
-	go x.send() // ends soon after the connection; nothing waits for it
+	x.own.Go(x.send)
 	<-x.ctx.Done()
 	x.own.Wait()
 	return context.Cause(x.ctx)
@@ -243,7 +243,7 @@ func (x *conn) next() *pending {
 	defer c.mu.Unlock()
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.ctx.Err() != nil || c.conn != x || len(x.onTheWay) >= c.cfg.Window {
+	if x.ctx.Err() != nil || c.conn != x || x.wire.full() || len(x.onTheWay) >= c.cfg.Window {
 		return nil
 	}
 	front := c.unsent.Front()

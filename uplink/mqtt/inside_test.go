@@ -59,7 +59,7 @@ func TestConfig(t *testing.T) {
 		"name":       func(c *Config) { c.ClientID = "" },
 		"authority":  func(c *Config) { c.CA = nil },
 		"half":       func(c *Config) { c.Cert = c.CA },
-		"will":       func(c *Config) { c.Will = &uplink.Message{Topic: "a/#"} },
+		"will":       func(c *Config) { c.Will = func(uint64) *uplink.Message { return &uplink.Message{Topic: "a/#"} } },
 	} {
 		cfg := ok
 		spoil(&cfg)

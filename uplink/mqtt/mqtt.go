@@ -63,8 +63,11 @@ const (
 	// taken for a dead one.
 	writeTimeout = 5 * time.Second
 	writeChunk   = 16 << 10
-	// handOverTimeout is how long a message may wait for those before it.
-	handOverTimeout = 20 * time.Second
+	// handOverTimeout is how long paho may take to take a message; it waits for
+	// nothing but the processor. On a connection that ended it takes this long
+	// to let go of its caller.
+	handOverTimeout = 2 * time.Second
+	goodbyeTimeout  = 250 * time.Millisecond
 	// subscribeTimeout is how long a broker may take to answer a SUBSCRIBE
 	// before the connection is given up.
 	subscribeTimeout = 10 * time.Second

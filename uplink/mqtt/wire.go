@@ -17,30 +17,48 @@ import (
 
 // The packets that a broker may send.
 const (
-	packetConnack  = 2
-	packetPublish  = 3
-	packetPuback   = 4
-	packetSuback   = 9
-	packetUnsuback = 11
-	packetPingresp = 13
+	packetConnack    = 2
+	packetPublish    = 3
+	packetPuback     = 4
+	packetSuback     = 9
+	packetUnsuback   = 11
+	packetPingresp   = 13
+	packetDisconnect = 14 // this one is ours
 )
 
 // maxPacket bounds what is read for one packet: paho would allocate whatever
 // length the broker names.
 const maxPacket = uplink.MaxPayload + 4<<10
 
-// wire is a connection that hands on whole, well-formed packets only, whose
-// writes do not take for ever, and that says when it has ended.
+// maxUnwritten is from how many unwritten bytes on paho is given nothing more.
+const maxUnwritten = 1 << 20
+
+// wire is a connection that hands on whole, well-formed packets only, takes
+// what is written at once and writes it by itself, and says when it has ended.
+// So paho never waits for the network, where it would wait without a bound, and
+// many small packets leave as one.
 type wire struct {
 	net.Conn
-	in   *bufio.Reader
-	rest []byte
-	end  context.CancelCauseFunc
-	out  sync.Mutex // paho writes pings beside everything else
+	in    *bufio.Reader
+	rest  []byte
+	ctx   context.Context // ends with the connection
+	end   context.CancelCauseFunc
+	wrote func() // called when there is room again
+
+	mu    sync.Mutex
+	out   []byte
+	more  chan struct{} // there is something to write
+	empty chan struct{} // closed when everything is written
+	bye   bool          // paho has said good-bye
+	gone  chan struct{} // closed by Close
+	once  sync.Once
 }
 
-func newWire(conn net.Conn, end context.CancelCauseFunc) *wire {
-	return &wire{Conn: conn, in: bufio.NewReaderSize(conn, 16<<10), end: end}
+func newWire(ctx context.Context, conn net.Conn, end context.CancelCauseFunc, wrote func()) *wire {
+	w := &wire{Conn: conn, in: bufio.NewReaderSize(conn, 16<<10), ctx: ctx, end: end, wrote: wrote, more: make(chan struct{}, 1), empty: make(chan struct{}), gone: make(chan struct{})}
+	close(w.empty)
+	go w.pump()
+	return w
 }
 
 // errEnded is all that paho hears of an end: it takes "closed" in an error's
@@ -63,25 +81,80 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Write has a bound of its own: paho sets none for pings and acknowledgements.
-func (w *wire) Write(p []byte) (n int, err error) {
-	w.out.Lock()
-	defer w.out.Unlock()
-	for n < len(p) {
-		_ = w.Conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-		m, err := w.Conn.Write(p[n:min(len(p), n+writeChunk)])
-		n += m
-		if err != nil {
-			w.end(err)
-			return n, errEnded
-		}
+// Write takes bytes in.
+func (w *wire) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ctx.Err() != nil && len(p) > 0 && p[0]>>4 != packetDisconnect {
+		return 0, errEnded
 	}
-	return n, nil
+	if len(w.out) == 0 && len(p) > 0 {
+		w.empty = make(chan struct{})
+	}
+	w.out = append(w.out, p...)
+	w.bye = len(p) > 0 && p[0]>>4 == packetDisconnect
+	wake(w.more)
+	return len(p), nil
 }
 
-// Close ends the connection.
+// full tells that what was taken in has to leave first.
+func (w *wire) full() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.out) >= maxUnwritten
+}
+
+// pump writes what was taken in, piece by piece, each within writeTimeout.
+func (w *wire) pump() {
+	for {
+		w.mu.Lock()
+		piece := w.out[:min(len(w.out), writeChunk)]
+		w.mu.Unlock()
+		if len(piece) == 0 {
+			select {
+			case <-w.more:
+				continue
+			case <-w.gone:
+				return
+			}
+		}
+		_ = w.Conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+		_, err := w.Conn.Write(piece)
+		w.mu.Lock()
+		if w.out = w.out[len(piece):]; len(w.out) == 0 || err != nil {
+			w.out = nil
+			close(w.empty)
+		}
+		w.mu.Unlock()
+		if err != nil {
+			w.end(err)
+			w.Conn.Close()
+			return
+		}
+		w.wrote()
+	}
+}
+
+// SetDeadline is what paho asks for while it connects; writing has a bound of
+// its own.
+func (w *wire) SetDeadline(t time.Time) error { return w.Conn.SetReadDeadline(t) }
+
+// SetWriteDeadline leaves that bound alone.
+func (w *wire) SetWriteDeadline(time.Time) error { return nil }
+
+// Close ends the connection, after a good-bye that was said has left.
 func (w *wire) Close() error {
 	w.end(errors.New("it does not answer"))
+	w.mu.Lock()
+	bye, empty := w.bye, w.empty
+	w.mu.Unlock()
+	if bye {
+		select {
+		case <-empty:
+		case <-time.After(goodbyeTimeout):
+		}
+	}
+	w.once.Do(func() { close(w.gone) })
 	return w.Conn.Close()
 }
 
