@@ -80,6 +80,8 @@ type Options struct {
 	DiskLow func() bool          // nil for never
 	// Platforms stand in for members of the same name.
 	Platforms map[string]platforms.Platform
+	// Taken is how many payments earlier worlds over the same log took with Take.
+	Taken int
 	// Asleep leaves the agent unstarted: nothing is read from the log yet.
 	Asleep bool
 }
@@ -126,7 +128,7 @@ func Start(t testing.TB, opts Options) *World {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &World{Banks: map[string]*Bank{Full: NewBank(), Plain: NewBank(), Page: NewBank(), Mute: NewBank()}, Pads: map[string]*Pad{}, Guns: map[string]*Pad{}, Faces: map[string]*Face{}}
+	w := &World{taken: opts.Taken, Banks: map[string]*Bank{Full: NewBank(), Plain: NewBank(), Page: NewBank(), Mute: NewBank()}, Pads: map[string]*Pad{}, Guns: map[string]*Pad{}, Faces: map[string]*Face{}}
 	scanners, displays := map[string][]agent.Scanner{}, map[string][]agent.Display{}
 	add := func(to map[string]*Pad, till, role string) {
 		to[till] = &Pad{name: till + "-" + role, shown: make(chan string, 4)}

@@ -1,0 +1,414 @@
+package box
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"payagent/agent/fleet"
+	"payagent/queue"
+	"payagent/uplink"
+)
+
+// The bounds of telling.
+const (
+	window    = 256 // events that are told and not acknowledged, per stream
+	chunk     = 32  // order events between two looks at the alarms
+	saveEvery = 5 * time.Second
+	firstWait = 30 * time.Second // for an ack, then the window is told again
+	longWait  = 10 * time.Minute
+	historic  = time.Minute
+)
+
+// hubSilent is how long the hub may acknowledge nothing while events wait,
+// until it is an alarm.
+const hubSilent = 10 * time.Minute
+
+// stream tells one kind of events, in the order of the log. It belongs to tell.
+type stream struct {
+	b    *Box
+	name string
+	// next reads on: what there is after a record, up to which record it has
+	// looked, and the oldest record still kept.
+	next func(after uint64, limit int) (list []item, read, first uint64, err error)
+
+	acked   uint64 // sequence of the last event acknowledged, 0 for none
+	read    uint64 // records up to here were looked at
+	saved   [2]uint64
+	savedAt time.Time
+	ready   []item
+	flight  []flown
+	conn    *conn
+	gen     context.Context // of what is under way
+	stop    context.CancelFunc
+	moved   time.Time // when something was acknowledged last, or telling began
+	wait    time.Duration
+	unheard time.Time // since when something is told and nothing acknowledged; zero for nothing told
+}
+
+// item is one event that is owed. Telling begins anew behind before.
+type item struct {
+	seq, before uint64
+	at          int64 // Unix ms
+	kind        string
+	subject     string
+	data        any
+	seal        func(id string) (string, error) // nil: nothing is sealed
+}
+
+// flown is an event that was handed to the broker.
+type flown struct {
+	seq, before uint64
+	ack         <-chan error // nil once the broker has it
+	lost        bool         // the broker may not have it
+}
+
+func (s *stream) cursor() string     { return "fleet-" + s.name }
+func (s *stream) readCursor() string { return "fleet-" + s.name + "-read" }
+
+// begin reads where the last start stopped.
+func (s *stream) begin() error {
+	acked, err := s.b.o.Cursors.Cursor(s.cursor())
+	if err != nil {
+		return err
+	}
+	read, err := s.b.o.Cursors.Cursor(s.readCursor())
+	if err != nil {
+		return err
+	}
+	s.acked, s.read = uint64(acked), max(uint64(acked), uint64(read))
+	s.saved, s.moved = [2]uint64{uint64(acked), uint64(read)}, time.Now()
+	return nil
+}
+
+// behind is where reading would begin after a restart.
+func (s *stream) behind() uint64 {
+	switch {
+	case len(s.flight) > 0:
+		return s.flight[0].before
+	case len(s.ready) > 0:
+		return s.ready[0].before
+	}
+	return s.read
+}
+
+// again begins anew behind the cursor.
+func (s *stream) again() {
+	s.read = s.behind()
+	s.flight, s.ready = nil, nil
+	if s.stop != nil {
+		s.stop()
+	}
+	s.gen, s.stop = nil, nil
+}
+
+// settle takes in what was acknowledged, by the hub or by the broker.
+func (s *stream) settle(ack uint64) {
+	for i := range s.flight {
+		f := &s.flight[i]
+		if f.ack == nil {
+			continue
+		}
+		select {
+		case err := <-f.ack:
+			f.ack, f.lost = nil, err != nil
+			continue
+		default:
+		}
+		break
+	}
+	done := 0
+	for done < len(s.flight) {
+		f := s.flight[done]
+		if s.b.o.PubAck && (f.ack != nil || f.lost) || !s.b.o.PubAck && f.seq > ack {
+			break
+		}
+		s.acked = f.seq
+		done++
+	}
+	s.flight = s.flight[done:]
+	if done > 0 {
+		s.moved, s.wait, s.unheard = time.Now(), 0, time.Now()
+		s.b.stats.add(&s.b.stats.acked, uint64(done))
+	}
+	if len(s.flight) == 0 && len(s.ready) == 0 {
+		s.unheard = time.Time{}
+	}
+	// The hub may have more than we remember having told, after a loss of the
+	// cursor: everything up to its word is durable there.
+	if !s.b.o.PubAck && ack > s.acked && ack > s.read && ack <= s.b.o.Agent.LastEvent() {
+		s.again()
+		s.acked, s.read = ack, ack
+	}
+}
+
+// fill reads and hands to the broker what the window has room for, limit events
+// at most. more tells that there is more to do at once.
+func (s *stream) fill(c *conn, limit int) (more bool, err error) {
+	if s.conn != c {
+		s.again()
+		s.conn, s.wait, s.moved = c, 0, time.Now()
+	}
+	if s.gen == nil {
+		s.gen, s.stop = context.WithCancel(c.ctx)
+	}
+	for limit > 0 && len(s.flight) < window {
+		if len(s.ready) == 0 {
+			if more, err = s.load(); err != nil || len(s.ready) == 0 {
+				return more, err
+			}
+		}
+		it := s.ready[0]
+		payload, err := s.b.payload(it, s.previous())
+		if err != nil {
+			return false, err
+		}
+		if len(s.flight) == 0 && s.wait == 0 {
+			s.moved = time.Now()
+		}
+		if s.unheard.IsZero() {
+			s.unheard = time.Now()
+		}
+		s.ready = s.ready[1:]
+		s.flight = append(s.flight, flown{seq: it.seq, before: it.before,
+			ack: s.b.bus.Send(s.gen, uplink.Message{Topic: s.b.topic(fleet.LevelEvent, s.name), Payload: payload})})
+		s.b.stats.add(&s.b.stats.sent, 1)
+		limit--
+	}
+	return limit == 0, nil
+}
+
+// previous is the sequence of the event before the next one.
+func (s *stream) previous() uint64 {
+	if n := len(s.flight); n > 0 {
+		return s.flight[n-1].seq
+	}
+	return s.acked
+}
+
+// readAhead is how many records are looked at in one go.
+const readAhead = 256
+
+// load reads on. A stretch of the log that is gone becomes one gap.
+func (s *stream) load() (more bool, err error) {
+	list, read, first, err := s.next(s.read, readAhead)
+	if err != nil {
+		return false, err
+	}
+	if first > s.read+1 {
+		g := fleet.Gap{From: s.read + 1, To: first - 1, Reason: "pruned"}
+		s.ready = []item{{seq: g.To, before: s.read, at: s.b.o.Agent.Now().Wall, kind: fleet.TypeGap, data: g}}
+		s.read = g.To
+		s.b.stats.add(&s.b.stats.gaps, 1)
+		return true, nil
+	}
+	before := s.read
+	for i := range list {
+		list[i].before = before
+		before = list[i].seq
+	}
+	s.ready, s.read = list, read
+	return read < s.b.o.Agent.LastEvent(), nil
+}
+
+// late tells again what nobody acknowledged, with growing pauses.
+func (s *stream) late() {
+	if len(s.flight) == 0 || time.Since(s.moved) < s.pause() {
+		return
+	}
+	s.b.log.Info("events are told again, nobody acknowledged them", "stream", s.name, "events", len(s.flight))
+	s.b.stats.add(&s.b.stats.again, 1)
+	s.wait, s.moved = min(2*s.pause(), longWait), time.Now()
+	s.again()
+}
+
+func (s *stream) pause() time.Duration { return max(s.wait, firstWait) }
+
+// save writes the cursors, now and then.
+func (s *stream) save(always bool) error {
+	at := [2]uint64{s.acked, s.saved[1]}
+	if len(s.flight) == 0 && len(s.ready) == 0 {
+		at[1] = s.read
+	}
+	if at == s.saved || !always && time.Since(s.savedAt) < saveEvery {
+		return nil
+	}
+	if at[0] != s.saved[0] {
+		if err := s.b.o.Cursors.SetCursor(s.cursor(), queue.Seq(at[0])); err != nil {
+			return err
+		}
+	}
+	// Reading on costs little: records without events are no reason to write.
+	if at[0] != s.saved[0] || at[1] > s.saved[1]+readFar {
+		if err := s.b.o.Cursors.SetCursor(s.readCursor(), queue.Seq(at[1])); err != nil {
+			return err
+		}
+		s.saved = at
+	}
+	s.savedAt = time.Now()
+	return nil
+}
+
+// readFar is how many records without an event are read anew after a restart,
+// at most, rather than noting the place.
+const readFar = 2000
+
+// tell is the loop of both streams: alarms go first.
+func (b *Box) tell(ctx context.Context) error {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		changed := b.o.Agent.Changed()
+		c, rung := b.online()
+		var down <-chan struct{}
+		more, err := false, error(nil)
+		b.mu.Lock()
+		ackAlarms, ackOrders := b.acks[fleet.StreamAlarms], b.acks[fleet.StreamOrders]
+		b.mu.Unlock()
+		b.alarms.settle(ackAlarms)
+		b.orders.settle(ackOrders)
+		if c != nil {
+			down = c.ctx.Done()
+			if more, err = b.alarms.fill(c, window); err == nil && !more {
+				more, err = b.orders.fill(c, chunk)
+			}
+			b.alarms.late()
+			b.orders.late()
+		}
+		if err == nil {
+			err = b.keep(ctx.Err() != nil)
+		}
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if more {
+			continue
+		}
+		timer.Reset(saveEvery)
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		case <-rung:
+		case <-down:
+		case err := <-b.alarms.oldest():
+			b.alarms.took(err)
+		case err := <-b.orders.oldest():
+			b.orders.took(err)
+		case <-timer.C:
+		}
+	}
+}
+
+// oldest is the channel of the first event whose fate at the broker is open.
+func (s *stream) oldest() <-chan error {
+	for _, f := range s.flight {
+		if f.ack != nil {
+			return f.ack
+		}
+	}
+	return nil
+}
+
+func (s *stream) took(err error) {
+	for i := range s.flight {
+		if s.flight[i].ack != nil {
+			s.flight[i].ack, s.flight[i].lost = nil, err != nil
+			return
+		}
+	}
+}
+
+// keep writes cursors and how far events were told.
+func (b *Box) keep(always bool) error {
+	high := uint64(0)
+	for _, s := range []*stream{b.alarms, b.orders} {
+		if err := s.save(always); err != nil {
+			return fmt.Errorf("cannot note how far events were told: %w", err)
+		}
+		high = max(high, s.previous())
+	}
+	known := uint64(0)
+	b.book.read(func(v *bookData) { known = v.High })
+	if high > known {
+		b.book.edit(func(v *bookData) { v.High = high })
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.status.Waiting = b.owed()
+	b.unheard = time.Time{}
+	for _, s := range []*stream{b.alarms, b.orders} {
+		if !s.unheard.IsZero() && (b.unheard.IsZero() || s.unheard.Before(b.unheard)) {
+			b.unheard = s.unheard
+		}
+	}
+	return nil
+}
+
+// silent tells whether the hub has acknowledged nothing for long, although it
+// could.
+func (b *Box) silent() bool {
+	l, _ := b.bus.Link()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.o.PubAck && l.Up && l.Since >= hubSilent && !b.unheard.IsZero() && time.Since(b.unheard) >= hubSilent
+}
+
+// owed is how many records may hold events that nobody acknowledged. It belongs
+// to tell.
+func (b *Box) owed() int {
+	n := 0
+	for _, s := range []*stream{b.alarms, b.orders} {
+		n += len(s.flight) + len(s.ready)
+	}
+	if last := b.o.Agent.LastEvent(); last > b.orders.read {
+		n += int(last - b.orders.read)
+	}
+	return n
+}
+
+func (b *Box) waiting() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.status.Waiting
+}
+
+// takeAck takes the hub's word.
+func (b *Box) takeAck(m uplink.Message) {
+	_, levels, ok := fleet.Split(b.o.Place.Root, m.Topic)
+	var a fleet.Ack
+	if !ok || len(levels) != 2 || len(m.Payload) == 0 || fleet.Unmarshal(m.Payload, &a) != nil {
+		return
+	}
+	<-b.ready
+	if a.Epoch != b.epoch {
+		return // of a store that is gone
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if a.Seq > b.acks[levels[1]] {
+		b.acks[levels[1]] = a.Seq
+		b.ring()
+	}
+}
+
+// payload writes an event.
+func (b *Box) payload(it item, previous uint64) ([]byte, error) {
+	id := fmt.Sprintf("%s-%d", b.epoch, it.seq)
+	data, err := json.Marshal(it.data)
+	if err != nil {
+		return nil, fmt.Errorf("cannot write event %d; report this: %w", it.seq, err)
+	}
+	e := fleet.Event{SpecVersion: "1.0", ID: id, Source: "/payagent/" + b.o.Place.Site + "/" + b.o.Place.Box, Type: it.kind, Subject: it.subject,
+		Time: atWall(it.at), ContentType: "application/json", Epoch: b.epoch, Sequence: it.seq, Previous: previous,
+		Historical: b.o.Agent.Now().Wall-it.at > historic.Milliseconds(), Data: data}
+	if it.seal != nil {
+		if e.Sealed, err = it.seal(id); err != nil {
+			b.log.Error("an event goes without its patient", "event", id, "error", err)
+		}
+	}
+	return json.Marshal(e)
+}

@@ -1,0 +1,228 @@
+package box_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"payagent/agent"
+	"payagent/agent/agenttest"
+	"payagent/agent/fleet"
+	"payagent/agent/fleet/box"
+	"payagent/platforms"
+)
+
+// TestEvents: what happens to orders arrives, in order, with what the hub's
+// lists need, and the patient only sealed to it.
+func TestEvents(t *testing.T) {
+	key, public := hubKey(t)
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.opts = func(o *box.Options) { o.HubKey = public }
+		h := r.hub()
+		r.start()
+		who := platforms.Patient{Name: platforms.Hide("司马"), CardNo: platforms.Hide("C1")}
+		r.world.Take(t, agenttest.Payment{Till: agenttest.W1, No: "MZ1", Fen: 12850, Patient: who})
+		r.world.Book(t, "MZ1", "F1", "")
+		r.world.GiveBack(t, "MZ1", "R1", 2850, "1002")
+		r.world.Book(t, "MZ1", "TF1", "R1")
+		r.pass(10 * time.Second)
+		list := h.got(fleet.StreamOrders)
+		if got := types(list); got != "MZ1 order.paid, MZ1 order.booking, MZ1 order.refund, MZ1 order.refund, MZ1 order.refund, MZ1 order.booking" {
+			t.Fatal(got)
+		}
+		var d fleet.OrderData
+		last := list[len(list)-1]
+		if err := fleet.Unmarshal(last.Data, &d); err != nil {
+			t.Fatal(err)
+		}
+		o := d.Order
+		if o.State != "paid" || o.AmountFen != 12850 || o.TradeNo == "" || o.Channel != "wechat" || o.PaidAt == nil || o.CostType != "门诊诊疗费" || d.Rev == 0 ||
+			len(o.Entries) != 2 || o.Entries[0].HisFlowID != "F1" || o.Entries[1].AmountFen != -2850 || o.Entries[1].RefundNo != "R1" || o.Entries[1].BookedAt == nil ||
+			len(o.Refunds) != 1 || o.Refunds[0].State != "done" || o.RefundedFen != 2850 {
+			t.Errorf("%+v", o)
+		}
+		p, err := key.Open(place(), last.ID, last.Sealed)
+		if err != nil || p.Name.Reveal() != "司马" || p.CardNo.Reveal() != "C1" || p.MedicalCard.Reveal() != "MCMZ1" {
+			t.Error(err)
+		}
+		if last.Source != "/payagent/H1/B1" || last.Historical || last.Time.IsZero() {
+			t.Errorf("%+v", last)
+		}
+		if s := r.status(); s.State != fleet.StateReady || s.Seq != 1 || s.Waiting != 0 {
+			t.Errorf("%+v", s)
+		}
+		r.end()
+		if s := r.status(); s.State != fleet.StateGone {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// take makes n paid orders.
+func (r *rig) take(from, n int) {
+	r.t.Helper()
+	for i := range n {
+		r.taken++
+		r.world.Take(r.t, agenttest.Payment{Till: agenttest.W1, No: fmt.Sprintf("MZ%d", from+i), Fen: 100})
+	}
+}
+
+// TestNothingIsLost: hub, broker, connection and box go away at any time;
+// everything arrives, once and in order.
+func TestNothingIsLost(t *testing.T) {
+	for name, hurt := range map[string]func(r *rig, h *hub){
+		"the broker dies":          func(r *rig, _ *hub) { r.broker.Kill() },
+		"the broker forgets":       func(r *rig, _ *hub) { r.broker.Forget() },
+		"the line breaks":          func(r *rig, _ *hub) { r.broker.Cut("B1") },
+		"acks of the broker":       func(r *rig, _ *hub) { r.broker.DropAck("B1", 3); r.take(100, 3); r.broker.Cut("B1") },
+		"the box crashes":          func(r *rig, _ *hub) { r.crash(); r.start() },
+		"the box is stopped":       func(r *rig, _ *hub) { r.end(); r.start() },
+		"the hub is mute for long": func(r *rig, h *hub) { h.quiet(true); r.take(100, 300); r.pass(time.Hour); h.quiet(false) },
+		"the broker is a black hole": func(r *rig, _ *hub) {
+			r.broker.Stall("B1", true)
+			r.take(100, 3)
+			r.pass(time.Hour)
+			r.broker.Stall("B1", false)
+			r.broker.Cut("B1")
+		},
+		"nothing is there for long": func(r *rig, _ *hub) {
+			r.broker.Refuse(true)
+			r.broker.Cut("")
+			r.take(100, 300)
+			r.crash()
+			r.start()
+			r.take(400, 3)
+			r.pass(time.Hour)
+			r.broker.Refuse(false)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				h := r.hub()
+				r.start()
+				r.take(0, 2)
+				hurt(r, h)
+				r.take(50, 2)
+				r.pass(time.Hour)
+				r.check(h)
+				r.end()
+			})
+		})
+	}
+}
+
+func (h *hub) quiet(on bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.mute = on
+}
+
+// check compares what the hub has with the log.
+func (r *rig) check(h *hub) {
+	r.pass(2 * time.Minute)
+	r.t.Helper()
+	synctest.Wait()
+	events, _, _, err := r.world.Agent.Follow(0, 100_000)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var want, got []string
+	for _, e := range events {
+		if e.News() != "" {
+			want = append(want, fmt.Sprint(e.Seq, e.Order.No, e.News()))
+		}
+	}
+	for _, e := range h.got(fleet.StreamOrders) {
+		var d fleet.OrderData
+		if err := json.Unmarshal(e.Data, &d); err != nil {
+			r.t.Fatal(err)
+		}
+		news := e.Type[len(fleet.TypeOrder) : len(e.Type)-len(fleet.TypeVersion)]
+		got = append(got, fmt.Sprint(e.Sequence, d.Order.OutTradeNo, news))
+	}
+	if fmt.Sprint(want) != fmt.Sprint(got) || len(want) == 0 {
+		r.t.Errorf("the log has %d events, the hub %d:\n%v\n%v", len(want), len(got), want, got)
+	}
+	if s := r.status(); s.Waiting != 0 {
+		r.t.Error(s.Waiting, "events still wait")
+	}
+}
+
+// TestPubAck: without a hub the broker's word counts.
+func TestPubAck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.opts = func(o *box.Options) { o.PubAck = true }
+		r.start()
+		r.take(0, 3)
+		r.pass(10 * time.Second)
+		r.end()
+		r.start()
+		r.take(10, 1)
+		r.pass(time.Minute)
+		if n := len(r.broker.Accepted("payagent/H1/B1/e/orders")); n != 4 {
+			t.Error(n, "events for 4 orders")
+		}
+		r.end()
+	})
+}
+
+// TestHistorical: what waited says so.
+func TestHistorical(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.broker.Refuse(true)
+		h := r.hub()
+		r.start()
+		r.take(0, 1)
+		r.pass(5 * time.Minute)
+		r.broker.Refuse(false)
+		r.pass(time.Minute)
+		r.take(10, 1)
+		r.pass(time.Minute)
+		list := h.got(fleet.StreamOrders)
+		if len(list) != 2 || !list[0].Historical || list[1].Historical {
+			t.Errorf("%+v", list)
+		}
+		r.end()
+	})
+}
+
+// TestAlarmsFirst: alarms do not wait behind a backlog of orders, and each
+// raising and clearing arrives.
+func TestAlarmsFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.broker.Refuse(true)
+		h := r.hub()
+		r.start()
+		r.take(0, 300)
+		r.world.Agent.RaiseAlarm("audit_failed")
+		r.world.Agent.RaiseAlarm("audit_failed")
+		if err := r.world.Agent.TellAlarm(t.Context(), agent.Alarm{Code: "audit_failed", Cleared: true}); err != nil {
+			t.Fatal(err)
+		}
+		r.broker.Refuse(false)
+		r.pass(time.Minute)
+		if n := len(h.got(fleet.StreamAlarms)); n != 3 {
+			t.Errorf("%d alarms", n)
+		}
+		alarms, orders := 0, 0
+		for _, m := range r.broker.Accepted("payagent/H1/B1/e/+") {
+			if m.Topic == "payagent/H1/B1/e/orders" {
+				orders++
+			} else if alarms++; orders > 0 {
+				t.Error("an alarm waited behind orders")
+			}
+		}
+		if orders < 300 {
+			t.Error(orders)
+		}
+		r.check(h)
+		r.end()
+	})
+}
