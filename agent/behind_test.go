@@ -34,7 +34,12 @@ import (
 	"payagent/platforms/smartpay"
 	"payagent/platforms/smartpay/smartpaysuite"
 	"payagent/platforms/smartpay/smartpaytest"
+	"payagent/uplink"
 	"payagent/uplink/https"
+	"payagent/uplink/mqtt"
+	"payagent/uplink/mqtt/relay"
+	"payagent/uplink/mqtt/relaytest"
+	"payagent/uplink/uplinktest"
 )
 
 // TestPlatformsBehindWaysOut: no adapter notices which way its bytes take.
@@ -134,6 +139,8 @@ type wayOut struct {
 	// front starts what stands before the platform name (host:port), which
 	// listens at addr, and says how to go through it.
 	front func(t testing.TB, c *https.Config, name, addr string, seen *traffic)
+	// over, where it is not nil, puts the till behind the way that front made.
+	over func(t testing.TB, way *https.Route, address string) http.RoundTripper
 }
 
 func waysOut() []wayOut {
@@ -144,14 +151,51 @@ func waysOut() []wayOut {
 			func(t testing.TB, c *https.Config, name, addr string, seen *traffic) {
 				at := startTunnel(t, connectFor(pair), name, addr, &seen.passed)
 				c.Proxy = https.Proxy{Kind: https.ProxyConnect, Address: at, User: user, Password: https.NewPassword(password)}
-			}},
+			}, nil},
 		{"socks5", true, true, map[string]bool{"proxy": true, "authority": true, "pin": true},
 			func(t testing.TB, c *https.Config, name, addr string, seen *traffic) {
 				c.Proxy = https.Proxy{Kind: https.ProxySOCKS5, Address: startTunnel(t, socks5(), name, addr, &seen.passed)}
-			}},
+			}, nil},
 		{"relay in plain HTTP", false, false, map[string]bool{"relay": true},
-			func(_ testing.TB, c *https.Config, _, addr string, _ *traffic) { c.Relay = addr }},
+			func(_ testing.TB, c *https.Config, _, addr string, _ *traffic) { c.Relay = addr }, nil},
+		{"mqtt", true, false, map[string]bool{"relay": true, "authority": true, "pin": true},
+			func(_ testing.TB, c *https.Config, _, addr string, _ *traffic) { c.Relay = addr }, throughRelay},
+		{"mqtt in plain HTTP", false, false, map[string]bool{"relay": true},
+			func(_ testing.TB, c *https.Config, _, addr string, _ *traffic) { c.Relay = addr }, throughRelay},
 	}
+}
+
+// throughRelay puts a till behind a broker and a relay that calls by way.
+func throughRelay(t testing.TB, way *https.Route, address string) http.RoundTripper {
+	t.Helper()
+	site, err := relaytest.NewSite()
+	if err != nil {
+		t.Fatal(err)
+	}
+	broker := uplinktest.NewBroker()
+	t.Cleanup(broker.Close)
+	return overBus(t, site, broker.Bus("relay", nil), broker.Bus(relaytest.Box, nil), way, address)
+}
+
+// overBus is throughRelay over any connections of relay and till.
+func overBus(t testing.TB, site *relaytest.Site, relays, tills uplink.Bus, way uplink.Route, address string) http.RoundTripper {
+	t.Helper()
+	r, err := site.Relay(relays, []relay.Platform{{Name: "p", Address: address, Way: way}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	tunnel, err := site.Tunnel(tills, relaytest.Box, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tunnel.Close() })
+	route, err := tunnel.Route(mqtt.RouteConfig{BaseURL: address, AllowPlainHTTP: true, DialTimeout: 30 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = route.Close() })
+	return route
 }
 
 // traffic counts what took the way.
@@ -202,6 +246,9 @@ func (w wayOut) before(t *testing.T, p subject, seen *traffic, spoil func(*https
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = route.Close() })
+		if w.over != nil {
+			return w.over(t, route, common.BaseURL)
+		}
 		return route
 	}
 	return s
