@@ -160,8 +160,6 @@ func waysOut() []wayOut {
 			func(_ testing.TB, c *https.Config, _, addr string, _ *traffic) { c.Relay = addr }, nil},
 		{"mqtt", true, false, map[string]bool{"relay": true, "authority": true, "pin": true},
 			func(_ testing.TB, c *https.Config, _, addr string, _ *traffic) { c.Relay = addr }, throughRelay},
-		{"mqtt in plain HTTP", false, false, map[string]bool{"relay": true},
-			func(_ testing.TB, c *https.Config, _, addr string, _ *traffic) { c.Relay = addr }, throughRelay},
 	}
 }
 
