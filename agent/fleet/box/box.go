@@ -2,8 +2,6 @@ package box
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,7 +21,6 @@ import (
 type Options struct {
 	Agent   *agent.Agent
 	Cursors queue.Cursors
-	Place   fleet.Place
 	// Dir is a folder of its own for what must outlast the store.
 	Dir string
 	// Keys may sign commands; without any, the box reports and takes none.
@@ -34,12 +31,11 @@ type Options struct {
 	HubKey *sealed.Public
 	Lock   Lock
 	Verbs  []Verb
-	// Version names the program, Built is when it was made: no command that
-	// expired before is carried out, whatever the clock says. Zero for unknown.
-	Version string
-	Built   time.Time
-	// Every is how often the status is repeated.
-	Every time.Duration
+	// Start is this start of the program.
+	Start Start
+	// Built is when the program was made: no command that expired before is
+	// carried out, whatever the clock says. Zero for unknown.
+	Built time.Time
 	// Twin gives the parts of the inventory that the agent does not know of, by
 	// name (disk, clock, certificates, …); nil for none. It may take a second.
 	Twin func(ctx context.Context) map[string]any
@@ -58,7 +54,8 @@ type Options struct {
 type Box struct {
 	o     Options
 	log   *slog.Logger
-	boot  string
+	place fleet.Place
+	every time.Duration
 	verbs map[string]Verb
 	bus   uplink.Bus
 	board *board
@@ -88,13 +85,9 @@ type conn struct {
 	n   uint64
 }
 
-// New prepares a box. Open the bus with Will and OnUp, then call Run.
+// New prepares a box. Open the bus with Start.Will and OnUp, then call Run.
 func New(o Options) (*Box, error) {
-	var raw [8]byte
-	if _, err := rand.Read(raw[:]); err != nil {
-		return nil, fmt.Errorf("cannot name this start for the fleet: %w", err)
-	}
-	b := &Box{o: o, log: o.Logger, boot: hex.EncodeToString(raw[:]), verbs: map[string]Verb{}, changed: make(chan struct{}),
+	b := &Box{o: o, log: o.Logger, place: o.Start.Place, every: o.Start.Every, verbs: map[string]Verb{}, changed: make(chan struct{}),
 		acks: map[string]uint64{}, active: map[string]*active{}, shown: map[string]string{}, ready: make(chan struct{})}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
@@ -108,7 +101,7 @@ func New(o Options) (*Box, error) {
 	b.board = newBoard(b.log, &b.stats)
 	b.jobs.live = map[string]*job{}
 	b.jobs.disturb = make(chan struct{}, 1)
-	b.status = fleet.Status{State: fleet.StateInit, BootID: b.boot, Since: b.now(), Every: int(o.Every / time.Second), Version: o.Version}
+	b.status = fleet.Status{State: fleet.StateInit, BootID: o.Start.Boot, Since: b.now(), Every: int(b.every / time.Second), Version: o.Start.Version}
 	b.book = openBook(o.Dir, b.log)
 	b.alarms = &stream{b: b, name: fleet.StreamAlarms, next: b.readAlarms}
 	b.orders = &stream{b: b, name: fleet.StreamOrders, next: b.readOrders}
@@ -130,17 +123,7 @@ func (b *Box) busNow() uplink.Bus {
 }
 
 // topic names a topic of this box.
-func (b *Box) topic(levels ...string) string { return b.o.Place.Topic(levels...) }
-
-// Will is what the broker is to say when the n-th connection breaks.
-func (b *Box) Will(n uint64) *uplink.Message {
-	s := fleet.Status{State: fleet.StateLost, BootID: b.boot, Seq: n, Since: b.now(), At: b.now(), Every: int(b.o.Every / time.Second), Version: b.o.Version}
-	data, err := json.Marshal(s)
-	if err != nil {
-		return nil
-	}
-	return &uplink.Message{Topic: b.topic(fleet.LevelStatus), Payload: data, Retain: true}
-}
+func (b *Box) topic(levels ...string) string { return b.place.Topic(levels...) }
 
 // OnUp is called after every connect; ctx ends with the connection. It does not
 // wait.

@@ -73,7 +73,7 @@ func (b *Box) command(ctx context.Context, requests <-chan uplink.Message) error
 
 // take looks at one request. An error is the store's.
 func (b *Box) take(ctx context.Context, m uplink.Message) error {
-	_, levels, ok := fleet.Split(b.o.Place.Root, m.Topic)
+	_, levels, ok := fleet.Split(b.place.Root, m.Topic)
 	if !ok || len(levels) != 4 || len(m.Payload) == 0 {
 		return nil
 	}
@@ -120,7 +120,7 @@ func (b *Box) read(data []byte) (request, string) {
 func (b *Box) judge(r request, verb, id string) string {
 	role, exists := fleet.RoleFor(r.c.Verb)
 	switch _, can := b.verbs[r.c.Verb]; {
-	case r.c.Site != b.o.Place.Site || r.c.Box != b.o.Place.Box:
+	case r.c.Site != b.place.Site || r.c.Box != b.place.Box:
 		return WhyPlace
 	case r.c.ID != id || r.c.Verb != verb || !idForm.MatchString(id):
 		return WhyForm

@@ -54,7 +54,7 @@ func (b *Box) person(id string, o *order.Order) (string, error) {
 	if who.CardNo.Empty() {
 		who.CardNo = p.AdmissionNo
 	}
-	return b.o.HubKey.Seal(b.o.Place, id, who)
+	return b.o.HubKey.Seal(b.place, id, who)
 }
 
 // show copies what may leave the box, field by field.

@@ -122,23 +122,25 @@ func (r *rig) start() {
 	r.log = mem.Open(r.disk)
 	r.world = agenttest.Start(r.t, agenttest.Options{Log: r.log, Config: r.conf, Logger: logger, Taken: r.taken})
 	_, _, _, list := keys()
-	o := box.Options{Agent: r.world.Agent, Cursors: r.log, Place: place(), Dir: r.dir, Keys: list, Lock: r.lock, Version: "1.2.3",
-		Every: time.Minute, Logger: logger,
+	o := box.Options{Agent: r.world.Agent, Cursors: r.log, Dir: r.dir, Keys: list, Lock: r.lock, Logger: logger,
 		Verbs: []box.Verb{box.Restart(), box.ResolveNow(r.world.Agent), box.TestDevices(r.world.Agent)},
 		End: func(why string) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.ends = append(r.ends, why)
 		}}
+	var err error
+	if o.Start, err = box.NewStart(place(), time.Minute, "1.2.3"); err != nil {
+		r.t.Fatal(err)
+	}
 	if r.opts != nil {
 		r.opts(&o)
 	}
-	var err error
 	if r.box, err = box.New(o); err != nil {
 		r.t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	r.bus = r.broker.Open(uplinktest.Client{Name: place().Box, Will: r.box.Will, OnUp: r.box.OnUp})
+	r.bus = r.broker.Open(uplinktest.Client{Name: place().Box, Will: o.Start.Will, OnUp: r.box.OnUp})
 	r.ended, r.stop = make(chan error, 1), stop
 	go func() { r.ended <- r.box.Run(ctx, r.bus) }()
 }

@@ -58,7 +58,7 @@ func (b *Box) watch(ctx context.Context) error {
 			b.showTwin(ctx)
 			twin = now
 		}
-		if said.IsZero() || now.Sub(said) >= b.o.Every {
+		if said.IsZero() || now.Sub(said) >= b.every {
 			b.say()
 			b.sample()
 			said = now

@@ -378,7 +378,7 @@ func (b *Box) waiting() int {
 
 // takeAck takes the hub's word.
 func (b *Box) takeAck(m uplink.Message) {
-	_, levels, ok := fleet.Split(b.o.Place.Root, m.Topic)
+	_, levels, ok := fleet.Split(b.place.Root, m.Topic)
 	var a fleet.Ack
 	if !ok || len(levels) != 2 || len(m.Payload) == 0 || fleet.Unmarshal(m.Payload, &a) != nil {
 		return
@@ -402,7 +402,7 @@ func (b *Box) payload(it item, previous uint64) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot write event %d; report this: %w", it.seq, err)
 	}
-	e := fleet.Event{SpecVersion: "1.0", ID: id, Source: "/payagent/" + b.o.Place.Site + "/" + b.o.Place.Box, Type: it.kind, Subject: it.subject,
+	e := fleet.Event{SpecVersion: "1.0", ID: id, Source: "/payagent/" + b.place.Site + "/" + b.place.Box, Type: it.kind, Subject: it.subject,
 		Time: atWall(it.at), ContentType: "application/json", Epoch: b.epoch, Sequence: it.seq, Previous: previous,
 		Historical: b.o.Agent.Now().Wall-it.at > historic.Milliseconds(), Data: data}
 	if it.seal != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"payagent/agent/fleet"
+	"payagent/agent/trial"
 )
 
 // Verb is something that the fleet may order. The table of who may order it is
@@ -43,28 +44,17 @@ type Runner interface {
 }
 
 // Lock is the payment lock; agent.Quiet is one.
-type Lock interface {
-	// Free tells whether the tills may be disturbed now, and if not, why not.
-	Free() (ok bool, why string)
-	// Changed is closed when something changed; time alone frees the lock too.
-	Changed() <-chan struct{}
-}
+type Lock = trial.Lock
 
-// Failure is an error with a stable code for the state of a command.
-type Failure struct{ Code, Text string }
-
-// Error gives the words.
-func (f *Failure) Error() string { return f.Text }
-
-// Fail makes an error that carries a stable code, e.g. "bad_args", and words
-// for people.
-func Fail(code, text string) error { return &Failure{Code: code, Text: text} }
+// Fail makes an error that carries a stable code for the state of a command,
+// e.g. "bad_args", and words for people.
+func Fail(code, text string) error { return trial.Refuse(code, "%s", text) }
 
 // failureOf gives code and words of an error.
 func failureOf(err error) (code, text string) {
-	var f *Failure
-	if errors.As(err, &f) {
-		return f.Code, err.Error()
+	var r *trial.Refusal
+	if errors.As(err, &r) {
+		return r.Code, err.Error()
 	}
 	return "failed", err.Error()
 }
