@@ -61,6 +61,8 @@ type Options struct {
 	Heartbeat time.Duration
 	// Audit shows the chained record of acts; nil for none.
 	Audit Audit
+	// Diag makes the diagnostic bundle, a zip; nil for none.
+	Diag func(context.Context) ([]byte, error)
 }
 
 // The bounds of requests.
@@ -161,6 +163,7 @@ func (d *door) table() []route {
 		{"GET", "/healthz", nil, false, d.healthz},
 		{"GET", "/readyz", anyOf(access.Collect, access.Refund, access.Admin), false, d.readyz},
 		{"GET", "/metrics", admin, false, d.metrics},
+		{"GET", "/v1/diag", admin, false, d.diag},
 	}, d.financeRoutes()...)
 }
 

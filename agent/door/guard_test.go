@@ -60,6 +60,7 @@ func TestWhoMay(t *testing.T) {
 			{"POST", "/v1/resolve", nil, map[string]int{admin: 202}},
 			{"GET", "/v1/alarms", nil, map[string]int{admin: 200}},
 			{"GET", "/metrics", nil, map[string]int{admin: 200}},
+			{"GET", "/v1/diag", nil, map[string]int{admin: 404}},
 			{"GET", "/readyz", nil, map[string]int{his: 200, collector: 200, admin: 200, cashier1: 200, refunder1: 200}},
 			{"GET", "/v1/nothing", nil, map[string]int{his: 404, collector: 404, admin: 404, cashier1: 404, refunder1: 404, screen1: 404}},
 		}

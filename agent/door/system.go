@@ -295,3 +295,19 @@ func decimal(s string) (int, error) {
 	n, err := strconv.ParseUint(s, 10, 31)
 	return int(n), err
 }
+
+// diag is GET /v1/diag (OBS-10): what IT hands to whoever helps.
+func (d *door) diag(w http.ResponseWriter, r *http.Request, c caller) {
+	if d.opts.Diag == nil {
+		d.problem(w, c, fault{code: "not_found"})
+		return
+	}
+	data, err := d.opts.Diag(r.Context())
+	if err != nil {
+		d.wrong(w, c, err, fault{})
+		return
+	}
+	w.Header().Set("Content-Type", "application/zip")
+	w.Header().Set("Content-Disposition", `attachment; filename="payagent-diag.zip"`)
+	_, _ = w.Write(data)
+}

@@ -74,6 +74,8 @@ type assembly struct {
 	metrics  []func(io.Writer) error       // figures besides the agent's
 	bus      uplink.Bus                    // the one connection to the broker; nil without one
 	tunnel   *mqtt.Tunnel                  // nil where no platform is behind the relay
+	station  *station                      // the box at the broker; nil without one
+	skew     skew                          // of this machine's clock against the platforms'
 }
 
 func (b *assembly) Close() error {
@@ -159,6 +161,11 @@ func assembleWith(c config.Config, log *slog.Logger, parts how, x *exchange) (_ 
 			return nil, err
 		}
 	}
+	if parts == whole {
+		if err := b.openFleet(c, x); err != nil {
+			return nil, err
+		}
+	}
 	return b, nil
 }
 
@@ -225,6 +232,9 @@ func (b *assembly) openPlatforms(c config.Config, p *agent.Parts, parts how) err
 			return fmt.Errorf("cannot open the way to platform %s: %w", conf.Name, err)
 		}
 		b.close = append(b.close, way)
+		if conf.Uplink != "mqtt" { // through the broker an answer is too old to tell the time
+			way = dated{way, &b.skew}
+		}
 		if p.Platforms[conf.Name], err = openPlatform(c, conf, way); err != nil {
 			return err
 		}

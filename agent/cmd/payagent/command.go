@@ -43,6 +43,7 @@ const usage = `payagent — face-to-face payments at hospital tills  当面付�
   payagent report|reconcile|audit                 closing a day: payagent report --help   报表、对账、审计
   payagent pay|query|cancel|refund|book --json    for programs that can only start a process: payagent pay --help   供 HIS 调用
   payagent doctor   sign --config FILE --platform P [--method M] [--biz FILE|-]   what is signed, to compare it with the platform   验签排查
+  payagent diag     --config FILE --out FILE.zip   what to hand to whoever helps; names nobody   诊断包
   payagent enrol    --config FILE --url URL --code CODE   join the fleet: payagent enrol --help   入网
   payagent version                                                                        版本
 `
@@ -109,6 +110,8 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 		return closingCommand(ctx, args, out, os.Stderr)
 	case "enrol":
 		return enrolCommand(ctx, rest, os.Stdin, out)
+	case "diag":
+		return diagCommand(ctx, rest, out)
 	case "doctor":
 		return doctorCommand(ctx, rest, os.Stdin, out)
 	case "pay", "query", "cancel", "refund", "book":

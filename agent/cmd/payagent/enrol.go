@@ -224,6 +224,9 @@ func (b *assembly) openCertificates(c config.Config) {
 		return
 	}
 	w := &enrol.Watch{Certs: certs, Now: time.Now, Alarm: b.agent.RaiseAlarm, Logger: b.log}
+	if c.Fleet.On() { // the box raises it for as long as it lasts
+		w.Alarm = func(string) {}
+	}
 	b.beside = append(b.beside, func(ctx context.Context) error {
 		w.Run(ctx)
 		return nil

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -49,30 +48,6 @@ func (b *assembly) openTunnel(c config.Config, parts how) (*mqtt.Tunnel, error) 
 		return nil
 	})
 	return tunnel, nil
-}
-
-// openBus opens the connection to the broker once. It returns at once; the
-// client connects by itself.
-func (b *assembly) openBus(c config.Config) error {
-	if b.bus != nil {
-		return nil
-	}
-	f := c.Fleet
-	cfg := mqtt.Config{Broker: f.Broker, ClientID: f.Box, ServerName: f.ServerName, Logger: b.log}
-	read := func(file string) func() ([]byte, error) {
-		if file == "" {
-			return nil
-		}
-		return func() ([]byte, error) { return os.ReadFile(file) }
-	}
-	cfg.CA, cfg.Cert, cfg.Key = read(f.CAFile), read(f.CertFile), read(f.KeyFile)
-	bus, err := mqtt.Open(cfg)
-	if err != nil {
-		return err
-	}
-	b.bus = bus
-	b.close = append(b.close, bus)
-	return nil
 }
 
 // newTunnel makes the tunnel over a bus. The certificate is read anew for every
