@@ -213,6 +213,26 @@ func (r *Route) Reach(ctx context.Context) error {
 	return nil
 }
 
+// Look opens the way as Reach does and tells what TLS agreed on; nil where the
+// way is plain HTTP.
+func (r *Route) Look(ctx context.Context) (*tls.ConnectionState, error) {
+	ctx, done, err := r.begin(ctx)
+	if err != nil {
+		return nil, &uplink.NotSent{Err: err}
+	}
+	defer done()
+	conn, err := r.open(ctx)
+	if err != nil {
+		return nil, &uplink.NotSent{Err: err}
+	}
+	defer func() { _ = conn.Close() }()
+	if secure, ok := conn.Conn.(*tls.Conn); ok {
+		state := secure.ConnectionState()
+		return &state, nil
+	}
+	return nil, nil
+}
+
 // begin counts a call in and ties its context to Close.
 func (r *Route) begin(ctx context.Context) (context.Context, func(), error) {
 	r.mu.Lock()

@@ -102,6 +102,9 @@ func TestPins(t *testing.T) {
 			if reach := r.Reach(t.Context()); c.ok != (reach == nil) {
 				t.Fatalf("Reach: %v", reach)
 			}
+			if seen, err := r.Look(t.Context()); c.ok != (err == nil) || c.ok && (seen.Version < tls.VersionTLS12 || !seen.PeerCertificates[0].Equal(s.Certificate())) {
+				t.Fatalf("Look: %v", err)
+			}
 		})
 	}
 	t.Run("a pin does not replace the authority", func(t *testing.T) {

@@ -42,7 +42,7 @@ const usage = `payagent — face-to-face payments at hospital tills  当面付�
   payagent devices  list|watch|test|learn         scanners and displays: payagent devices --help   设备
   payagent report|reconcile|audit                 closing a day: payagent report --help   报表、对账、审计
   payagent pay|query|cancel|refund|book --json    for programs that can only start a process: payagent pay --help   供 HIS 调用
-  payagent doctor   sign --config FILE --platform P [--method M] [--biz FILE|-]   what is signed, to compare it with the platform   验签排查
+  payagent doctor   [net|sign] --config FILE [--json] [--only CHECK]   is this box well: payagent doctor --help   体检
   payagent diag     --config FILE --out FILE.zip   what to hand to whoever helps; names nobody   诊断包
   payagent enrol    --config FILE --url URL --code CODE   join the fleet: payagent enrol --help   入网
   payagent version                                                                        版本

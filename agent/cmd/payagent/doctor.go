@@ -1,109 +1,302 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
+	"strings"
+	"sync"
+	"time"
 
 	"payagent/agent/config"
-	"payagent/platforms/lc"
+	"payagent/agent/doctor"
+	"payagent/agent/update"
+	"payagent/agent/words"
+	"payagent/platforms"
+	"payagent/queue/bolt"
+	"payagent/uplink"
+	"payagent/uplink/https"
 )
 
-// maxBiz bounds a biz_content that is signed for trying out.
-const maxBiz = 64 << 10
+const doctorUsage = `payagent doctor — is this box well?   体检
 
-// doctorCommand answers questions of people who put a site into operation.
-func doctorCommand(_ context.Context, args []string, in io.Reader, out io.Writer) error {
-	verb, args := "", args
-	if len(args) > 0 {
-		verb, args = args[0], args[1:]
+  payagent doctor --config FILE [--json] [--only CHECK|GROUP]   every check, or one, or a group: config disk service clock net devices advice
+  payagent doctor net --config FILE [--json]                    every hop of the network, and who to call   断在哪一跳、找谁
+  payagent doctor sign --config FILE --platform P [--method M] [--biz FILE|-]   what is signed, to compare it with the platform   验签排查
+
+  不改动任何东西，不发起收款；代理运行时也可执行。 It changes nothing and charges nothing, and works while the agent runs.
+  退出码 exit code: 0 正常 well, 1 有警告 warnings, 2 有失败 failures.  各项检查 all checks: docs/doctor.md
+`
+
+// unitName is what the service is called.
+const unitName = "payagent"
+
+// doctorCommand runs payagent doctor ….
+func doctorCommand(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
+	only := ""
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		switch args[0] {
+		case "sign":
+			return signCommand(args[1:], in, out)
+		case "net":
+			only, args = doctor.GroupNet, args[1:]
+		case "help":
+			_, err := io.WriteString(out, doctorUsage)
+			return err
+		}
 	}
-	if verb != "sign" {
-		return fmt.Errorf("%w: there is no command \"doctor %s\"\n\n%s", errUsage, verb, usage)
-	}
-	var file, platform, method, biz string
-	f := flag.NewFlagSet("doctor sign", flag.ContinueOnError)
+	var file string
+	var asJSON bool
+	f := flag.NewFlagSet("doctor", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.StringVar(&file, "config", "", "configuration file")
-	f.StringVar(&platform, "platform", "", "platform")
-	f.StringVar(&method, "method", "lc.trade.query", "method")
-	f.StringVar(&biz, "biz", "", "file with biz_content")
-	if err := f.Parse(args); err != nil || f.NArg() > 0 || file == "" || platform == "" {
-		return fmt.Errorf("%w: name --config and --platform\n\n%s", errUsage, usage)
-	}
-	c, err := loadConfig(file)
-	if err != nil {
+	f.BoolVar(&asJSON, "json", false, "JSON")
+	f.StringVar(&only, "only", only, "check or group")
+	err := f.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		_, err := io.WriteString(out, doctorUsage)
 		return err
+	case err != nil || f.NArg() > 0 || file == "":
+		return fmt.Errorf("%w: name --config\n\n%s", errUsage, doctorUsage)
 	}
-	content, err := readBiz(biz, in)
-	if err != nil {
-		return err
-	}
-	return doctorSign(c, platform, method, content, out)
-}
-
-// readBiz reads biz_content from a file or, for -, from the standard input. A
-// line end behind it is the editor's and not signed.
-func readBiz(file string, in io.Reader) (string, error) {
-	if file == "" {
-		return "", nil
-	}
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return "", fmt.Errorf("cannot read biz_content; check --biz: %w", err)
-		}
-		defer func() { _ = f.Close() }()
-		in = f
-	}
-	data, err := io.ReadAll(io.LimitReader(in, maxBiz+1))
-	if err == nil && len(data) > maxBiz {
-		err = fmt.Errorf("it has more than %d bytes", maxBiz)
-	}
-	if err != nil {
-		return "", fmt.Errorf("cannot read biz_content; check --biz: %w", err)
-	}
-	return string(bytes.TrimRight(data, "\r\n")), nil
-}
-
-// doctorSign signs a request as the agent would, sends nothing, and prints what
-// was signed, so that it can be compared with what the platform signed.
-func doctorSign(c config.Config, platform, method, biz string, out io.Writer) (err error) {
-	p, ok := c.PlatformNamed(platform)
+	s, end := examine(file)
+	defer end()
+	r, ok := doctor.Run(ctx, s, only)
 	if !ok {
-		return fmt.Errorf("cannot sign: the configuration has no platform %q", platform)
+		return fmt.Errorf("%w: there is no check or group %q; docs/doctor.md lists them", errUsage, only)
 	}
-	way, err := openWay(p, unconnected(c))
-	if err != nil {
-		return err
+	if asJSON {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
+		err = e.Encode(r)
+	} else {
+		err = r.Write(out)
 	}
-	defer func() { err = errors.Join(err, way.Close()) }()
-	opened, err := openPlatform(c, p, way)
-	if err != nil {
-		return err
+	if code := r.ExitCode(); err == nil && code != 0 {
+		return exitCode(code)
 	}
-	signer, ok := opened.(interface {
-		Sign(method, biz string) (lc.Signed, error)
-	})
-	if !ok {
-		return fmt.Errorf("cannot sign: platform %s (driver %s) has no signatures", p.Name, p.Driver)
-	}
-	s, err := signer.Sign(method, biz)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(out, `签名原文 what was signed (%d 字节 bytes, UTF-8; * 处为隐去的个人信息 stands for what names or charges a person):
-
-%s
-
-摘要 digest     %s (%s, 含隐去部分 over the text with what is hidden here)
-密钥 key        RSA %d 位 bits
-签名 sign       %s
-未发送任何请求 nothing was sent
-`, s.Bytes, s.Text, s.Digest, s.Hash, s.KeyBits, s.Signature)
 	return err
+}
+
+// examine puts together what the doctor looks at. end lets go of it.
+func examine(file string) (_ *doctor.Subject, end func()) {
+	s := &doctor.Subject{Version: buildVersion(), File: file, Unit: unitName, System: doctor.ThisMachine(buildTime()), Platforms: map[string]doctor.Way{}}
+	c, err := loadConfig(file)
+	if err == nil {
+		err = checkMembers(c)
+	}
+	s.Config, s.ConfigErr = c, err
+	if err != nil {
+		return s, func() {}
+	}
+	s.Store = func() (doctor.Store, error) {
+		i, err := bolt.Inspect(storeDir(c), storeVersion, checkBytes)
+		return doctor.Store{Exists: i.Bytes >= 0, InUse: i.InUse, Fallback: i.Fallback, Aside: i.Aside}, err
+	}
+	if update.Any(updatesDir(c.DataDir)) {
+		s.Update = func() (words.Text, bool, error) { return updateState(c) }
+	}
+	running, err := newClient(c)
+	if err == nil {
+		_, err = running.once(context.Background(), http.MethodGet, "/v1/capabilities")
+	}
+	s.Running = err == nil
+	s.Ready = func(ctx context.Context) (bool, []words.Text, error) { return askReady(ctx, running) }
+	s.Devices = func(ctx context.Context) ([]doctor.Device, error) {
+		if s.Running {
+			return askDevices(ctx, running)
+		}
+		return lookForDevices(c)
+	}
+	var open []io.Closer
+	for _, p := range c.Platforms {
+		if p.Uplink == "mqtt" {
+			continue
+		}
+		w, route := platformWay(c, p)
+		s.Platforms[p.Name] = w
+		if route != nil {
+			open = append(open, route)
+		}
+	}
+	if h := c.HIS.Webhook; h.On() {
+		route, err := https.New(https.Config{BaseURL: baseOf(h.URL), AllowPlainHTTP: h.AllowPlainHTTP || h.Local(), CAFile: h.CAFile, PinsSPKI: h.Pins,
+			ClientCertFile: h.ClientCert, ClientKeyFile: h.ClientKey, ServerName: h.ServerName})
+		s.HIS = &doctor.Way{Open: err}
+		if err == nil {
+			s.HIS.Look = route.Look
+			open = append(open, route)
+		}
+	}
+	return s, func() {
+		for _, o := range open {
+			_ = o.Close() // nothing is under way
+		}
+	}
+}
+
+// dated notes what the other side wrote as the date of its answer.
+type dated struct {
+	uplink.Route
+	mu   sync.Mutex
+	date time.Time
+}
+
+// RoundTrip asks and notes the date.
+func (d *dated) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := d.Route.RoundTrip(r)
+	if err == nil {
+		if t, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+			d.mu.Lock()
+			d.date = t
+			d.mu.Unlock()
+		}
+	}
+	return resp, err
+}
+
+func (d *dated) last() time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.date
+}
+
+func platformWay(c config.Config, p config.Platform) (doctor.Way, uplink.Route) {
+	route, err := openWay(p, unconnected(c))
+	if err != nil {
+		return doctor.Way{Open: err}, nil
+	}
+	direct, ok := route.(*https.Route)
+	if !ok {
+		return doctor.Way{}, route
+	}
+	noted := &dated{Route: route}
+	opened, err := openPlatform(c, p, noted)
+	if err != nil {
+		return doctor.Way{Open: err}, route
+	}
+	w := doctor.Way{Look: direct.Look}
+	if prober, ok := opened.(platforms.Prober); ok {
+		w.Ask = func(ctx context.Context) (time.Time, error) {
+			err := prober.Probe(ctx)
+			return noted.last(), err
+		}
+	}
+	return w, route
+}
+
+// askReady asks the running agent whether it can take a payment.
+func askReady(ctx context.Context, cl *client) (bool, []words.Text, error) {
+	ctx, stop := context.WithTimeout(ctx, 10*time.Second)
+	defer stop()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, cl.base+"/readyz", nil)
+	if err != nil {
+		return false, nil, err
+	}
+	r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(cl.token.Reveal()))
+	resp, err := cl.rt.RoundTrip(r)
+	if err != nil {
+		return false, nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var v struct {
+		Ready   bool `json:"ready"`
+		Reasons []struct {
+			Name string     `json:"name"`
+			Say  words.Text `json:"say"`
+		} `json:"reasons"`
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&v); err != nil {
+		return false, nil, err
+	}
+	var why []words.Text
+	for _, x := range v.Reasons {
+		if x.Name != "" {
+			x.Say.ZH, x.Say.EN = x.Name+"："+x.Say.ZH, x.Name+": "+x.Say.EN
+		}
+		why = append(why, x.Say)
+	}
+	return v.Ready, why, nil
+}
+
+// askDevices asks the running agent, which holds the devices.
+func askDevices(ctx context.Context, cl *client) ([]doctor.Device, error) {
+	data, err := cl.once(ctx, http.MethodGet, "/v1/devices")
+	if err != nil {
+		return nil, err
+	}
+	var v struct {
+		Devices []struct {
+			Name, Kind string
+			Present    bool
+			Reason     *struct{ Code string }
+			Place      *struct{ Driver, Port, Node, Class string }
+		}
+	}
+	if err := json.Unmarshal(data, &v); err != nil {
+		return nil, err
+	}
+	var list []doctor.Device
+	for _, x := range v.Devices {
+		d := doctor.Device{Name: x.Name, Scanner: x.Kind == "scanner", Present: x.Present}
+		if x.Reason != nil {
+			d.Reason = x.Reason.Code
+		}
+		if x.Place != nil {
+			d.Driver, d.Port, d.Node, d.Class = x.Place.Driver, x.Place.Port, x.Place.Node, x.Place.Class
+		}
+		list = append(list, d)
+	}
+	return list, nil
+}
+
+// lookForDevices looks for the configured devices without opening any.
+func lookForDevices(c config.Config) ([]doctor.Device, error) {
+	p, err := planDevices(c)
+	if err != nil {
+		return nil, err
+	}
+	found, err := present()
+	scanners := map[string]bool{}
+	for _, s := range p.scanners {
+		scanners[s.conf.Name] = true
+	}
+	var list []doctor.Device
+	for _, row := range inventory(p, found) {
+		if row.Name == "" {
+			continue
+		}
+		d := doctor.Device{Name: row.Name, Scanner: scanners[row.Name], Present: row.Present, Class: row.Class, Driver: row.Driver, Node: row.Node, Port: row.Port}
+		if row.Hint != nil {
+			d.Hint = words.Text{ZH: row.Hint.ZH, EN: row.Hint.EN}
+		}
+		list = append(list, d)
+	}
+	return list, err
+}
+
+// updateState puts the state of the last update into words.
+func updateState(c config.Config) (words.Text, bool, error) {
+	base, err := os.Executable()
+	if err != nil {
+		base = ""
+	}
+	st, err := update.Open(update.Options{Dir: updatesDir(c.DataDir), Self: self(), Base: base}).State()
+	if err != nil {
+		return words.Text{}, false, err
+	}
+	switch {
+	case st.Trial != "":
+		return words.Text{ZH: fmt.Sprintf("版本 %s 正在试运行（第 %d 次启动）", st.Trial, st.Starts), EN: fmt.Sprintf("version %s is on trial (start %d)", st.Trial, st.Starts)}, false, nil
+	case st.Last != nil && !st.Last.Good:
+		return words.Text{ZH: fmt.Sprintf("版本 %s 试运行失败，已退回：%s", st.Last.Version, st.Last.Reason), EN: fmt.Sprintf("version %s did not prove itself and was given up: %s", st.Last.Version, st.Last.Reason)}, false, nil
+	}
+	return words.Text{ZH: "使用版本 " + st.Current, EN: "version " + st.Current + " is in use"}, true, nil
 }

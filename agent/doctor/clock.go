@@ -1,0 +1,126 @@
+package doctor
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func clockChecks() []Check {
+	set := say("校准时钟：timedatectl set-time，或启用 NTP；Windows：w32tm /resync", "set the clock: timedatectl set-time, or switch NTP on; on Windows w32tm /resync")
+	return []Check{
+		{ID: "clock.year", Group: GroupClock, Fails: true, Title: say("时钟在合理的年份", "the clock is in a year that can be"), Cure: set, do: checkYear},
+		{ID: "clock.zone", Group: GroupClock, Title: say("时区是东八区", "the time zone is UTC+8"),
+			Cure: say("执行 timedatectl set-timezone Asia/Shanghai；收款不受影响，但日志与窗口时间会错", "timedatectl set-timezone Asia/Shanghai; payments do not mind, logs and windows of time do"), do: checkZone},
+		{ID: "clock.rtc", Group: GroupClock, Title: say("有电池时钟，且与系统时钟一致", "a clock with a battery is there and agrees"),
+			Cure: say("校准后执行 hwclock -w；没有电池时钟的机器要能连上 NTP", "hwclock -w after setting; a machine without such a clock needs NTP"), do: checkRTC},
+		{ID: "clock.ntp", Group: GroupClock, Title: say("时钟由 NTP 同步", "the clock is synchronised by NTP"),
+			Cure: say("配置院内 NTP 服务器并执行 timedatectl set-ntp true", "name the hospital's NTP server and run timedatectl set-ntp true"), do: checkNTP},
+		{ID: "clock.skew", Group: GroupClock, Fails: true, Title: say("与支付平台的时间一致（平台应答的 Date）", "agrees with the platforms (Date of their answers)"), Cure: set, do: checkSkew},
+	}
+}
+
+// leastYear is before any version of this program.
+const leastYear = 2026
+
+func checkYear(_ context.Context, s *Subject, r *report) {
+	now := s.System.Now()
+	text := say("%s", "%s", now.Format("2006-01-02 15:04:05 -0700"))
+	if now.Year() < leastYear || now.Year() > 2090 || now.Before(s.System.Built.Add(-24*time.Hour)) {
+		r.fail("", text)
+		return
+	}
+	r.ok("", text)
+}
+
+func checkZone(_ context.Context, s *Subject, r *report) {
+	name, offset := s.System.Now().Zone()
+	if offset != 8*3600 {
+		r.warn("", say("%s（UTC%+d）", "%s (UTC%+d)", name, offset/3600))
+		return
+	}
+	r.ok("", say("%s", "%s", name))
+}
+
+func checkRTC(_ context.Context, s *Subject, r *report) {
+	if s.System.OS != "linux" {
+		r.skipped("", say("不适用于此系统", "not for this system"))
+		return
+	}
+	data, err := s.System.Read("/sys/class/rtc/rtc0/since_epoch")
+	if err != nil {
+		r.warn("", say("没有电池时钟：断电后没有网络时，时钟会是错的", "there is none: after a power cut without a network the clock is wrong"))
+		return
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
+	if err != nil {
+		r.skipped("", say("看不懂", "not understood"))
+		return
+	}
+	diff := s.System.Now().Sub(time.Unix(n, 0)).Round(time.Second)
+	switch {
+	case within(time.Unix(n, 0), s.System.Now(), 2*time.Minute):
+		r.ok("", say("相差 %s", "differs by %s", diff))
+	case within(time.Unix(n, 0).Add(-8*time.Hour), s.System.Now(), 2*time.Minute):
+		r.warn("", say("电池时钟存的是本地时间", "it holds local time"), say("执行 timedatectl set-local-rtc 0", "run timedatectl set-local-rtc 0"))
+	default:
+		r.warn("", say("相差 %s", "differs by %s", diff))
+	}
+}
+
+func checkNTP(ctx context.Context, s *Subject, r *report) {
+	if s.System.OS == "windows" {
+		out, err := s.System.Run(ctx, "w32tm.exe", "/query", "/status")
+		if err != nil || strings.Contains(out, "Local CMOS Clock") {
+			r.warn("", say("没有同步", "not synchronised"))
+			return
+		}
+		r.ok("", say("已同步", "synchronised"))
+		return
+	}
+	out, err := s.System.Run(ctx, "timedatectl", "show", "--value", "-p", "NTPSynchronized")
+	switch {
+	case err != nil:
+		r.skipped("", say("没有 timedatectl", "there is no timedatectl"))
+	case strings.TrimSpace(out) == "yes":
+		r.ok("", say("已同步", "synchronised"))
+	default:
+		r.warn("", say("没有同步", "not synchronised"))
+	}
+}
+
+// The bounds of a clock's error.
+const (
+	someSkew = time.Minute
+	muchSkew = 10 * time.Minute
+)
+
+func checkSkew(ctx context.Context, s *Subject, r *report) {
+	if !s.usable(r) {
+		return
+	}
+	for _, t := range s.targets() {
+		if t.kind != "platform" {
+			continue
+		}
+		a := s.ask(ctx, t)
+		if a.date.IsZero() {
+			r.skipped(t.name, say("平台没有给出时间", "the platform told no time"))
+			continue
+		}
+		diff := a.at.Sub(a.date).Round(time.Second)
+		text := say("本机比平台快 %s", "this clock is ahead of the platform's by %s", diff)
+		switch {
+		case !within(a.date, a.at, muchSkew):
+			r.fail(t.name, text)
+		case !within(a.date, a.at, someSkew):
+			r.warn(t.name, text)
+		default:
+			r.ok(t.name, text)
+		}
+	}
+	if len(r.list) == 0 {
+		r.skipped("", say("没有直连的平台", "no platform is reached directly"))
+	}
+}
