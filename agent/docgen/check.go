@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode"
 
+	"payagent/agent/doctor"
 	"payagent/agent/door/cli"
 	"payagent/agent/webhook"
 	"payagent/agent/words"
@@ -48,7 +49,9 @@ func NewChecker(root string) (*Checker, error) {
 		c.targets = append(c.targets, m[1])
 	}
 	// What stands in a usage text of its own comes before the line that points there.
-	for _, from := range [][3]string{{"payagent", "devices.go", "devicesUsage"}, {"payagent", "closing.go", "closingUsage"}, {"payagent", "command.go", "usage"}, {"paysim", "command.go", "usage"}, {"payfleet", "command.go", "usage"}} {
+	for _, from := range [][3]string{{"payagent", "devices.go", "devicesUsage"}, {"payagent", "closing.go", "closingUsage"},
+		{"payagent", "doctor.go", "doctorUsage"}, {"payagent", "enrol.go", "enrolUsage"}, {"payagent", "command.go", "usage"}, {"paysim", "command.go", "usage"}, {"payfleet", "ca.go", "caUsage"},
+		{"payfleet", "key.go", "keyUsage"}, {"payfleet", "command.go", "usage"}} {
 		program := from[0]
 		text := read("agent/cmd/" + program + "/" + from[1])
 		_, text, _ = strings.Cut(text, "const "+from[2]+" = `")
@@ -170,6 +173,9 @@ func (c *Checker) named(name string) bool {
 		if _, ok := c.words.Find(g, name); ok {
 			return true
 		}
+	}
+	if slices.ContainsFunc(doctor.Checks(), func(x doctor.Check) bool { return x.ID == name }) {
+		return true
 	}
 	return c.keys.Known(name) || c.api(name) || slices.Contains(c.messages, name)
 }

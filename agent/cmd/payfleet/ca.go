@@ -26,9 +26,11 @@ import (
 const caUsage = `payfleet ca — the fleet's certificate authority   机群证书
 
   payfleet ca init   --dir DIR --site SITE[,SITE] --broker mqtts://HOST:8883 [--domain NAME,…] [--network CIDR,…]   make one   新建
+                     [--root R] [--server-name NAME] [--ack hub|puback] [--hub-key KEY] [--relay-key KEY] [--ca-url https://HOST:8443] [--keys FILE,…]
                      bounds: hospitals, names and networks it may vouch for; they cannot be changed later   范围不可更改
                      without --network: private networks and this machine   默认只限内网地址
-  payfleet ca settings --dir DIR [settings]                show or change what boxes are told   下发给机器的设置
+  payfleet ca settings --dir DIR [--broker …]              show or change what boxes are told   下发给机器的设置
+                     the same as with init: --broker --root --server-name --ack --hub-key --relay-key --ca-url --keys
   payfleet ca code   --dir DIR --site SITE --box BOX [--valid 24h]   a one-time code for one box   一次性入网码
   payfleet ca serve  --dir DIR --listen IP:8443 --name NAME[,NAME]   answer boxes; NAME as boxes connect to it   发证服务
   payfleet ca sign   --dir DIR --site SITE --box BOX --in REQUEST --out ANSWER   a box without a way here, by USB   离线签发
@@ -36,8 +38,6 @@ const caUsage = `payfleet ca — the fleet's certificate authority   机群证�
   payfleet ca client --dir DIR --out DIR NAME              for a program beside the broker: hub, relay, an operator   程序证书
   payfleet ca list   --dir DIR                             what was issued, and open codes   列出
   payfleet ca revoke --dir DIR BOX|SERIAL [--reason TEXT]  end certificates; copy crl.pem to the broker then   吊销
-
-  settings: --broker --root --server-name --ack hub|puback --hub-key KEY --relay-key KEY --ca-url https://HOST:8443 --keys FILE,…
 `
 
 // caOptions are the flags of payfleet ca.
