@@ -142,15 +142,15 @@ func examine(file string) (_ *doctor.Subject, end func()) {
 	}
 }
 
-// dated notes what the other side wrote as the date of its answer.
-type dated struct {
+// dateNoter notes what the other side wrote as the date of its answer.
+type dateNoter struct {
 	uplink.Route
 	mu   sync.Mutex
 	date time.Time
 }
 
 // RoundTrip asks and notes the date.
-func (d *dated) RoundTrip(r *http.Request) (*http.Response, error) {
+func (d *dateNoter) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := d.Route.RoundTrip(r)
 	if err == nil {
 		if t, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
@@ -162,7 +162,7 @@ func (d *dated) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-func (d *dated) last() time.Time {
+func (d *dateNoter) last() time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.date
@@ -177,7 +177,7 @@ func platformWay(c config.Config, p config.Platform) (doctor.Way, uplink.Route) 
 	if !ok {
 		return doctor.Way{}, route
 	}
-	noted := &dated{Route: route}
+	noted := &dateNoter{Route: route}
 	opened, err := openPlatform(c, p, noted)
 	if err != nil {
 		return doctor.Way{Open: err}, route
