@@ -60,6 +60,14 @@ func (x *exchange) join(b *assembly, c config.Config) error {
 			return errors.Join(checkMembers(next), err, keepsInUse(c, next, b.store))
 		}})
 	b.service = s
+	if c.Fleet.On() {
+		if err := b.openBus(c); err != nil {
+			return err
+		}
+		b.beside = append(b.beside, func(ctx context.Context) error {
+			return x.files.Link(ctx, b.bus, fleet.Place{Root: c.Fleet.Root, Site: c.Fleet.Site, Box: c.Fleet.Box}, b.log)
+		})
+	}
 	b.beside = append(b.beside,
 		func(ctx context.Context) error { x.updates.Follow(ctx, s); return wait(ctx) },
 		func(ctx context.Context) error { x.files.Follow(ctx, s); return wait(ctx) })
@@ -77,8 +85,9 @@ func (b *assembly) look(c config.Config) func() trial.Health {
 	return func() trial.Health {
 		health := b.agent.Health()
 		h := trial.Health{Store: !health.Stopped, Door: b.doorOpen.Load(), Platforms: map[string]bool{}, Scanners: map[string]bool{}}
-		if b.linkUp != nil {
-			h.Broker = b.linkUp()
+		if b.bus != nil {
+			link, _ := b.bus.Link()
+			h.Broker = link.Up
 		}
 		for _, p := range c.Platforms {
 			ago, heard, probed := b.agent.Reached(p.Name)
