@@ -57,6 +57,9 @@ type relayed struct {
 	step   string
 	victim string
 	struck bool
+
+	seed    uint64
+	between func(uplink.Bus) uplink.Bus // what stands between a process and the broker; nil for nothing
 }
 
 // platformAt are the addresses that the adapters of the rig call.
@@ -85,10 +88,10 @@ func behindRelayOf(change func(*relayed)) (*relayed, func(*rig)) {
 			x.b.broken.Store(false)
 			return x.b
 		}
-		x.startRelay()
 		if change != nil {
 			change(x)
 		}
+		x.startRelay()
 	}
 }
 
@@ -144,6 +147,14 @@ func (e *end) Subscribe(filter string, handle func(uplink.Message)) (func(), err
 	})
 }
 
+func (x *relayed) connect(name string) uplink.Bus {
+	b := x.broker.Open(uplinktest.Client{Name: name})
+	if x.between != nil {
+		return x.between(b)
+	}
+	return b
+}
+
 // openTill is the start of a till's process: its bus, its tunnel, its ways.
 func (x *relayed) openTill() {
 	x.r.t.Helper()
@@ -151,7 +162,7 @@ func (x *relayed) openTill() {
 	x.starts++
 	name := fmt.Sprint("till", x.starts)
 	x.mu.Unlock()
-	e := &end{Bus: x.broker.Open(uplinktest.Client{Name: name}),
+	e := &end{Bus: x.connect(name),
 		sent:  func(m uplink.Message) { x.message("till sent", m, "ticket asked", "request published") },
 		heard: func(m uplink.Message) { x.message("till heard", m, "ticket received", "answer received") }}
 	tunnel, err := x.site.Tunnel(e, relaytest.Box, nil)
@@ -183,7 +194,7 @@ func (x *relayed) startRelay() {
 	x.starts++
 	name := fmt.Sprint("relay", x.starts)
 	x.mu.Unlock()
-	e := &end{Bus: x.broker.Open(uplinktest.Client{Name: name}),
+	e := &end{Bus: x.connect(name),
 		sent:  func(m uplink.Message) { x.message("relay sent", m, "ticket given", "answer published") },
 		heard: func(m uplink.Message) { x.message("relay heard", m, "ask received", "request received") }}
 	list := []relay.Platform{
@@ -324,7 +335,9 @@ func (x *relayed) strike() {
 		x.mu.Lock()
 		x.relays.dead.Store(true)
 		x.mu.Unlock()
-		time.AfterFunc(7*time.Second, x.startRelay)
+		// Before the till asks again for its answer, and before it asks the
+		// platform by query: what the new relay says counts.
+		time.AfterFunc(time.Second, x.startRelay)
 	}
 }
 
@@ -348,12 +361,12 @@ func (f flow) overRelay(t *testing.T, change func(*relayed)) *relayed {
 	inBubble(t, func(t *testing.T, r *rig) {
 		defer func() {
 			if t.Failed() {
-				t.Logf("exchange %d, %s killed after %q", x.target, x.victim, x.step)
+				t.Logf("exchange %d, %s killed after %q; seed %d", x.target, x.victim, x.step, x.seed)
 			}
 			_ = r.close()
 			x.close()
 		}()
-		if x.target == 0 && x.victim == "" {
+		if x.target == 0 && x.between == nil {
 			x.b.at = 0
 		} else {
 			x.b.at = -1 // the flow may end otherwise than undisturbed
