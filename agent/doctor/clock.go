@@ -106,7 +106,7 @@ func checkSkew(ctx context.Context, s *Subject, r *report) {
 		}
 		a := s.ask(ctx, t)
 		if a.date.IsZero() {
-			r.skipped(t.name, say("平台没有给出时间", "the platform told no time"))
+			r.skipped(t.name, say("平台没有给出可信的时间（只看加密的应答）", "the platform told no time that can be believed (TLS only)"))
 			continue
 		}
 		diff := a.at.Sub(a.date).Round(time.Second)

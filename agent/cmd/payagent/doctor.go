@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"payagent/agent/config"
@@ -142,32 +141,6 @@ func examine(file string) (_ *doctor.Subject, end func()) {
 	}
 }
 
-// dateNoter notes what the other side wrote as the date of its answer.
-type dateNoter struct {
-	uplink.Route
-	mu   sync.Mutex
-	date time.Time
-}
-
-// RoundTrip asks and notes the date.
-func (d *dateNoter) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := d.Route.RoundTrip(r)
-	if err == nil {
-		if t, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-			d.mu.Lock()
-			d.date = t
-			d.mu.Unlock()
-		}
-	}
-	return resp, err
-}
-
-func (d *dateNoter) last() time.Time {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.date
-}
-
 func platformWay(c config.Config, p config.Platform) (doctor.Way, uplink.Route) {
 	route, err := openWay(p, unconnected(c))
 	if err != nil {
@@ -177,16 +150,21 @@ func platformWay(c config.Config, p config.Platform) (doctor.Way, uplink.Route) 
 	if !ok {
 		return doctor.Way{}, route
 	}
-	noted := &dateNoter{Route: route}
-	opened, err := openPlatform(c, p, noted)
+	var ahead skew
+	opened, err := openPlatform(c, p, dated{route, &ahead})
 	if err != nil {
 		return doctor.Way{Open: err}, route
 	}
 	w := doctor.Way{Look: direct.Look}
 	if prober, ok := opened.(platforms.Prober); ok {
 		w.Ask = func(ctx context.Context) (time.Time, error) {
-			err := prober.Probe(ctx)
-			return noted.last(), err
+			if err := prober.Probe(ctx); err != nil {
+				return time.Time{}, err
+			}
+			if by, ok := ahead.get(); ok {
+				return time.Now().Add(by), nil
+			}
+			return time.Time{}, nil
 		}
 	}
 	return w, route
