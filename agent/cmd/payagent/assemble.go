@@ -76,6 +76,7 @@ type assembly struct {
 	tunnel   *mqtt.Tunnel                  // nil where no platform is behind the relay
 	station  *station                      // the box at the broker; nil without one
 	skew     skew                          // of this machine's clock against the platforms'
+	opened   chan struct{}                 // closed when the door is open
 }
 
 func (b *assembly) Close() error {
@@ -94,7 +95,7 @@ func assemble(c config.Config, log *slog.Logger, parts how) (*assembly, error) {
 // assembleWith builds the agent and what exchanges program and configuration,
 // where x is not nil.
 func assembleWith(c config.Config, log *slog.Logger, parts how, x *exchange) (_ *assembly, err error) {
-	b := &assembly{log: log}
+	b := &assembly{log: log, opened: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.Close())
@@ -271,7 +272,10 @@ func (b *assembly) door() http.Handler { return door.New(b.agent, b.doorOptions(
 
 func (b *assembly) doorOptions() door.Options {
 	return door.Options{Tokens: b.tokens, Version: buildVersion(), Logger: b.log, Pages: pages.Handler(), Metrics: b.metrics,
-		Audit: record{b.store, b.audit}, Opened: func([]string) { b.doorOpen.Store(true) }}
+		Audit: record{b.store, b.audit}, Opened: func([]string) {
+			b.doorOpen.Store(true)
+			close(b.opened)
+		}}
 }
 
 // serveDoor opens the door and serves until the context ends.

@@ -29,6 +29,8 @@ func (e exitCode) Error() string { return "exit code " + strconv.Itoa(int(e)) }
 const usage = `payagent — face-to-face payments at hospital tills  当面付代理
 
   payagent run      --config FILE                 serve, until stopped                    运行
+  payagent service  install [--config FILE]       install as a service of this machine    安装为系统服务
+  payagent service  uninstall|start|stop|status   take it away, start, stop, look         卸载、启动、停止、状态
   payagent config   check --config FILE           check the configuration and print what it amounts to  检查配置
   payagent config   show|accept|rollback --config FILE   what counts (the fleet's or this file); take this file as meant; go back   生效配置、确认本机修改、回退
   payagent update   FILE|URL|status|rollback --config FILE   another program: payagent update --help   升级
@@ -104,6 +106,8 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 		return runCommand(ctx, rest, out)
 	case "update":
 		return updateCommand(ctx, rest, out)
+	case "service":
+		return serviceCommand(rest, out)
 	case "devices":
 		return devicesCommand(ctx, rest, out)
 	case "report", "reconcile", "audit":

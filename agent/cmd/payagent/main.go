@@ -7,31 +7,36 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
+
+	"payagent/agent/service"
 )
 
 // version is set by .ci/build: a release, or dev and the commit.
 var version = "dev"
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// A second signal ends the process at once.
-	context.AfterFunc(ctx, stop)
 	noCores()
-	err := command(ctx, os.Args[1:], os.Stdout)
-	if err == nil {
-		return
-	}
+	err := service.Run(func(ctx context.Context) error { return command(ctx, os.Args[1:], os.Stdout) }, codeOf)
 	var code exitCode
-	if errors.As(err, &code) {
-		os.Exit(int(code))
+	if err != nil && !errors.As(err, &code) {
+		fmt.Fprintln(os.Stderr, "payagent: "+err.Error())
 	}
-	fmt.Fprintln(os.Stderr, "payagent: "+err.Error())
-	if errors.Is(err, errUsage) {
-		os.Exit(2)
+	os.Exit(codeOf(err))
+}
+
+// codeOf is the exit code of what a command gave back: docs/operations.md
+// lists them.
+func codeOf(err error) int {
+	var code exitCode
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &code):
+		return int(code)
+	case errors.Is(err, errUsage):
+		return 2
 	}
-	os.Exit(1)
+	return 1
 }
 
 // buildVersion names the program.

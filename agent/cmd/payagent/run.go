@@ -14,6 +14,7 @@ import (
 	"payagent/agent/config"
 	"payagent/agent/door"
 	"payagent/agent/logfile"
+	"payagent/agent/service"
 	"payagent/queue/bolt"
 )
 
@@ -40,6 +41,8 @@ func run(ctx context.Context, c config.Config, out io.Writer, x *exchange) error
 		x.end = end
 	}
 	parts := append([]func(context.Context) error{b.agent.Run, b.serveDoor}, b.beside...)
+	parts = append(parts, b.tend, func(ctx context.Context) error { return b.awaitReload(ctx, x) })
+	defer context.AfterFunc(outer, func() { notify(log, service.Stopping) })()
 	var group, last sync.WaitGroup
 	errs := make([]error, len(parts))
 	// The audit ends last, so that it has what the agent wrote in stopping.
@@ -84,7 +87,16 @@ func hopeless(err error) bool {
 // refuseAll answers every request with what is wrong until it is stopped.
 func refuseAll(ctx context.Context, c config.Config, log *slog.Logger, why error) error {
 	log.Error("the store cannot be opened; no order is taken until this is mended", "error", why)
-	return errors.Join(door.Refuse(ctx, c, why), why)
+	ctx, stop := context.WithCancel(ctx)
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		idle(ctx, log, "存储打不开，不收任何订单 the store cannot be opened, no order is taken; 看日志 see the log")
+	}()
+	err := errors.Join(door.Refuse(ctx, c, why), why)
+	stop()
+	<-told
+	return err
 }
 
 func openLog(c config.Config) (*slog.Logger, func() error, error) {
@@ -92,7 +104,7 @@ func openLog(c config.Config) (*slog.Logger, func() error, error) {
 	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
 		return nil, nil, err
 	}
-	var w io.Writer = os.Stderr
+	w := service.Journal(os.Stderr)
 	end := func() error { return nil }
 	if c.Log.File != "" {
 		f, err := logfile.Open(c.Log.File, int64(c.Log.MaxBytes), c.Log.Keep)
@@ -107,5 +119,9 @@ func openLog(c config.Config) (*slog.Logger, func() error, error) {
 		}
 		return a
 	}
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: zone})), end, nil
+	h, endEvents, err := service.Log(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: zone}))
+	if err != nil {
+		return nil, nil, errors.Join(err, end())
+	}
+	return slog.New(h), func() error { return errors.Join(endEvents(), end()) }, nil
 }
