@@ -103,6 +103,7 @@ func (f Filter) fits(r Row) bool {
 type List struct {
 	Total    int            `json:"total"`    // of the fleet
 	Chosen   int            `json:"chosen"`   // by the filter
+	Alarming int            `json:"alarming"` // boxes of the fleet with an alarm
 	States   map[string]int `json:"states"`   // of the whole fleet
 	Versions map[string]int `json:"versions"` // of the whole fleet
 	Alarms   map[string]int `json:"alarms"`   // boxes by alarm, whole fleet
@@ -144,6 +145,9 @@ func (m *Model) List(f Filter, offset, limit int, now time.Time) List {
 		}
 		for _, a := range r.Alarms {
 			l.Alarms[a]++
+		}
+		if len(r.Alarms) > 0 {
+			l.Alarming++
 		}
 		if f.fits(r) {
 			rows = append(rows, r)
@@ -200,7 +204,7 @@ func (m *Model) Box(k Key, now time.Time) (Box, bool) {
 		return to
 	}
 	out := Box{Row: b.row(k, now), Status: b.status, Twin: aged(b.twin), Devices: aged(b.devices), Can: aged(b.caps), Reported: aged(b.reported),
-		Active: aged(b.alarms), Timeline: slices.Clone(b.entries), Commands: make([]Command, 0, len(b.commands)), Dropped: b.dropped}
+		Active: aged(b.alarms), Timeline: append([]Entry{}, b.entries...), Commands: make([]Command, 0, len(b.commands)), Dropped: b.dropped}
 	out.Fresh = out.Row.Fresh()
 	for _, c := range b.commands {
 		out.Commands = append(out.Commands, Command{c.state, age(c.written, now)})
