@@ -14,10 +14,10 @@ import (
 // telephone, both languages, 1,000 boxes.
 func TestPage(t *testing.T) {
 	s := newStandOver(t, func(s *stand) { s.fill(1000); s.rollout(nil) }, true, fleet.RoleOperate)
-	s.say("H1/BOX0000/e/orders", fleet.Event{SpecVersion: "1.0", ID: "e-1", Type: "payagent.order.paid.v1", Subject: "MZ260314Q1W2E3R4T5Y6U7I8", Time: time.Now()}, false)
 	chrome := browser(t)
 	b := open(t, chrome, s.server.URL+"/#t="+token, 1366, 900)
 	b.says("符合 1000，共 1000")
+	s.say("H1/BOX0000/e/orders", fleet.Event{SpecVersion: "1.0", ID: "e-1", Type: "payagent.order.paid.v1", Subject: "MZ260314Q1W2E3R4T5Y6U7I8", Time: time.Now()}, false)
 	if left := b.text("location.href + document.body.innerHTML"); strings.Contains(left, token) {
 		t.Error("the token stands in the address or on the page")
 	}
