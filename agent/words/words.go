@@ -54,12 +54,13 @@ const (
 	Page     Group = "page"     // the page that a patient comes back to after paying on a page
 	Scanner  Group = "scanner"  // what the scanners of a till are doing
 	Booking  Group = "booking"  // how far a payment is in HIS's books
+	Fleet    Group = "fleet"    // what a box says to those who look after many: why it is not ready, why a command is refused
 	Enrol    Group = "enrol"    // what the fleet's authority says to a box that asks for a certificate
 )
 
 // Groups lists them in the order of the documentation.
 func Groups() []Group {
-	return []Group{State, Reason, Scan, Verdict, Reply, Problem, Alarm, Refund, Booking, Device, Scanner, Page, SmartPay, FWC, LC, Served, Enrol}
+	return []Group{State, Reason, Scan, Verdict, Reply, Problem, Alarm, Refund, Booking, Device, Scanner, Page, SmartPay, FWC, LC, Served, Enrol, Fleet}
 }
 
 // Entry is what is said for one code.
@@ -82,8 +83,8 @@ func New() Catalogue {
 	c := Catalogue{entries: map[Group]map[string]Entry{}}
 	for group, list := range map[Group][]Entry{
 		State: append(states(), onlineStates()...), Reason: slices.Concat(reasons(), bookingReasons(), onlineReasons()), Scan: append(scans(), bookingNotes()...), Verdict: append(verdicts(), bookingVerdicts()...), Reply: replies(),
-		Problem: slices.Concat(problems(), bookingProblems(), onlineProblems()), Alarm: slices.Concat(alarms(), bookingAlarms(), certificateAlarms()), Refund: refunds(), SmartPay: smartpayCodes(), FWC: fwcCodes(), LC: lcCodes(), Served: servedCodes(),
-		Device: deviceCodes(), Scanner: scannerStates(), Page: pages(), Booking: bookStages(), Enrol: enrolCodes(),
+		Problem: slices.Concat(problems(), bookingProblems(), onlineProblems()), Alarm: slices.Concat(alarms(), bookingAlarms(), certificateAlarms(), fleetAlarms()), Refund: refunds(), SmartPay: smartpayCodes(), FWC: fwcCodes(), LC: lcCodes(), Served: servedCodes(),
+		Device: deviceCodes(), Scanner: scannerStates(), Page: pages(), Booking: bookStages(), Enrol: enrolCodes(), Fleet: fleetCodes(),
 	} {
 		c.entries[group] = map[string]Entry{}
 		for _, e := range list {

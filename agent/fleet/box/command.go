@@ -11,6 +11,7 @@ import (
 	"payagent/agent"
 	"payagent/agent/fleet"
 	"payagent/agent/signed"
+	"payagent/agent/words"
 	"payagent/uplink"
 )
 
@@ -40,7 +41,6 @@ const (
 	WhyExpired  = "expired"
 	WhyCounter  = "counter" // not newer than the last command of the same key
 	WhyBusy     = "too_many"
-	WhyStore    = "store"
 	WhyLock     = "payment_lock" // no refusal: it waits
 	WhyRestart  = "interrupted"
 )
@@ -268,29 +268,9 @@ func clip(s string) string {
 
 // textOfRefusal says to people why a command was refused.
 func textOfRefusal(why string) string {
-	switch why {
-	case WhyTooLarge:
-		return "the command is too large"
-	case WhySigned:
-		return "it is not signed by keys that this box knows (fleet.keys)"
-	case WhyForm:
-		return "it is not written as docs/mqtt.md has it, or its id or verb is not that of the topic"
-	case WhyPlace:
-		return "it is for another box"
-	case WhyVerb:
-		return "this box has no such verb; see cap/"
-	case WhyRole:
-		return "no key that signed has the rôle for this verb"
-	case WhyID:
-		return "the id was used for another command; use a new one"
-	case WhyTerm:
-		return "it must expire after it was issued, within 7 days"
-	case WhyExpired:
-		return "it had expired when it came; see the box's clock"
-	case WhyCounter:
-		return "its counter is not above that of the last command signed by the same key; sign it anew"
-	case WhyBusy:
-		return "32 commands are not finished yet; wait"
+	e, ok := words.New().Find(words.Fleet, why)
+	if !ok {
+		return why
 	}
-	return why
+	return e.Cashier.ZH + "：" + e.IT.ZH + " " + e.Cashier.EN + ": " + e.IT.EN
 }
