@@ -67,7 +67,6 @@ type assembly struct {
 	keeper   *audit.Keeper  // nil with storeOnly
 	renewer  *enrol.Renewer // of the box's certificate; nil without fleet.ca_url
 	service  trial.Service  // what exchanges program and configuration
-	linkUp   func() bool    // whether the broker is connected; nil without one
 	doorOpen atomic.Bool
 	close    []io.Closer
 	beside   []func(context.Context) error // what runs beside the agent and the door

@@ -36,6 +36,8 @@ type manager struct {
 	mu      sync.Mutex
 	cmd     *exec.Cmd
 	stopped bool
+	hold    chan struct{} // not nil while the service is to stay stopped
+	held    chan struct{} // closed when it is
 	done    chan struct{}
 	a, b    signed.Private
 }
@@ -90,6 +92,15 @@ func (m *manager) start() {
 			cmd := m.cmd
 			m.mu.Unlock()
 			_ = cmd.Wait()
+			m.mu.Lock()
+			hold := m.hold
+			if hold != nil {
+				close(m.held)
+			}
+			m.mu.Unlock()
+			if hold != nil {
+				<-hold
+			}
 		}
 	}()
 	m.t.Cleanup(m.stop)
@@ -99,9 +110,31 @@ func (m *manager) start() {
 func (m *manager) stop() {
 	m.mu.Lock()
 	m.stopped = true
+	if m.hold != nil {
+		close(m.hold)
+		m.hold = nil
+	}
 	_ = m.cmd.Process.Signal(os.Interrupt)
 	m.mu.Unlock()
 	<-m.done
+}
+
+// pause stops the service until resume.
+func (m *manager) pause() {
+	m.mu.Lock()
+	m.hold, m.held = make(chan struct{}), make(chan struct{})
+	held := m.held
+	_ = m.cmd.Process.Signal(os.Interrupt)
+	m.mu.Unlock()
+	<-held
+}
+
+func (m *manager) resume() {
+	m.mu.Lock()
+	close(m.hold)
+	m.hold = nil
+	m.mu.Unlock()
+	m.awaitReady()
 }
 
 func (m *manager) kill() {

@@ -23,6 +23,7 @@ import (
 	fleetbox "payagent/agent/fleet/box"
 	"payagent/agent/fleet/sealed"
 	"payagent/agent/machine"
+	"payagent/agent/trial"
 	"payagent/agent/update"
 	"payagent/queue/bolt"
 	"payagent/uplink"
@@ -78,7 +79,6 @@ func (b *assembly) openBus(c config.Config) error {
 		return err
 	}
 	b.bus = bus
-	b.linkUp = func() bool { l, _ := bus.Link(); return l.Up }
 	b.close = append(b.close, bus)
 	return nil
 }
@@ -138,34 +138,56 @@ func (b *assembly) verbs(c config.Config, x *exchange) []fleetbox.Verb {
 		return list
 	}
 	resumeConfig := func(ctx context.Context, _ fleet.Command, note json.RawMessage) (any, error) {
-		return x.files.Resume(ctx, note)
+		r, err := x.files.Resume(ctx, note)
+		return r, asFailure(err)
 	}
 	return append(list,
 		fleetbox.Verb{Name: fleet.VerbConfigApply, Schema: desired.Schema, Disturbs: true, Resume: resumeConfig,
 			Do: func(_ context.Context, cmd fleet.Command, r fleetbox.Runner) (any, error) {
-				return nil, x.files.Order(cmd.Args, b.service, r)
+				if x.trying() {
+					return nil, errTrying()
+				}
+				return nil, asFailure(x.files.Order(cmd.Args, b.service, r))
 			}},
 		fleetbox.Verb{Name: fleet.VerbConfigRollback, Schema: desired.BackSchema, Disturbs: true, Resume: resumeConfig,
 			Do: func(_ context.Context, cmd fleet.Command, r fleetbox.Runner) (any, error) {
 				if err := fleetbox.Args(cmd, &struct{}{}); err != nil {
 					return nil, err
 				}
-				return nil, x.files.OrderBack(r)
+				return nil, asFailure(x.files.OrderBack(r))
 			}},
 		// It fetches while tills are in use and waits for the lock by itself.
 		fleetbox.Verb{Name: fleet.VerbUpdate, Schema: update.Schema,
 			Do: func(ctx context.Context, cmd fleet.Command, r fleetbox.Runner) (any, error) {
+				if x.trying() {
+					return nil, errTrying()
+				}
 				client, err := downloads(c)
 				if err != nil {
 					return nil, err
 				}
 				ctx, stop := context.WithDeadline(ctx, cmd.Expires)
 				defer stop()
-				return nil, x.updates.Order(ctx, cmd.Args, b.service, r, func(f fleet.File) []update.Source { return update.Addresses(client, f) })
+				return nil, asFailure(x.updates.Order(ctx, cmd.Args, b.service, r, func(f fleet.File) []update.Source { return update.Addresses(client, f) }))
 			},
 			Resume: func(ctx context.Context, _ fleet.Command, note json.RawMessage) (any, error) {
-				return x.updates.Resume(ctx, note)
+				r, err := x.updates.Resume(ctx, note)
+				return r, asFailure(err)
 			}})
+}
+
+// errTrying refuses what would disturb a trial.
+func errTrying() error {
+	return fleetbox.Fail("busy", "something new must prove itself first; order it again in two minutes")
+}
+
+// asFailure gives the fleet the code of an error.
+func asFailure(err error) error {
+	var r *trial.Refusal
+	if errors.As(err, &r) {
+		return fleetbox.Fail(r.Code, err.Error())
+	}
+	return err
 }
 
 func logOf(c config.Config) diag.Log { return diag.Log{Path: c.Log.File, Keep: c.Log.Keep} }
