@@ -13,13 +13,14 @@ import (
 
 	"payagent/agent/config"
 	"payagent/agent/desired"
+	"payagent/agent/service"
 	"payagent/agent/signed"
 	"payagent/agent/trial"
 	"payagent/agent/update"
 )
 
 // exitRestart asks the service manager for a new start.
-const exitRestart exitCode = 75
+const exitRestart exitCode = service.Restart
 
 // startedEnv tells a program that the package's program started it: as which
 // version, and from which.
