@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -79,6 +80,20 @@ func ParseDesired(payload []byte) (Desired, error) {
 		return Desired{}, err
 	}
 	return d, nil
+}
+
+// PeekDesired reads a signed configuration without checking its signatures, on
+// the fleet side: the box checks them.
+func PeekDesired(document []byte) (Desired, error) {
+	var e signed.Envelope
+	if json.Unmarshal(document, &e) != nil || e.PayloadType != TypeConfig {
+		return Desired{}, fmt.Errorf("cannot read the signed configuration: %w: it is no envelope of one", ErrContents)
+	}
+	payload, err := base64.StdEncoding.Strict().DecodeString(e.Payload)
+	if err != nil {
+		return Desired{}, fmt.Errorf("cannot read the signed configuration: %w: its payload is not base64", ErrContents)
+	}
+	return ParseDesired(payload)
 }
 
 // Check tells whether the document makes sense. Errors wrap [ErrContents].

@@ -29,6 +29,10 @@ const usage = `payfleet — the fleet of payment boxes over one message broker  
                     [--sign-only FILE]                       write the signed command to a file instead
                     --add-signature FILE --sign-with FILE    a second person's signature, on another machine
                     --document FILE                          send what was signed elsewhere
+  payfleet config   get|diff|sign|set|apply|rollback         configurations of boxes: payfleet config --help   配置
+  payfleet update   sign|inspect|send                        programs of boxes: payfleet update --help   升级
+  payfleet rollout  ls|pause|resume|abort|run|forget [ID] [--by WHO] [--sign-with FILE]   roll-outs; run goes on with one here   分批发布
+  payfleet console  [--listen IP:PORT] [--sign-with FILE] [--key-id ID] [--passphrase-file FILE] [--headlines] [--tls-cert FILE --tls-key FILE --token-file FILE]   控制台网页
   payfleet key      new|show                                 keys that sign: payfleet key --help   签名密钥
   payfleet relay    [check|key]                              calls platforms for tills without the Internet: payfleet relay --help   中继
   payfleet version                                                                         版本
@@ -59,6 +63,14 @@ func command(ctx context.Context, args []string, c console) error {
 		return caCommand(ctx, args, c)
 	case "broker":
 		return brokerCommand(ctx, args, c)
+	case "config":
+		return configCommand(ctx, args, c)
+	case "console":
+		return consoleCommand(ctx, args, c)
+	case "rollout":
+		return rolloutCommand(ctx, args, c)
+	case "update":
+		return updateCommand(ctx, args, c)
 	case "ls":
 		return lsCommand(ctx, args, c)
 	case "show":

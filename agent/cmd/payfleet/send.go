@@ -141,10 +141,24 @@ func sendDocument(ctx context.Context, l *looking, c console, data []byte, wait 
 	return s.deliver(ctx, data, wait, out)
 }
 
-// deliver sends a signed command and shows what becomes of it.
+// deliver sends a signed command and shows what becomes of it. What it brings in
+// pieces goes to the file out.
 func (s *session) deliver(ctx context.Context, data []byte, wait bool, out string) error {
-	cmd, err := send.Publish(ctx, s.bus, s.Root, data)
+	cmd, _, err := send.Peek(data)
 	if err != nil {
+		return err
+	}
+	var pieces *send.Collector
+	if out != "" {
+		if !wait {
+			return fmt.Errorf("%w: --out waits for the result; leave --wait as it is", errUsage)
+		}
+		if pieces, err = send.Collect(s.bus, s.Root, cmd); err != nil {
+			return err
+		}
+		defer pieces.Close()
+	}
+	if _, err := send.Publish(ctx, s.bus, s.Root, data); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintf(s.out, "%s → %s/%s  %s\n", s.say("verb", cmd.Verb), cmd.Site, cmd.Box, cmd.ID); err != nil || !wait {
@@ -161,13 +175,26 @@ func (s *session) deliver(ctx context.Context, data []byte, wait bool, out strin
 		}
 		return err
 	}
-	if len(end.Result) > 0 && out == "" {
-		if _, err := fmt.Fprintln(s.out, clean(brief(end.Result))); err != nil {
-			return err
-		}
-	}
 	if end.State != fleet.Succeeded {
 		return exitCode(1)
 	}
-	return nil
+	if pieces != nil {
+		// The state may overtake the last piece by a moment.
+		if err := s.watch.Settled(ctx, time.Second); err != nil {
+			return err
+		}
+		all, err := pieces.Result(end)
+		if err != nil {
+			return err
+		}
+		if err := seal.WriteFile(out, all); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(s.out, "%s  %d\n", out, len(all))
+		return err
+	}
+	if len(end.Result) > 0 {
+		_, err = fmt.Fprintln(s.out, clean(brief(end.Result)))
+	}
+	return err
 }

@@ -32,7 +32,7 @@ type right struct{ read, write []string }
 func rights(role string) (right, bool) {
 	watch := []string{"+/+/" + fleet.LevelStatus, "+/+/" + fleet.LevelTwin + "/#", "+/+/" + fleet.LevelDevice + "/#", "+/+/" + fleet.LevelEvent + "/#",
 		"+/+/" + fleet.LevelAlarm + "/#", "+/+/" + fleet.LevelSample + "/#", "+/+/" + fleet.LevelCan + "/#", "+/+/" + fleet.LevelReported + "/#",
-		"+/+/" + fleet.LevelDesired + "/#", "+/+/" + fleet.LevelCommand + "/+/+/state", "+/+/" + fleet.LevelCommand + "/+/+/part/+", "+/_fleet/#"}
+		"+/+/" + fleet.LevelDesired + "/#", "+/+/" + fleet.LevelCommand + "/+/+/state", "+/+/" + fleet.LevelCommand + "/+/+/data/+", "+/_fleet/#"}
 	switch role {
 	case RoleWatch:
 		return right{read: watch}, true
@@ -56,7 +56,7 @@ func boxRights(site, box string) right {
 			at + fleet.LevelStatus, at + fleet.LevelTwin + "/#", at + fleet.LevelDevice + "/#", at + fleet.LevelAlarm + "/#", at + fleet.LevelCan + "/#", at + fleet.LevelReported + "/#"},
 		write: []string{at + fleet.LevelStatus, at + fleet.LevelTwin + "/#", at + fleet.LevelDevice + "/#", at + fleet.LevelEvent + "/#", at + fleet.LevelAlarm + "/#",
 			at + fleet.LevelSample + "/#", at + fleet.LevelCan + "/#", at + fleet.LevelReported + "/#", at + fleet.LevelCommand + "/+/+/state",
-			at + fleet.LevelCommand + "/+/+/part/+", at + fleet.LevelRelay + "/req", at + fleet.LevelRelay + "/ticket"},
+			at + fleet.LevelCommand + "/+/+/data/+", at + fleet.LevelRelay + "/req", at + fleet.LevelRelay + "/ticket"},
 	}
 }
 

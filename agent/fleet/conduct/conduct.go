@@ -81,7 +81,7 @@ func Run(ctx context.Context, r *rollout.Rollout, o Options) (rollout.State, err
 	if o.Every == 0 {
 		o.Every = 5 * time.Second
 	}
-	c := &conductor{Options: o, r: r, spec: r.State().Spec, woken: make(chan struct{}, 1)}
+	c := &conductor{Options: o, r: r, spec: r.State().Spec, woken: make(chan struct{}, 1), staging: map[string]staged{}}
 	stop, err := o.Bus.Subscribe(Topic(o.Root, c.spec.Site, c.spec.ID, "control"), c.take)
 	if err != nil {
 		return r.State(), fmt.Errorf("cannot hear what people want of the roll-out: %w", err)
@@ -113,10 +113,24 @@ type conductor struct {
 	r     *rollout.Rollout
 	spec  rollout.Spec
 	woken chan struct{}
+	// version is that of the document.
+	version uint64
+
+	// staging are boxes that have the document and have not reported it yet.
+	staging map[string]staged
 
 	mu   sync.Mutex
 	acts []Act
 }
+
+type staged struct {
+	send  rollout.Send
+	since time.Time
+}
+
+// stageTime is how long a box may take to report a document before its command
+// is sent all the same: then the box says why it refuses.
+const stageTime = 2 * time.Minute
 
 func (c *conductor) take(m uplink.Message) {
 	var a Act
@@ -138,6 +152,11 @@ func (c *conductor) begin(ctx context.Context) error {
 		return errors.New("cannot roll out: this is not the document that the roll-out began with")
 	}
 	if len(c.Document) > 0 {
+		d, err := fleet.PeekDesired(c.Document)
+		if err != nil {
+			return err
+		}
+		c.version = d.Version
 		if err := c.publish(ctx, Topic(c.Root, c.spec.Site, c.spec.ID, "document"), c.Document, true); err != nil {
 			return err
 		}
@@ -205,7 +224,34 @@ func (c *conductor) step(ctx context.Context) error {
 		}
 	}
 	for _, s := range sends {
-		if err := c.send(ctx, s); err != nil {
+		if len(c.Document) == 0 {
+			if err := c.send(ctx, s); err != nil {
+				return err
+			}
+			continue
+		}
+		// A command that overtakes its document is refused.
+		p := fleet.Place{Root: c.Root, Site: c.spec.Site, Box: s.Box}
+		if err := c.publish(ctx, p.Topic(fleet.LevelDesired, "config"), c.Document, true); err != nil {
+			return err
+		}
+		c.staging[s.Box] = staged{s, now}
+	}
+	return c.sendStaged(ctx, now)
+}
+
+// sendStaged sends the commands of boxes that have taken the document in.
+func (c *conductor) sendStaged(ctx context.Context, now time.Time) error {
+	for box, s := range c.staging {
+		var r fleet.ReportedConfig
+		c.Watch.Do(func(m *view.Model, _ time.Time) {
+			_ = json.Unmarshal(m.Reported(view.Key{Site: c.spec.Site, Box: box}, "config"), &r) // nothing yet
+		})
+		if r.Document < c.version && now.Sub(s.since) < stageTime {
+			continue
+		}
+		delete(c.staging, box)
+		if err := c.send(ctx, s.send); err != nil {
 			return err
 		}
 	}
@@ -214,11 +260,6 @@ func (c *conductor) step(ctx context.Context) error {
 
 func (c *conductor) send(ctx context.Context, s rollout.Send) error {
 	p := fleet.Place{Root: c.Root, Site: c.spec.Site, Box: s.Box}
-	if len(c.Document) > 0 {
-		if err := c.publish(ctx, p.Topic(fleet.LevelDesired, "config"), c.Document, true); err != nil {
-			return err
-		}
-	}
 	document, err := send.Sign(fleet.Command{Site: c.spec.Site, Box: s.Box, ID: s.ID, Verb: c.spec.Verb, Args: c.spec.Args, Counter: s.Counter, Issued: s.Issued, Expires: s.Expires}, c.Keys...)
 	if err != nil {
 		return err

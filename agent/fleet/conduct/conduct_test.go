@@ -62,6 +62,7 @@ func (b *boxes) open(broker *uplinktest.Broker, n int) (names []string, stop fun
 				b.mu.Lock()
 				b.desire[name] = true
 				b.mu.Unlock()
+				say(p.Topic("reported", "config"), fleet.ReportedConfig{Version: "local", State: fleet.ConfigStaged, Document: 7})
 			case "cmd":
 				if levels[3] == "req" {
 					b.command(p, m, say)
@@ -182,13 +183,16 @@ func TestRestartElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 40)
 		spec := r.spec()
-		doc := []byte("document")
+		doc, err := fleet.SignConfig(fleet.NewDesired(7, "H1", r.names, "text: x", time.Now(), time.Now().Add(time.Hour), ""), r.o.Keys...)
+		if err != nil {
+			t.Fatal(err)
+		}
 		spec.Verb, spec.Document, r.o.Document = fleet.VerbConfigApply, fleet.HashText(doc), doc
 		ro, err := rollout.New(spec, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range 20 {
+		for range 40 {
 			ctx, cancel := context.WithTimeout(t.Context(), 61*time.Second)
 			s, err := conduct.Run(ctx, ro, r.o)
 			cancel()

@@ -87,6 +87,9 @@ func (s Spec) Check() error {
 			return wrong("%v", err)
 		}
 	}
+	if len(s.ID) > 38 {
+		return wrong("its id has %d characters; boxes take 38", len(s.ID))
+	}
 	if _, ok := fleet.RoleFor(s.Verb); !ok {
 		return wrong("there is no verb %q", s.Verb)
 	}
@@ -116,7 +119,7 @@ func (s Spec) Check() error {
 	if s.SoakS < 0 || s.AnswerS <= 0 || s.LostS <= 0 || s.ExpiresS <= 0 || s.ExpiresS > 7*24*3600 || s.GiveUpS <= 0 || s.Parallel < 1 || s.FailPercent < 0 || s.FailPercent > 50 {
 		return wrong("times are positive, commands expire within 7 days, at least one box is under way at once, and 0 to 50 percent may fail")
 	}
-	if len(s.Args) > 128<<10 || len(s.Note) > 1000 {
+	if len(s.Args) > 38<<10 || len(s.Note) > 1000 {
 		return wrong("what is to be sent is too long")
 	}
 	return nil

@@ -190,7 +190,7 @@ func TestStopsByItself(t *testing.T) {
 		"failed":          {till{end: fleet.CommandState{State: fleet.Failed, Reason: "download"}}, WhyFailures, 1},
 		"refused":         {till{end: fleet.CommandState{State: fleet.Refused, Reason: "not_signed"}}, WhyFailures, 1},
 		"expired":         {till{end: fleet.CommandState{State: fleet.Expired}}, WhyFailures, 1},
-		"rolled back":     {till{end: fleet.CommandState{State: fleet.Failed, Reason: "rolled_back"}}, WhyRolledBack, 1},
+		"rolled back":     {till{end: fleet.CommandState{State: fleet.Failed, Reason: "not_proven"}}, WhyRolledBack, 1},
 		"does not return": {till{end: fleet.CommandState{State: fleet.Succeeded}, dies: true}, WhyLost, 1},
 		"dies in between": {till{end: fleet.CommandState{State: fleet.Running}, dies: true}, WhyLost, 1},
 		"worse off":       {till{end: fleet.CommandState{State: fleet.Succeeded}, sickens: true}, WhyLost, 1},

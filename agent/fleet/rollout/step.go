@@ -209,7 +209,8 @@ func ended(c *fleet.CommandState) (letter byte, why string) {
 	case fleet.Expired:
 		return Expired, c.Reason
 	case fleet.Failed:
-		if c.Reason == WhyRolledBack {
+		// The codes of agent/trial: what was begun did not prove itself.
+		if slices.Contains([]string{"rolled_back", "not_proven", "not_started", "start_failed", "unusable", "wrong_version", "taken_back"}, c.Reason) {
 			return RolledBack, c.Reason
 		}
 		return Failed, c.Reason

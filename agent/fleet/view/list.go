@@ -235,6 +235,14 @@ func (m *Model) Row(k Key, now time.Time) (Row, bool) {
 	return b.row(k, now), true
 }
 
+// Reported gives what a box reports under a name; nil: nothing.
+func (m *Model) Reported(k Key, name string) json.RawMessage {
+	if b := m.boxes[k]; b != nil {
+		return b.reported[name].Data
+	}
+	return nil
+}
+
 // Command gives what a box says of one command; nil: nothing yet.
 func (m *Model) Command(k Key, verb, id string) *fleet.CommandState {
 	b := m.boxes[k]
