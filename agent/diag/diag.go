@@ -76,7 +76,7 @@ func (s Sources) bundle(ctx context.Context, lines int) ([]byte, error) {
 		write func(w io.Writer) error
 	}{
 		{"version.txt", s.version}, {"config.json", func(w io.Writer) error { return asJSON(w, Redact(s.Config)) }},
-		{"config-report.txt", func(w io.Writer) error { _, err := io.WriteString(w, s.Config.Report()); return err }},
+		{"config-report.txt", func(w io.Writer) error { _, err := io.WriteString(w, s.report()); return err }},
 		{"goroutines.txt", goroutines}, {"health.json", s.health}, {"devices.json", s.devices}, {"metrics.txt", s.metrics}, {"orders.txt", s.orders(ctx)},
 		{"log.jsonl.gz", func(w io.Writer) error {
 			if lines == 0 || s.Log.Path == "" {
@@ -138,6 +138,18 @@ func (s Sources) version(w io.Writer) error {
 		}
 	}
 	return err
+}
+
+// report is the configuration's report for finance, without names and
+// passwords.
+func (s Sources) report() string {
+	text := userInfo.ReplaceAllString(s.Config.Report(), "//[hidden]@")
+	for _, t := range s.Config.Tills {
+		if t.Operator.Name != "" {
+			text = strings.ReplaceAll(text, t.Operator.Name, "[hidden]")
+		}
+	}
+	return text
 }
 
 func (s Sources) health(w io.Writer) error {
@@ -243,6 +255,9 @@ func mask(v any) any {
 			if s, ok := x.(string); ok && s != "" && secretKey(k) {
 				v[k] = "[hidden]"
 				continue
+			}
+			if who, ok := x.(map[string]any); ok && k == "Operator" { // staff
+				delete(who, "Name")
 			}
 			v[k] = mask(x)
 		}

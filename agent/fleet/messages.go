@@ -38,8 +38,9 @@ type Ack struct {
 	Seq   uint64 `json:"seq"`
 }
 
-// Event is a CloudEvent 1.0 in structured JSON. ID is "<epoch>-<sequence>" and
-// unique per Source, so that receivers drop repetitions.
+// Event is a CloudEvent 1.0 in structured JSON. ID is "<epoch>-<sequence>"
+// (a gap's ends in "-<stream>") and unique per Source, so that receivers drop
+// repetitions. Sequence is unique within a stream.
 type Event struct {
 	SpecVersion string          `json:"specversion"` // "1.0"
 	ID          string          `json:"id"`

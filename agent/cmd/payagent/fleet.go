@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"runtime"
@@ -54,6 +55,28 @@ func (s *station) up(ctx context.Context, n uint64) {
 	}
 }
 
+// The phase of a box: it connects at a moment of its own within this time.
+const (
+	phase     = 40 * time.Second
+	firstWait = 10 * time.Second // for the box to subscribe
+)
+
+// phase waits until the box has subscribed, because a broker hands out what it
+// kept right after the connect.
+func (s *station) phase() time.Duration {
+	timer := time.NewTimer(firstWait)
+	defer timer.Stop()
+	select {
+	case <-s.made:
+		select {
+		case <-s.box.Listening():
+		case <-timer.C:
+		}
+	case <-timer.C:
+	}
+	return rand.N(phase)
+}
+
 // openBus opens the connection to the broker once. It returns at once; the
 // client connects by itself.
 func (b *assembly) openBus(c config.Config) error {
@@ -66,7 +89,7 @@ func (b *assembly) openBus(c config.Config) error {
 		return err
 	}
 	b.station = &station{start: start, made: make(chan struct{})}
-	cfg := mqtt.Config{Broker: f.Broker, ClientID: f.Box, ServerName: f.ServerName, Logger: b.log, Will: start.Will, OnUp: b.station.up}
+	cfg := mqtt.Config{Broker: f.Broker, ClientID: f.Box, ServerName: f.ServerName, Logger: b.log, Will: start.Will, OnUp: b.station.up, Phase: b.station.phase}
 	read := func(file string) func() ([]byte, error) {
 		if file == "" {
 			return nil

@@ -63,6 +63,8 @@ type Box struct {
 	stats stats
 	jobs  jobs
 
+	heard chan struct{} // closed when listen has subscribed
+
 	alarms, orders *stream
 	epoch          string
 	ready          chan struct{} // closed when the place in the log is known
@@ -88,7 +90,7 @@ type conn struct {
 // New prepares a box. Open the bus with Start.Will and OnUp, then call Run.
 func New(o Options) (*Box, error) {
 	b := &Box{o: o, log: o.Logger, place: o.Start.Place, every: o.Start.Every, verbs: map[string]Verb{}, changed: make(chan struct{}),
-		acks: map[string]uint64{}, active: map[string]*active{}, shown: map[string]string{}, ready: make(chan struct{})}
+		acks: map[string]uint64{}, active: map[string]*active{}, shown: map[string]string{}, ready: make(chan struct{}), heard: make(chan struct{})}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
@@ -273,9 +275,14 @@ func (b *Box) listen(ctx context.Context, requests chan<- uplink.Message) error 
 			return nil
 		}
 	}
+	close(b.heard)
 	<-ctx.Done()
 	return nil
 }
+
+// Listening is closed when Run has subscribed. What a broker kept for the box
+// while it was away comes right after the connect, so connect after that.
+func (b *Box) Listening() <-chan struct{} { return b.heard }
 
 // pause waits; false when the context ended.
 func pause(ctx context.Context, d time.Duration) bool {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"payagent/agent/fleet/box"
 	"payagent/agent/fleet/sealed"
 	"payagent/agent/signed"
+	"payagent/queue"
 	"payagent/queue/mem"
 	"payagent/uplink"
 	"payagent/uplink/uplinktest"
@@ -82,6 +84,7 @@ type rig struct {
 	mu    sync.Mutex
 	count uint64
 	taken int
+	first queue.Seq // of a pruned log
 }
 
 type safeBuffer struct {
@@ -120,7 +123,11 @@ func (r *rig) start() {
 	r.t.Helper()
 	logger := slog.New(slog.NewJSONHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.log = mem.Open(r.disk)
-	r.world = agenttest.Start(r.t, agenttest.Options{Log: r.log, Config: r.conf, Logger: logger, Taken: r.taken})
+	var log queue.Log = r.log
+	if r.first > 0 {
+		log = &pruned{r.log, r.first}
+	}
+	r.world = agenttest.Start(r.t, agenttest.Options{Log: log, Config: r.conf, Logger: logger, Taken: r.taken})
 	_, _, _, list := keys()
 	o := box.Options{Agent: r.world.Agent, Cursors: r.log, Dir: r.dir, Keys: list, Lock: r.lock, Logger: logger,
 		Verbs: []box.Verb{box.Restart(), box.ResolveNow(r.world.Agent), box.TestDevices(r.world.Agent)},
@@ -211,7 +218,7 @@ func (h *hub) take(m uplink.Message) {
 	h.raw++
 	stream := levels[1]
 	place := stream + " " + e.Epoch
-	if e.ID != fmt.Sprintf("%s-%d", e.Epoch, e.Sequence) || e.SpecVersion != "1.0" {
+	if !strings.HasPrefix(e.ID, fmt.Sprintf("%s-%d", e.Epoch, e.Sequence)) || e.SpecVersion != "1.0" {
 		h.t.Error("the id", e.ID)
 	}
 	switch {
@@ -311,3 +318,36 @@ func hubKey(t testing.TB) (sealed.Private, *sealed.Public) {
 }
 
 var _ box.Lock = (*agent.Quiet)(nil)
+
+// replay leaves on disk what was there when n records of those after a copy had
+// been written.
+func replay(t testing.TB, whole *mem.Disk, r *rig, before *mem.Disk, n int) {
+	t.Helper()
+	from := mem.Open(whole)
+	to := mem.Open(before)
+	entries, _, err := from.After(to.Last(), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		keysOf := []string(nil)
+		for _, k := range []string{"ops", "conf", "release"} {
+			key := box.KeyOf(k)
+			found, err := from.Find(key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if slices.Contains(found, e.Stream) {
+				keysOf = append(keysOf, key)
+			}
+		}
+		b := queue.Batch{Records: []queue.Record{{Stream: e.Stream, Keys: keysOf, Data: e.Data}}}
+		if !bytes.Contains(e.Data, []byte("fleet_")) || bytes.Contains(e.Data, []byte(fleet.Succeeded)) || bytes.Contains(e.Data, []byte(fleet.Failed)) {
+			b.Close = []string{e.Stream}
+		}
+		if _, err := to.Append(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.disk = before
+}

@@ -132,14 +132,14 @@ func (s *stream) settle(ack uint64) {
 		s.moved, s.wait, s.unheard = time.Now(), 0, time.Now()
 		s.b.stats.add(&s.b.stats.acked, uint64(done))
 	}
-	if len(s.flight) == 0 && len(s.ready) == 0 {
+	if done > 0 && len(s.flight) == 0 {
 		s.unheard = time.Time{}
 	}
 	// The hub may have more than we remember having told, after a loss of the
 	// cursor: everything up to its word is durable there.
 	if !s.b.o.PubAck && ack > s.acked && ack > s.read && ack <= s.b.o.Agent.LastEvent() {
 		s.again()
-		s.acked, s.read = ack, ack
+		s.acked, s.read, s.unheard = ack, ack, time.Time{}
 	}
 }
 
@@ -198,7 +198,7 @@ func (s *stream) load() (more bool, err error) {
 	}
 	if first > s.read+1 {
 		g := fleet.Gap{From: s.read + 1, To: first - 1, Reason: "pruned"}
-		s.ready = []item{{seq: g.To, before: s.read, at: s.b.o.Agent.Now().Wall, kind: fleet.TypeGap, data: g}}
+		s.ready = []item{{seq: g.To, before: s.read, at: s.b.o.Agent.Now().Wall, kind: fleet.TypeGap, subject: s.name, data: g}}
 		s.read = g.To
 		s.b.stats.add(&s.b.stats.gaps, 1)
 		return true, nil
@@ -398,6 +398,9 @@ func (b *Box) takeAck(m uplink.Message) {
 // payload writes an event.
 func (b *Box) payload(it item, previous uint64) ([]byte, error) {
 	id := fmt.Sprintf("%s-%d", b.epoch, it.seq)
+	if it.kind == fleet.TypeGap { // both streams may have one at the same place
+		id += "-" + it.subject
+	}
 	data, err := json.Marshal(it.data)
 	if err != nil {
 		return nil, fmt.Errorf("cannot write event %d; report this: %w", it.seq, err)

@@ -80,11 +80,11 @@ func TestNothingIsLost(t *testing.T) {
 		"acks of the broker":       func(r *rig, _ *hub) { r.broker.DropAck("B1", 3); r.take(100, 3); r.broker.Cut("B1") },
 		"the box crashes":          func(r *rig, _ *hub) { r.crash(); r.start() },
 		"the box is stopped":       func(r *rig, _ *hub) { r.end(); r.start() },
-		"the hub is mute for long": func(r *rig, h *hub) { h.quiet(true); r.take(100, 300); r.pass(time.Hour); h.quiet(false) },
+		"the hub is mute for long": func(r *rig, h *hub) { h.quiet(true); r.take(100, 300); r.pass(12 * time.Minute); h.quiet(false) },
 		"the broker is a black hole": func(r *rig, _ *hub) {
 			r.broker.Stall("B1", true)
 			r.take(100, 3)
-			r.pass(time.Hour)
+			r.pass(10 * time.Minute)
 			r.broker.Stall("B1", false)
 			r.broker.Cut("B1")
 		},
@@ -95,7 +95,7 @@ func TestNothingIsLost(t *testing.T) {
 			r.crash()
 			r.start()
 			r.take(400, 3)
-			r.pass(time.Hour)
+			r.pass(10 * time.Minute)
 			r.broker.Refuse(false)
 		},
 	} {
@@ -107,7 +107,7 @@ func TestNothingIsLost(t *testing.T) {
 				r.take(0, 2)
 				hurt(r, h)
 				r.take(50, 2)
-				r.pass(time.Hour)
+				r.pass(11 * time.Minute)
 				r.check(h)
 				r.end()
 			})

@@ -1,0 +1,4 @@
+package box
+
+// KeyOf is keyOf, for tests.
+func KeyOf(id string) string { return keyOf(id) }
