@@ -36,11 +36,15 @@ var victims = []string{"till", "broker", "relay"}
 // relayed puts the whole agent of a rig behind a broker and a relay, each of
 // which can be killed at any step of one chosen exchange.
 type relayed struct {
-	r      *rig
-	b      *breaker
+	t      testing.TB
+	b      interface{ kill() } // ends the till's process
 	site   *relaytest.Site
-	broker *uplinktest.Broker
 	direct map[string]http.RoundTripper // how the relay reaches the platforms
+
+	open    func(name string) uplink.Bus // a new connection to the broker
+	outage  func()                       // kills the broker; it comes back after a while
+	restart time.Duration                // how long a relay stays dead
+	again   time.Duration                // mqtt.TunnelConfig.Again
 
 	mu     sync.Mutex
 	till   *end
@@ -65,15 +69,29 @@ type relayed struct {
 // platformAt are the addresses that the adapters of the rig call.
 const platformAt = "http://127.0.0.1:80"
 
+func newRelayed(restart time.Duration) *relayed {
+	return &relayed{passed: map[string]int{}, ops: map[string]string{}, direct: map[string]http.RoundTripper{}, restart: restart}
+}
+
+// behindRelayOf puts the platforms of a rig behind a broker in memory.
 func behindRelayOf(change func(*relayed)) (*relayed, func(*rig)) {
-	x := &relayed{passed: map[string]int{}, ops: map[string]string{}, direct: map[string]http.RoundTripper{}}
+	// Before the till asks again for its answer, and before it asks the platform
+	// by query, a killed relay is back: what the new one says counts.
+	x := newRelayed(time.Second)
 	return x, func(r *rig) {
-		x.r = r
+		x.t = r.t
 		site, err := relaytest.NewSite()
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		x.site, x.broker = site, uplinktest.NewBroker()
+		broker := uplinktest.NewBroker()
+		x.site, x.undo = site, []func(){broker.Close}
+		x.open = func(name string) uplink.Bus { return broker.Bus(name, nil) }
+		x.outage = func() {
+			broker.Refuse(true)
+			broker.Kill()
+			time.AfterFunc(7*time.Second, func() { broker.Refuse(false) })
+		}
 		for name, l := range r.lines {
 			x.direct[name] = l.RoundTripper
 			l.RoundTripper = &relayedLine{x, name}
@@ -81,12 +99,13 @@ func behindRelayOf(change func(*relayed)) (*relayed, func(*rig)) {
 		for i := range r.cfg.Platforms {
 			r.cfg.Platforms[i].ProbeEvery = 24 * time.Hour // so that exchanges can be counted
 		}
-		x.b = &breaker{how: killed, stop: func() { r.stop() }}
+		b := &breaker{how: killed, stop: func() { r.stop() }}
+		x.b = b
 		r.wrap = func(l queue.Log) queue.Log {
 			x.openTill()
-			x.b.Log = l
-			x.b.broken.Store(false)
-			return x.b
+			b.Log = l
+			b.broken.Store(false)
+			return b
 		}
 		if change != nil {
 			change(x)
@@ -103,8 +122,6 @@ func (x *relayed) close() {
 	for i := len(undo) - 1; i >= 0; i-- {
 		undo[i]()
 	}
-	x.broker.Close()
-	synctest.Wait()
 }
 
 // relayedLine is the cable of one platform; it ends at the relay.
@@ -148,7 +165,7 @@ func (e *end) Subscribe(filter string, handle func(uplink.Message)) (func(), err
 }
 
 func (x *relayed) connect(name string) uplink.Bus {
-	b := x.broker.Open(uplinktest.Client{Name: name})
+	b := x.open(name)
 	if x.between != nil {
 		return x.between(b)
 	}
@@ -157,7 +174,7 @@ func (x *relayed) connect(name string) uplink.Bus {
 
 // openTill is the start of a till's process: its bus, its tunnel, its ways.
 func (x *relayed) openTill() {
-	x.r.t.Helper()
+	x.t.Helper()
 	x.mu.Lock()
 	x.starts++
 	name := fmt.Sprint("till", x.starts)
@@ -165,15 +182,15 @@ func (x *relayed) openTill() {
 	e := &end{Bus: x.connect(name),
 		sent:  func(m uplink.Message) { x.message("till sent", m, "ticket asked", "request published") },
 		heard: func(m uplink.Message) { x.message("till heard", m, "ticket received", "answer received") }}
-	tunnel, err := x.site.Tunnel(e, relaytest.Box, nil)
+	tunnel, err := x.site.Tunnel(e, relaytest.Box, func(c *mqtt.TunnelConfig) { c.Again = x.again })
 	if err != nil {
-		x.r.t.Fatal(err)
+		x.t.Fatal(err)
 	}
 	routes := map[string]uplink.Route{}
 	for name := range x.direct {
 		// Two platforms behind one relay; they differ by their port.
 		if routes[name], err = tunnel.Route(mqtt.RouteConfig{BaseURL: "http://127.0.0.1", AllowPlainHTTP: true}); err != nil {
-			x.r.t.Fatal(err)
+			x.t.Fatal(err)
 		}
 	}
 	x.mu.Lock()
@@ -189,7 +206,7 @@ func (x *relayed) openTill() {
 
 // startRelay is the start of a relay's process on the store of ids as it is.
 func (x *relayed) startRelay() {
-	x.r.t.Helper()
+	x.t.Helper()
 	x.mu.Lock()
 	x.starts++
 	name := fmt.Sprint("relay", x.starts)
@@ -203,7 +220,7 @@ func (x *relayed) startRelay() {
 	}
 	r, err := x.site.Relay(e, list, func(c *relay.Config) { c.Store = &relayedStore{x, e} })
 	if err != nil {
-		x.r.t.Fatal(err)
+		x.t.Fatal(err)
 	}
 	x.mu.Lock()
 	x.relays = e
@@ -328,16 +345,12 @@ func (x *relayed) strike() {
 		x.mu.Unlock()
 		x.b.kill()
 	case "broker":
-		x.broker.Refuse(true)
-		x.broker.Kill()
-		time.AfterFunc(7*time.Second, func() { x.broker.Refuse(false) })
+		x.outage()
 	case "relay":
 		x.mu.Lock()
 		x.relays.dead.Store(true)
 		x.mu.Unlock()
-		// Before the till asks again for its answer, and before it asks the
-		// platform by query: what the new relay says counts.
-		time.AfterFunc(time.Second, x.startRelay)
+		time.AfterFunc(x.restart, x.startRelay)
 	}
 }
 
@@ -365,13 +378,13 @@ func (f flow) overRelay(t *testing.T, change func(*relayed)) *relayed {
 			}
 			_ = r.close()
 			x.close()
+			synctest.Wait()
 		}()
-		if x.target == 0 && x.between == nil {
-			x.b.at = 0
-		} else {
-			x.b.at = -1 // the flow may end otherwise than undisturbed
+		b := x.b.(*breaker)
+		if x.target != 0 || x.between != nil {
+			b.at = -1 // the flow may end otherwise than undisturbed
 		}
-		f.play(t, r, x.b)
+		f.play(t, r, b)
 	}, byNumber, begin)
 	return x
 }
