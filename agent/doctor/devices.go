@@ -179,7 +179,8 @@ func checkSuspend(ctx context.Context, s *Subject, r *report) {
 			r.skipped(d.Name, say("无法判断", "cannot be told"))
 			continue
 		}
-		data, err := s.System.Read("/sys/bus/usb/devices/" + d.Port + "/power/control")
+		port, _, _ := strings.Cut(d.Port, ":") // the device, not its interface
+		data, err := s.System.Read("/sys/bus/usb/devices/" + port + "/power/control")
 		switch {
 		case err != nil:
 			r.skipped(d.Name, say("看不到", "cannot be seen"))

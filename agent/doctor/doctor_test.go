@@ -119,7 +119,7 @@ func well(t *testing.T) *box {
 		runs: map[string]string{"timedatectl show --value -p NTPSynchronized": "yes\n", "systemctl is-active ModemManager": "inactive\n",
 			"systemd-analyze security --no-pager payagent.service": "→ Overall exposure level for payagent.service: 1.4 OK :-)\n"},
 		units: map[string]string{"LoadState": "loaded", "UnitFileState": "enabled", "User": "payagent", "MainPID": "77"},
-		dev:   []Device{{Name: "w1-scanner1", Scanner: true, Present: true, Class: "serial", Driver: "serial", Node: "/dev/ttyACM0", Port: "1-1"}, {Name: "price", Present: true, Driver: "pole"}}}
+		dev:   []Device{{Name: "w1-scanner1", Scanner: true, Present: true, Class: "serial", Driver: "serial", Node: "/dev/ttyACM0", Port: "1-1:1.0"}, {Name: "price", Present: true, Driver: "pole"}}}
 	b.dial = func(string) (net.Conn, error) { return deaf(), nil }
 	b.files["/sys/class/rtc/rtc0/since_epoch"] = json.Number(big.NewInt(noon.Unix()).String()).String()
 	look := func(context.Context) (*tls.ConnectionState, error) {

@@ -14,7 +14,7 @@ func Block(s fleet.Settings, f Files, more ...string) string {
 	var b strings.Builder
 	line := func(key, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "  %s: %s\n", key, quote(value))
+			fmt.Fprintf(&b, "  %s: %s\n", key, Quote(value))
 		}
 	}
 	b.WriteString("fleet:\n")
@@ -37,13 +37,13 @@ func Block(s fleet.Settings, f Files, more ...string) string {
 		b.WriteString("  keys:\n")
 	}
 	for _, k := range s.Keys {
-		fmt.Fprintf(&b, "    - {id: %s, roles: [%s], public: %s}\n", quote(k.ID), strings.Join(k.Roles, ", "), quote(k.Public))
+		fmt.Fprintf(&b, "    - {id: %s, roles: [%s], public: %s}\n", Quote(k.ID), strings.Join(k.Roles, ", "), Quote(k.Public))
 	}
 	return b.String()
 }
 
-// quote writes a YAML text in double quotes.
-func quote(s string) string {
+// Quote writes a YAML text in double quotes.
+func Quote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(s) + `"`
 }
 

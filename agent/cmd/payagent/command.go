@@ -28,6 +28,7 @@ func (e exitCode) Error() string { return "exit code " + strconv.Itoa(int(e)) }
 
 const usage = `payagent — face-to-face payments at hospital tills  当面付代理
 
+  payagent init     --config FILE                 five questions, and a configuration that works: payagent init --help   初次配置
   payagent run      --config FILE                 serve, until stopped                    运行
   payagent service  install [--config FILE]       install as a service of this machine    安装为系统服务
   payagent service  uninstall|start|stop|status   take it away, start, stop, look         卸载、启动、停止、状态
@@ -112,6 +113,8 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 		return devicesCommand(ctx, rest, out)
 	case "report", "reconcile", "audit":
 		return closingCommand(ctx, args, out, os.Stderr)
+	case "init":
+		return initCommand(ctx, rest, os.Stdin, out)
 	case "enrol":
 		return enrolCommand(ctx, rest, os.Stdin, out)
 	case "diag":
