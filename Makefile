@@ -7,7 +7,7 @@ PKGS := ./...
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup build size vet lint race sim bench compare fuzz docs kill soak clean release reproducible cross lab cgo clib samples
+.PHONY: lab-service help demo test setup build size vet lint race sim bench compare fuzz docs kill soak clean release reproducible cross lab cgo clib samples
 
 help: ## 显示帮助 print this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -64,6 +64,9 @@ kill: ## kill -9 测试：ROUNDS=n kill the real program ROUNDS times under load
 
 lab: ## 设备实验室（虚拟机）：RUN=正则只跑一部分 scanners as USB gadgets in a VM, the real agent takes payments from them
 	@./install/lab/run $(if $(RUN),'$(RUN)')
+
+lab-service: ## 服务实验室（虚拟机，真 systemd）：RUN=正则 the service in a VM with real systemd: killed, hung, upgraded, power cut
+	@./install/lab/service/run $(if $(RUN),'$(RUN)')
 
 cross: ## 各平台编译，ARM 模拟运行 the drivers for every platform with and without cgo, their tests on emulated ARM
 	@./install/lab/cross

@@ -35,7 +35,7 @@ func (b *assembly) tend(ctx context.Context) error {
 		}
 		return fmt.Errorf("cannot begin to serve: %w", err)
 	}
-	notify(b.log, service.Ready, service.Say(serviceText(b.agent)))
+	notify(b.log, service.Ready)
 	watch := service.Watch{Interval: service.Interval(), Alive: b.agent.Alive, Commit: heartbeat,
 		Text: func() string { return serviceText(b.agent) }, Notify: service.Notify, Logger: b.log}
 	lock := service.Inhibitor{
@@ -71,7 +71,7 @@ func serviceText(a *agent.Agent) string {
 // idle feeds the watchdog for a process that only refuses: it has no loop that
 // could hang, and starting anew would not help.
 func idle(ctx context.Context, log *slog.Logger, text string) {
-	notify(log, service.Ready, service.Say(text))
+	notify(log, service.Ready)
 	service.Watch{Interval: service.Interval(), Alive: func(context.Context, bool) error { return nil },
 		Text: func() string { return text }, Notify: service.Notify, Logger: log}.Run(ctx)
 }

@@ -1,0 +1,307 @@
+//go:build lab
+
+package service
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	conf   = "/etc/payagent/payagent.yaml"
+	agent  = "/usr/local/bin/payagent"
+	config = `site: {hospital_id: "H0001", name: lab, test: true}
+data_dir: /var/lib/payagent
+booking: {expect: false}
+platforms:
+  - {name: fwc, driver: fwc, url: "%s", allow_plain_http: true}
+merchants:
+  - {profile: lab, platform: fwc, token_file: /etc/payagent/fwc.token}
+routes: [{merchant: lab}]
+tills:
+  - {name: w1, kind: counter, device_no: "W1", operator: {id: "1", name: Wang}}
+`
+)
+
+// rig is the machine, the bank outside, and the table.
+type rig struct {
+	*machine
+	world string
+	rows  []string
+	bill  int
+}
+
+// bank starts paysim on this machine and gives the address of its platform as
+// the machine under QEMU sees it, and the file with the platform's token.
+func (r *rig) bank() (url, token string) {
+	cmd := exec.Command(filepath.Join(r.dir, "paysim"), "serve", "-listen", "127.0.0.1:0", "-platforms", "127.0.0.1:0", "-data", r.tmp, "-his", "none")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	lines := bufio.NewScanner(out)
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "truth") {
+	}
+	go func() {
+		for lines.Scan() { // keep the pipe empty
+		}
+	}()
+	data, err := os.ReadFile(filepath.Join(r.tmp, "paysim.json"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var at struct {
+		Pages     string            `json:"pages"`
+		Platforms map[string]string `json:"platforms"`
+		Token     string            `json:"fwc_token_file"`
+	}
+	if err := json.Unmarshal(data, &at); err != nil {
+		r.t.Fatal(err)
+	}
+	r.world = at.Pages
+	return strings.Replace(at.Platforms["fwc"], "127.0.0.1", "10.0.2.2", 1), at.Token
+}
+
+func (r *rig) row(what, seen string) {
+	r.t.Logf("%s: %s", what, seen)
+	r.rows = append(r.rows, fmt.Sprintf("| %s | %s |", what, seen))
+}
+
+// charge begins a payment whose payer behaves as the instruction of his code
+// says (platforms/bank), and waits until the bank has been asked.
+func (r *rig) charge(instruction int) (bill string) {
+	r.t.Helper()
+	r.bill++
+	bill = fmt.Sprintf("B%03d", r.bill)
+	before := len(r.ledger())
+	r.run(fmt.Sprintf("CODE=1399009955555555%02d setsid %s pay --config %s --bill %s --amount 12.34 --order-type TREATMENT --till w1 --operator 1 --auth-code env:CODE --json >/run/%s.json 2>&1 </dev/null &",
+		instruction, agent, conf, bill, bill))
+	for end := time.Now().Add(2 * time.Minute); len(r.ledger()) == before; <-time.After(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			out, _ := r.try("cat /run/" + bill + ".json; journalctl -u payagent -n 20 --no-pager")
+			r.t.Fatalf("the bank was not asked\n%s", out)
+		}
+	}
+	return bill
+}
+
+type trade struct {
+	No       string `json:"order_no"`
+	Net      int64  `json:"net_fen"`
+	Captures int    `json:"captures"`
+	Requests int    `json:"pay_requests"`
+}
+
+// ledger is the bank's truth.
+func (r *rig) ledger() []trade {
+	r.t.Helper()
+	resp, err := http.Get(r.world + "/ledger")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var truth struct{ Orders []trade }
+	if err := json.NewDecoder(resp.Body).Decode(&truth); err != nil {
+		r.t.Fatal(err)
+	}
+	return truth.Orders
+}
+
+// ends waits for the end of a payment and compares it with the bank's truth:
+// asked at most once, and the payer is out of pocket exactly if it is paid.
+func (r *rig) ends(bill string) string {
+	r.t.Helper()
+	var got struct {
+		Outcome string
+		Order   struct {
+			No string `json:"out_trade_no"`
+		}
+	}
+	for end := time.Now().Add(5 * time.Minute); ; <-time.After(time.Second) {
+		out, code := r.try(agent + " query --config " + conf + " --bill " + bill + " --wait 10 --json")
+		if code == 0 || code == 1 {
+			if err := json.Unmarshal([]byte(out), &got); err != nil {
+				r.t.Fatalf("%v: %s", err, out)
+			}
+			break
+		}
+		if time.Now().After(end) {
+			r.t.Fatalf("bill %s has no end: %d %s", bill, code, out)
+		}
+	}
+	for _, x := range r.ledger() {
+		if x.No != got.Order.No {
+			continue
+		}
+		paid := got.Outcome == "paid"
+		if x.Requests > 1 || x.Captures > 1 || paid && x.Net != 1234 || !paid && x.Net != 0 {
+			r.t.Fatalf("bill %s: the agent says %s, the bank %+v", bill, got.Outcome, x)
+		}
+		return fmt.Sprintf("%s; the bank was asked once, the payer is out of %d.%02d", got.Outcome, x.Net/100, x.Net%100)
+	}
+	r.t.Fatalf("bill %s: the bank knows nothing of order %s", bill, got.Order.No)
+	return ""
+}
+
+func (r *rig) show(property string) string {
+	r.t.Helper()
+	return r.run("systemctl show payagent -p " + property + " --value")
+}
+
+// ready waits for readiness; without a network the platform is out of reach,
+// and the agent serves all the same.
+func (r *rig) ready(network bool) {
+	r.t.Helper()
+	want := "ready"
+	if !network {
+		want = "open orders"
+	}
+	r.until("systemctl show payagent -p ActiveState -p StatusText", "ActiveState=active")
+	r.until("systemctl show payagent -p StatusText --value", want)
+}
+
+func TestService(t *testing.T) {
+	r := &rig{machine: newMachine(t)}
+	url, token := r.bank()
+	folder := t.TempDir()
+	for name, from := range map[string]string{"payagent": "0.0.1/payagent", "payagent2": "0.0.2/payagent"} {
+		data, err := os.ReadFile(filepath.Join(r.dir, from))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(folder, name), data, 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	secret, err := os.ReadFile(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"payagent.yaml": fmt.Sprintf(config, url), "fwc.token": string(secret)} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.cargo(folder)
+	took := r.powerOn(true)
+	r.row("power on", fmt.Sprintf("root shell after %.0f s (emulated)", took.Seconds()))
+
+	r.run("mount -o ro /dev/vdb /mnt; mkdir -p /etc/payagent; cp /mnt/payagent.yaml /mnt/fwc.token /etc/payagent; cp /mnt/payagent /root/payagent")
+	r.row("`service status` before", "exit code 4: "+last(r.codes("/root/payagent service status", 4)))
+	r.run("/root/payagent service install && chgrp payagent /etc/payagent/* && chmod 640 /etc/payagent/*")
+	r.row("`service install`", "user "+r.run("id payagent"))
+	r.codes(agent+" service status", 3)
+	r.run(agent + " service start")
+	r.ready(true)
+	r.row("`service start`", "`"+strings.ReplaceAll(r.run(agent+" service status"), "\n", "`; `")+"`")
+	score := regexp.MustCompile(`exposure level for payagent.service: ([0-9.]+)`).FindStringSubmatch(r.run("systemd-analyze security --no-pager payagent.service"))
+	if score == nil || score[1] > "2.0" {
+		t.Fatal("exposure", score)
+	}
+	r.row("`systemd-analyze security`", score[1])
+	r.row("needrestart", r.run(`perl -e 'our %nrconf; do "/etc/needrestart/needrestart.conf"; for my $k (keys %{$nrconf{override_rc}}) { print "payagent.service: ", $nrconf{override_rc}{$k} ? "restarts" : "left alone" if "payagent.service" =~ /$k/ }'`))
+
+	bill := r.charge(0)
+	r.row("a payment", r.ends(bill))
+
+	bill = r.charge(90)
+	lock := r.until("systemd-inhibit --list --no-pager --no-legend", "payagent")
+	r.row("a payment under way", "lock: `"+strings.Join(strings.Fields(line(lock, "payagent")), " ")+"`")
+	r.control("system_powerdown")
+	r.until("journalctl -b --no-pager -u systemd-logind", "ower key pressed")
+	r.row("the power button, pressed meanwhile", r.ends(bill)+"; the machine stayed up")
+	r.until("systemd-inhibit --list --no-pager --no-legend | grep -c payagent", "0")
+
+	bill = r.charge(90)
+	r.run("systemctl kill -s KILL payagent")
+	r.ready(true)
+	r.row("kill -9 in the middle of a payment", r.ends(bill)+"; NRestarts="+r.show("NRestarts"))
+
+	bill = r.charge(90)
+	pid := r.show("MainPID")
+	r.run("kill -STOP " + pid)
+	r.until("journalctl -u payagent --no-pager -b", "Watchdog timeout")
+	r.until("systemctl show payagent -p MainPID --value | grep -vx -e "+pid+" -e 0 && echo anew", "anew")
+	r.ready(true)
+	dump := r.run("journalctl -u payagent -b --no-pager | grep -c '^.*goroutine [0-9]' || true")
+	r.row("hung (SIGSTOP) in the middle of a payment", r.ends(bill)+"; the watchdog ended it, "+dump+" goroutines in the journal")
+
+	r.run("echo 'nonsense: 1' >>" + conf + " && systemctl reload payagent")
+	r.until("systemctl show payagent -p StatusText --value", "mistake")
+	pid = r.show("MainPID")
+	r.run("sed -i /nonsense/d " + conf + " && systemctl reload payagent")
+	r.until("systemctl show payagent -p MainPID --value | grep -vx -e "+pid+" -e 0 && echo anew", "anew")
+	r.ready(true)
+	r.row("`systemctl reload`", "a mistake in the file: the old one stays and the status says so; mended: taken up")
+
+	bill = r.charge(90)
+	r.run("install -m 755 /mnt/payagent2 " + agent + ".new && mv " + agent + ".new " + agent + " && systemctl restart payagent")
+	r.ready(true)
+	r.row("the program exchanged and restarted in the middle of a payment", r.ends(bill)+"; now "+r.run(agent+" version"))
+
+	bill = r.charge(90)
+	r.cutPower()
+	r.powerOn(true)
+	r.ready(true)
+	r.row("power cut in the middle of a payment, power on", r.ends(bill))
+
+	bill = r.charge(90)
+	r.run("systemctl --no-block poweroff --force --force || true; true")
+	r.off()
+	r.powerOn(false)
+	r.ready(false)
+	at := r.run("systemctl show payagent -p ActiveEnterTimestampMonotonic --value | awk '{print $1/1e6}'; cat /proc/uptime")
+	r.row("power on without a network, clock or name server", fmt.Sprintf("ready %s s after the kernel's start; addresses: %s; status: %s", strings.Fields(at)[0],
+		strings.Join(strings.Fields(r.run("ip -o -4 addr | awk '{print $4}'")), " "), r.show("StatusText")))
+	r.run("systemctl poweroff --no-block")
+	r.off()
+	r.powerOn(true)
+	r.ready(true)
+	r.row("the network is back, the order of before", r.ends(bill))
+
+	r.run(agent + " service stop")
+	r.codes(agent+" service status", 3)
+	r.run(agent + " service uninstall")
+	r.codes(agent+" service status", 4)
+	r.row("`service uninstall`", "orders stay: "+r.run("ls /var/lib/payagent/store"))
+	if err := os.WriteFile(filepath.Join(r.dir, "table.md"), []byte("| 做了什么 what was done | 看到什么 what was seen |\n|---|---|\n"+strings.Join(r.rows, "\n")+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// codes runs a command that must end with a code.
+func (r *rig) codes(command string, want int) string {
+	r.t.Helper()
+	out, code := r.try(command)
+	if code != want {
+		r.t.Fatalf("%s: exit code %d, want %d\n%s", command, code, want, out)
+	}
+	return out
+}
+
+func last(text string) string { return text[strings.LastIndexByte(text, '\n')+1:] }
+
+func line(text, with string) string {
+	for l := range strings.Lines(text) {
+		if strings.Contains(l, with) {
+			return l
+		}
+	}
+	return ""
+}
