@@ -14,6 +14,7 @@ import (
 
 	"payagent/agent/doctor"
 	"payagent/agent/door/cli"
+	"payagent/agent/fleet"
 	"payagent/agent/webhook"
 	"payagent/agent/words"
 	"payagent/platforms/lc"
@@ -77,6 +78,8 @@ func NewChecker(root string) (*Checker, error) {
 		}
 	}
 	c.messages = append(c.messages, webhook.Types()...)
+	c.messages = append(c.messages, fleet.TypeAlarm, fleet.VerbRestart, fleet.VerbConfigApply, fleet.VerbConfigRollback, fleet.VerbLogUpload, fleet.VerbDiag,
+		fleet.VerbDevicesTest, fleet.VerbResolveNow, fleet.VerbUpdate, fleet.VerbRenew)
 	var err, err2 error
 	c.keys, err = ReadKeys(root)
 	c.api, err2 = ReadAPI(root)
