@@ -7,7 +7,7 @@ PKGS := ./...
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: lab-service help demo test setup build size vet lint race sim bench compare fuzz docs kill soak clean release reproducible cross lab cgo clib samples
+.PHONY: lab-service help demo test setup build size vet lint race sim bench compare fuzz docs kill soak clean release reproducible cross lab cgo clib samples deb rpm lab-packages
 
 help: ## 显示帮助 print this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -29,6 +29,12 @@ size: ## 程序大小上限 the shipped program on both boards, against the limi
 
 release: ## 发布：VERSION=1.4.0 全部平台、安装包、校验和、SBOM a release in build/release
 	@./.ci/release '$(VERSION)'
+
+deb: ## Debian 安装包：VERSION=1.4.0 the packages of Debian alone
+	@./.ci/release '$(VERSION)' deb
+
+rpm: ## RPM 安装包：VERSION=1.4.0 the RPM packages alone
+	@./.ci/release '$(VERSION)' rpm
 
 reproducible: ## 两次发布逐字节比较 a release made twice in two folders, compared byte by byte
 	@./.ci/reproducible
@@ -67,6 +73,9 @@ lab: ## 设备实验室（虚拟机）：RUN=正则只跑一部分 scanners as U
 
 lab-service: ## 服务实验室（虚拟机，真 systemd）：RUN=正则 the service in a VM with real systemd: killed, hung, upgraded, power cut
 	@./install/lab/service/run $(if $(RUN),'$(RUN)')
+
+lab-packages: ## 安装包实验：lintian、安装、升级、卸载、清除 the packages in a Debian of their own (root)
+	@./install/lab/packages
 
 cross: ## 各平台编译，ARM 模拟运行 the drivers for every platform with and without cgo, their tests on emulated ARM
 	@./install/lab/cross

@@ -48,6 +48,7 @@ const usage = `payagent — face-to-face payments at hospital tills  当面付�
   payagent doctor   [net|sign] --config FILE [--json] [--only CHECK]   is this box well: payagent doctor --help   体检
   payagent diag     --config FILE --out FILE.zip   what to hand to whoever helps; names nobody   诊断包
   payagent enrol    --config FILE --url URL --code CODE   join the fleet: payagent enrol --help   入网
+  payagent purge    --orders --config FILE        remove all orders for good, after a typed sentence   永久删除订单
   payagent version                                                                        版本
 `
 
@@ -117,6 +118,8 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 		return initCommand(ctx, rest, os.Stdin, out)
 	case "enrol":
 		return enrolCommand(ctx, rest, os.Stdin, out)
+	case "purge":
+		return purgeCommand(rest, os.Stdin, out)
 	case "diag":
 		return diagCommand(ctx, rest, out)
 	case "doctor":
