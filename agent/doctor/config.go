@@ -47,7 +47,12 @@ func checkFiles(_ context.Context, s *Subject, r *report) {
 	for _, w := range warnings {
 		r.warn("", words.Text{ZH: w.ZH, EN: w.EN})
 	}
-	if err == nil && len(warnings) == 0 {
+	for _, path := range s.Secrets {
+		if f, err := s.System.Stat(path); err == nil && s.System.OS != "windows" && f.Mode.Perm()&0o077 != 0 {
+			r.warn(path, say("本机其他用户可读（%v）", "other users of this machine can read it (%v)", f.Mode.Perm()))
+		}
+	}
+	if len(r.list) == 0 {
 		r.ok("", say("都在，权限正确", "all there, rights as they should be"))
 	}
 }

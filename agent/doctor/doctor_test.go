@@ -226,6 +226,10 @@ func TestBroken(t *testing.T) {
 		{"config refused", "config.valid", Fail, func(_ *testing.T, b *box) { b.ConfigErr = bad }},
 		{"file missing", "config.files", Fail, func(_ *testing.T, b *box) { b.Config.Merchants[0].TokenFile = "/none" }},
 		{"secret open", "config.files", Warn, func(t *testing.T, b *box) { must(t, os.Chmod(b.Config.Door.TLS.Key, 0o644)) }},
+		{"driver's key open", "config.files", Warn, func(_ *testing.T, b *box) {
+			b.Secrets = []string{"/etc/key"}
+			b.stats["/etc/key"] = File{Mode: 0o640}
+		}},
 		{"test mode", "config.warnings", Warn, func(_ *testing.T, b *box) { b.Config.Site.Test = true }},
 		{"never started", "tokens.exist", Warn, func(_ *testing.T, b *box) { delete(b.stats, "/var/lib/payagent/tokens.json"); b.Running = false }},
 		{"no tokens", "tokens.exist", Fail, func(_ *testing.T, b *box) { delete(b.stats, "/var/lib/payagent/tokens.json") }},

@@ -21,6 +21,9 @@ type Subject struct {
 	// ConfigErr is why the configuration, or a driver's part of it, is refused.
 	// Checks that need it are skipped then.
 	ConfigErr error
+	// Secrets are further files that nobody else may read: keys that drivers
+	// use, and those that the agent made itself. They may be absent.
+	Secrets []string
 	// Running tells that an agent of this configuration answers at its door.
 	Running bool
 	// Ready asks the running agent whether it can take a payment; the texts say

@@ -95,6 +95,12 @@ func examine(file string) (_ *doctor.Subject, end func()) {
 	if err != nil {
 		return s, func() {}
 	}
+	s.Secrets = []string{keyDir(c), firstToken(c), c.HIS.Webhook.SecretFile, c.HIS.Webhook.ClientKey}
+	for _, p := range c.Platforms {
+		if o, err := lcSettings(p); p.Driver == "lc" && err == nil {
+			s.Secrets = append(s.Secrets, o.PrivateKeyFile)
+		}
+	}
 	s.Store = func() (doctor.Store, error) {
 		i, err := bolt.Inspect(storeDir(c), storeVersion, checkBytes)
 		return doctor.Store{Exists: i.Bytes >= 0, InUse: i.InUse, Fallback: i.Fallback, Aside: i.Aside}, err
