@@ -75,6 +75,9 @@ func runCommand(ctx context.Context, args []string, out io.Writer) error {
 	} else if err := os.Unsetenv(startedEnv); err != nil {
 		return err
 	}
+	// A new program that hangs before it knows that it is on trial ends too.
+	guard := time.AfterFunc(hangs, func() { os.Exit(int(exitRestart)) })
+	defer guard.Stop()
 	ctx = behind(ctx, os.Stdin)
 	x := &exchange{files: files, updates: update.Open(update.Options{Dir: updatesDir(files.DataDir()), Self: self(), Base: base, Started: started})}
 	onTrial, err := x.updates.OnTrial()
@@ -92,8 +95,12 @@ func runCommand(ctx context.Context, args []string, out io.Writer) error {
 	x.effective, x.configuration = e, e.Trial
 	x.updates = update.Open(update.Options{Dir: updatesDir(files.DataDir()), Self: self(), Base: base, Started: started, Keys: signers(e.Config.Fleet.Keys)})
 	defer x.hold(e.Config.Fleet.Prove)()
+	guard.Stop()
 	return x.gaveUp(run(ctx, e.Config, out, x))
 }
+
+// hangs is how long a program may take until it serves.
+const hangs = 90 * time.Second
 
 // startNewer starts the program that is to run instead of this one. ran is
 // false where this one is it.
@@ -123,7 +130,11 @@ func startNewer(ctx context.Context, files *desired.Files, out io.Writer) (ran b
 			return false, nil
 		}
 		env := append(os.Environ(), startedEnv+"="+c.Entry.Version+" "+version)
-		err = become(ctx, c.File, env, out)
+		began := time.Now()
+		err = become(ctx, c.File, env, out, func() bool {
+			st, err := u.State()
+			return c.Trial && time.Since(began) > hangs+time.Minute && err == nil && st.Trial == c.Entry.Version
+		})
 		var code exitCode
 		if err == nil || errors.As(err, &code) {
 			return true, err
@@ -152,7 +163,7 @@ func (x *exchange) hold(prove time.Duration) (stop func()) {
 	if x.program == nil && x.configuration == nil {
 		return func() {}
 	}
-	t := time.AfterFunc(2*prove+45*time.Second, func() {
+	t := time.AfterFunc(prove+prove/4+45*time.Second, func() {
 		if x.trying() {
 			os.Exit(int(exitRestart))
 		}

@@ -71,6 +71,7 @@ func (m *manager) reported() fleet.ReportedConfig {
 // TestDesired tries configurations with the real program: one that works, one
 // whose platform does not answer, one that does not start, and one under kills.
 func TestDesired(t *testing.T) {
+	t.Parallel() // it mostly waits
 	m := newManager(t)
 	conf, err := os.ReadFile(m.conf)
 	if err != nil {

@@ -27,7 +27,7 @@ import (
 	"payagent/platforms/bank"
 )
 
-var updateKills = flag.Int("update-kills", 4, "how often the agent is killed in the middle of updates")
+var updateKills = flag.Int("update-kills", 2, "how often the agent is killed in the middle of updates")
 
 // manager is a service manager: it starts the package's program again whenever
 // it ends, and a watchdog ends what does not answer.
@@ -332,6 +332,7 @@ func (m *manager) orderState(no string) string {
 // TestUpdate updates the real program by files: under a payment, to builds
 // that are ill in every way, and with kills at random moments.
 func TestUpdate(t *testing.T) {
+	t.Parallel() // it mostly waits
 	m := newManager(t)
 	good := m.build("2.0.0", false)
 	m.start()

@@ -7,15 +7,16 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"time"
 )
 
 // frontEnv tells a program that it is a child behind the service's process: it
 // stops when its input ends, be it that the service stops or that it died.
 const frontEnv = "PAYAGENT_BEHIND"
 
-// front runs a program in this one's place and ends as it ends. An error that
-// is no exit code means that it could not be started.
-func front(ctx context.Context, program string, env []string, out io.Writer) error {
+// front runs a program in this one's place and ends as it ends; one that hangs
+// is ended. An error that is no exit code means that it could not be started.
+func front(ctx context.Context, program string, env []string, out io.Writer, hung func() bool) error {
 	cmd := exec.Command(program, os.Args[1:]...) //nolint:gosec // checked by package update, from the open file
 	cmd.Env = append(env, frontEnv+"=1")
 	cmd.Stdout, cmd.Stderr = out, os.Stderr
@@ -27,6 +28,20 @@ func front(ctx context.Context, program string, env []string, out io.Writer) err
 		return err
 	}
 	defer context.AfterFunc(ctx, func() { _ = in.Close() })()
+	over := make(chan struct{})
+	defer close(over)
+	go func() {
+		look := time.NewTicker(time.Second)
+		defer look.Stop()
+		for !hung() {
+			select {
+			case <-over:
+				return
+			case <-look.C:
+			}
+		}
+		_ = cmd.Process.Kill()
+	}()
 	err = cmd.Wait()
 	var ended *exec.ExitError
 	switch {
