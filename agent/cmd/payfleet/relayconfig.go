@@ -22,12 +22,19 @@ import (
 // relayConfig is the file of payfleet relay. Every key is known or refused;
 // files are relative to its folder. docs/relay.md explains each.
 type relayConfig struct {
-	connection `yaml:",inline"`
-	ClientID   string   `yaml:"client_id"`
-	Sites      []string `yaml:"sites"`
-	Boxes      []string `yaml:"boxes"`  // site/box, with * and ?
-	Except     []string `yaml:"except"` // the same; wins
-	BoxCA      string   `yaml:"box_ca_file"`
+	Broker      string `yaml:"broker"`
+	AcceptPlain bool   `yaml:"accept_plain"`
+	CA          string `yaml:"ca_file"`
+	Cert        string `yaml:"cert_file"`
+	Key         string `yaml:"key_file"`
+	ServerName  string `yaml:"server_name"`
+	Root        string `yaml:"root"`
+	ClientID    string `yaml:"client_id"`
+
+	Sites  []string `yaml:"sites"`
+	Boxes  []string `yaml:"boxes"`  // site/box, with * and ?
+	Except []string `yaml:"except"` // the same; wins
+	BoxCA  string   `yaml:"box_ca_file"`
 
 	RelayKey string   `yaml:"relay_key_file"`
 	OldKeys  []string `yaml:"old_relay_key_files"`
@@ -98,15 +105,11 @@ func loadRelay(file string) (*relayConfig, error) {
 	if o.Root == "" {
 		o.Root = "payagent"
 	}
-	if o.Lang == "" {
-		o.Lang = "zh"
-	}
 	dir := filepath.Dir(file)
-	o.connection.relative(dir)
 	if o.BoxCA == "" {
 		o.BoxCA = o.CA
 	}
-	names := []*string{&o.BoxCA, &o.RelayKey, &o.IDs}
+	names := []*string{&o.CA, &o.Cert, &o.Key, &o.BoxCA, &o.RelayKey, &o.IDs}
 	for i := range o.OldKeys {
 		names = append(names, &o.OldKeys[i])
 	}
@@ -132,10 +135,8 @@ func loadRelay(file string) (*relayConfig, error) {
 }
 
 func (o *relayConfig) verify() error {
-	if o.Site != "" {
-		return errors.New("write sites: [...] instead of site")
-	}
-	if err := o.connection.check(); err != nil {
+	broker := connection{Broker: o.Broker, AcceptPlain: o.AcceptPlain, CA: o.CA, Cert: o.Cert, Key: o.Key, Root: o.Root, Lang: "zh"}
+	if err := broker.check(); err != nil {
 		return err
 	}
 	for key, v := range map[string]string{"relay_key_file": o.RelayKey, "ids_file": o.IDs, "box_ca_file (the authority of the boxes' certificates)": o.BoxCA} {

@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"math/big"
 	"net/url"
@@ -43,6 +44,11 @@ func NewAuthority() (*Authority, error) {
 	}
 	ca, err = x509.ParseCertificate(der)
 	return &Authority{ca, key}, err
+}
+
+// PEM is its certificate.
+func (a *Authority) PEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
 
 // Pool is the authority alone.
