@@ -52,7 +52,7 @@ func NewChecker(root string) (*Checker, error) {
 	// What stands in a usage text of its own comes before the line that points there.
 	for _, from := range [][3]string{{"payagent", "devices.go", "devicesUsage"}, {"payagent", "closing.go", "closingUsage"},
 		{"payagent", "doctor.go", "doctorUsage"}, {"payagent", "enrol.go", "enrolUsage"}, {"payagent", "init.go", "initUsage"}, {"payagent", "command.go", "usage"}, {"paysim", "command.go", "usage"}, {"payfleet", "ca.go", "caUsage"},
-		{"payfleet", "key.go", "keyUsage"}, {"payfleet", "config.go", "configUsage"}, {"payfleet", "update.go", "updateUsage"}, {"payfleet", "command.go", "usage"}} {
+		{"payfleet", "key.go", "keyUsage"}, {"payfleet", "config.go", "configUsage"}, {"payfleet", "update.go", "updateUsage"}, {"payfleet", "relay.go", "relayUsage"}, {"payfleet", "command.go", "usage"}} {
 		program := from[0]
 		text := read("agent/cmd/" + program + "/" + from[1])
 		_, text, _ = strings.Cut(text, "const "+from[2]+" = `")
@@ -71,7 +71,7 @@ func NewChecker(root string) (*Checker, error) {
 	for _, m := range regexp.MustCompile(`\{"(GET|POST)", "(/[^"]*)"`).FindAllStringSubmatch(read("agent/door/door.go")+read("agent/door/finance.go"), -1) {
 		c.routes = append(c.routes, m[1]+" "+m[2])
 	}
-	c.metrics = read("agent/stats.go") + read("agent/webhook/stats.go") + read("agent/enrol/watch.go") + read("agent/fleet/box/stats.go")
+	c.metrics = read("agent/stats.go") + read("agent/webhook/stats.go") + read("agent/enrol/watch.go") + read("agent/fleet/box/stats.go") + read("uplink/mqtt/relay/stats.go")
 	for _, r := range lc.Fields() {
 		if !slices.Contains(c.messages, r.Message) {
 			c.messages = append(c.messages, r.Message)
