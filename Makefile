@@ -7,13 +7,16 @@ PKGS := ./...
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: lab-service help demo test setup build size vet lint race sim bench compare fuzz docs kill soak clean release reproducible cross lab cgo clib samples deb rpm lab-packages
+.PHONY: lab-service help demo demo-fleet test setup build size vet lint race sim bench compare fuzz docs kill soak clean release reproducible cross lab cgo clib samples deb rpm lab-packages
 
 help: ## 显示帮助 print this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 demo: build ## 演示：模拟平台、收费窗口、自助机 run the pretend world and the agent on loopback
 	@$(BIN)/paysim demo
+
+demo-fleet: build ## 机群演示：20 台模拟收费机、消息服务器、控制台 twenty pretend tills, a broker and the console on loopback
+	@$(BIN)/paysim fleet
 
 setup: ## 安装测试所需的系统软件包 install what the tests need (Debian packages)
 	@./.ci/setup

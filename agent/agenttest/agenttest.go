@@ -131,7 +131,7 @@ func Start(t testing.TB, opts Options) *World {
 	w := &World{taken: opts.Taken, Banks: map[string]*Bank{Full: NewBank(), Plain: NewBank(), Page: NewBank(), Mute: NewBank()}, Pads: map[string]*Pad{}, Guns: map[string]*Pad{}, Faces: map[string]*Face{}}
 	scanners, displays := map[string][]agent.Scanner{}, map[string][]agent.Display{}
 	add := func(to map[string]*Pad, till, role string) {
-		to[till] = &Pad{name: till + "-" + role, shown: make(chan string, 4)}
+		to[till] = NewPad(till + "-" + role)
 		scanners[till] = append(scanners[till], agent.Scanner{Name: to[till].name, Role: role, Scanner: to[till]})
 	}
 	for _, till := range c.Tills {

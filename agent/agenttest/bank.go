@@ -255,6 +255,9 @@ func (c chargeOnly) Charge(_ context.Context, x platforms.Charge) (platforms.Ans
 // whole is a bank that does everything.
 type whole struct{ *Bank }
 
+// Whole is the bank as a platform that does everything.
+func Whole(b *Bank) platforms.Platform { return whole{b} }
+
 // Charge implements platforms.Charger.
 func (w whole) Charge(_ context.Context, x platforms.Charge) (platforms.Answer, error) {
 	return w.doCharge(x)

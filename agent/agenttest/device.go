@@ -22,6 +22,9 @@ type Pad struct {
 	did    []string
 }
 
+// NewPad makes a scanner.
+func NewPad(name string) *Pad { return &Pad{name: name, shown: make(chan string, 4)} }
+
 // Show puts a code in front of the scanner.
 func (p *Pad) Show(text string) { p.shown <- text }
 

@@ -29,6 +29,7 @@ const usage = `paysim — the pretend world: no real money   测试用模拟环�
   paysim net    [-world URL] [up|refuse|reset|blackhole]               show or set the platforms' network
   paysim his    create|show|wait|bill|check|cancel|detach|confirm|refund [-agent URL] [-agent-token-file F] …
   paysim demo   [-data DIR] [-door 127.0.0.1:8780] …     all of this with an agent of its own: one counter, one kiosk
+  paysim fleet  [-n 20] [-broker 127.0.0.1:1883] [-listen 127.0.0.1:8785] [-data DIR]   pretend tills of a fleet, a broker and the console
   paysim load   -n N -c C [-agent URL] [-agent-token-file F] [-tills a,b] [-seed S] …
   paysim conform -program CMD | -person | -reference [-cases a,b] [-time-scale 1] [-wait 3m] [-data DIR] [-agent-binary F] [-door 127.0.0.1:0]
                 [-vendor V] [-product P] [-report F] [-key F]           thirty cases for a HIS, with a signed report

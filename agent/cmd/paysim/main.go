@@ -45,6 +45,8 @@ func command(ctx context.Context, args []string, c console) error {
 		return loadCommand(ctx, args, c)
 	case "demo":
 		return demoCommand(ctx, args, c)
+	case "fleet":
+		return fleetCommand(ctx, args, c)
 	case "conform":
 		return conformCommand(ctx, args, c)
 	}

@@ -46,6 +46,7 @@ type Config struct {
 type Broker struct {
 	server *mqtt.Server
 	kept   *keeper
+	addr   string
 	once   sync.Once
 	err    error
 }
@@ -80,7 +81,7 @@ func Open(cfg Config) (*Broker, error) {
 	limits.MaximumInflight = 1<<16 - 1
 	limits.MaximumPacketSize = MaxPacket
 	limits.MaximumQos = 1
-	b := &Broker{server: mqtt.New(&mqtt.Options{Capabilities: limits, Logger: cfg.Logger, SysTopicResendInterval: 3600})}
+	b := &Broker{addr: cfg.Listener.Addr().String(), server: mqtt.New(&mqtt.Options{Capabilities: limits, Logger: cfg.Logger, SysTopicResendInterval: 3600})}
 	if err := b.server.AddHook(&guard{root: cfg.Root, roles: cfg.Roles, open: cfg.TLS == nil, log: cfg.Logger}, nil); err != nil {
 		return nil, fmt.Errorf("cannot start the broker: %w", err)
 	}
@@ -117,6 +118,9 @@ func (b *Broker) Failed() <-chan struct{} {
 	}
 	return b.kept.failed
 }
+
+// Addr is where it listens.
+func (b *Broker) Addr() string { return b.addr }
 
 // Clients counts the connections.
 func (b *Broker) Clients() int {

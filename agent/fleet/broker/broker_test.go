@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -246,12 +247,20 @@ func open(t *testing.T, file string) (*Broker, uplink.Bus) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bus, err := mqtt.Open(mqtt.Config{Broker: "mqtt://" + l.Addr().String(), ClientID: "x", Clean: true, Phase: func() time.Duration { return 0 }})
+	bus := client(t, b)
+	up(t, bus)
+	return b, bus
+}
+
+var clients atomic.Int32
+
+func client(t *testing.T, b *Broker) uplink.Bus {
+	t.Helper()
+	bus, err := mqtt.Open(mqtt.Config{Broker: "mqtt://" + b.Addr(), ClientID: fmt.Sprint("x", clients.Add(1)), Clean: true, Phase: func() time.Duration { return 0 }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	up(t, bus)
-	return b, bus
+	return bus
 }
 
 // TestKept: what was acknowledged as retained is there after a restart, what
@@ -291,6 +300,39 @@ func TestKept(t *testing.T) {
 	}
 	if len(seen) != 49 || seen["payagent/H1/B7/status"] {
 		t.Error(len(seen))
+	}
+}
+
+// TestManySubscriptions: a client that subscribes to one thing after the other
+// is given all that is retained, while it is still being given the first.
+func TestManySubscriptions(t *testing.T) {
+	b, bus := open(t, "")
+	defer func() { _ = bus.Close(); _ = b.Close() }()
+	const kinds, each = 12, 30
+	for k := range kinds {
+		for i := range each {
+			if err := bus.Publish(t.Context(), uplink.Message{Topic: fmt.Sprintf("payagent/H1/B%d/k%d", i, k), Payload: []byte("x"), Retain: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	other := client(t, b)
+	defer func() { _ = other.Close() }()
+	got := make(chan string, kinds*each)
+	for k := range kinds {
+		if _, err := other.Subscribe(fmt.Sprintf("payagent/+/+/k%d", k), func(m uplink.Message) { got <- m.Topic }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := map[string]bool{}
+	for len(seen) < kinds*each {
+		select {
+		case topic := <-got:
+			seen[topic] = true
+		case <-time.After(time.Minute):
+			l, _ := other.Link()
+			t.Fatalf("only %d of %d are there: %s", len(seen), kinds*each, l.Cause)
+		}
 	}
 }
 

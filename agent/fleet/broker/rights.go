@@ -81,6 +81,7 @@ func (g *guard) Provides(b byte) bool {
 // A will must be one that the client could publish; it is not looked at when
 // it is sent.
 func (g *guard) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
+	apart(cl)
 	if g.open {
 		return true
 	}
@@ -103,6 +104,18 @@ func (g *guard) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		g.log.Warn("a client was refused", "client_id", id, "certificate", name, "site", site, "role", role)
 	}
 	return ok
+}
+
+// apart moves the broker's packet numbers away from the client's. The library
+// keeps both in one table although MQTT counts them apart: a SUBSCRIBE whose
+// number a message on its way to the client has would be refused, as happens to
+// every client that subscribes while it is given what was retained.
+func apart(cl *mqtt.Client) {
+	for range 1 << 15 {
+		if _, err := cl.NextPacketID(); err != nil {
+			return
+		}
+	}
 }
 
 // who reads the certificate: a box has its place in it, as payfleet ca gives

@@ -24,7 +24,7 @@ const maxRows = 500
 func (c *Console) about(w http.ResponseWriter, _ *http.Request) {
 	catalogue := words.New()
 	alarms := map[string]words.Text{}
-	for _, g := range []words.Group{words.Problem, words.Device, words.Reason, words.Alarm} {
+	for _, g := range []words.Group{words.Problem, words.Device, words.Reason, words.Enrol, words.Alarm, words.Fleet} {
 		for _, code := range catalogue.Codes(g) {
 			e, _ := catalogue.Find(g, code)
 			alarms[code] = e.Cashier

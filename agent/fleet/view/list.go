@@ -52,6 +52,11 @@ func (b *box) row(k Key, now time.Time) Row {
 		return r
 	}
 	r.Said, r.Version, r.Reasons, r.Open, r.Waiting = b.status.State, b.status.Version, b.status.Reasons, b.status.Open, b.status.Waiting
+	// An alarm that is shown as one is no further reason.
+	r.Reasons = slices.DeleteFunc(slices.Clone(r.Reasons), func(why string) bool {
+		code, ok := strings.CutPrefix(why, "alarm:")
+		return ok && slices.Contains(r.Alarms, code)
+	})
 	r.AgeS, r.SinceS = age(b.written, now), age(b.since, now)
 	if b.live {
 		r.SkewS = int64(b.skew / time.Second)

@@ -199,6 +199,12 @@ func TestListAndFilter(t *testing.T) {
 	bad := r.status("lost", "a", 1)
 	r.say("B20", "status", bad, false)
 	r.say("B25", "a/clock_skew", map[string]any{"severity": "major"}, false)
+	skewed := r.status("ready", "a", 1)
+	skewed.Reasons = []string{"alarm:clock_skew", "scanner_absent:counter1.gun"}
+	r.say("B25", "status", skewed, false)
+	if got := r.row("B25").Reasons; len(got) != 1 || got[0] != "scanner_absent:counter1.gun" {
+		t.Error(got)
+	}
 	old := r.status("ready", "a", 1)
 	old.Version, old.Every = "1.3.9", 600
 	r.say("B11", "status", old, false)

@@ -15,9 +15,13 @@ function term(group, code) {
   return t ? t[app.lang] : code;
 }
 
-function alarmText(code, own) {
+// alarmText says a code; what stands behind a colon is what it is about.
+function alarmText(whole, own) {
+  const cut = whole.indexOf(":");
+  const code = cut < 0 ? whole : whole.slice(0, cut);
+  if (code === "alarm") return alarmText(whole.slice(cut + 1));
   const t = own && own.zh ? own : app.about && app.about.alarms[code];
-  return t && t[app.lang] ? t[app.lang] : code;
+  return (t && t[app.lang] ? t[app.lang] : code) + (cut < 0 ? "" : " (" + whole.slice(cut + 1) + ")");
 }
 
 // el makes an element; whatever comes from a box is text, never markup.
