@@ -45,6 +45,8 @@ type Fleet struct {
 	Idle time.Duration
 	// How often the status is repeated.
 	StatusEvery time.Duration
+	// The box connects at a moment of its own within this time, and again so after each loss: hundreds of boxes spread over it. A site with a few may write 5s.
+	ConnectWithin time.Duration
 	// How long a new program or configuration must work before it is kept; at least 2s.
 	Prove time.Duration
 	// Address of the fleet's certificate authority (payfleet ca serve), for renewing the certificate.
@@ -133,6 +135,9 @@ func (v validator) fleet() {
 	}
 	if f.Idle < 0 || f.StatusEvery < 10*time.Second {
 		v.add("fleet.status_every", "is at least 10s, and idle is not negative")
+	}
+	if f.ConnectWithin < 100*time.Millisecond || f.ConnectWithin > 10*time.Minute {
+		v.add("fleet.connect_within", "is at least 100ms and at most 10m")
 	}
 	if f.CAURL != "" {
 		if u, err := url.Parse(f.CAURL); err != nil || u.Scheme != "https" || u.Host == "" {

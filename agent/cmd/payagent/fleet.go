@@ -41,9 +41,10 @@ func placeOf(c config.Config) fleet.Place {
 // station is the connection to the broker with the box behind it, which is made
 // later.
 type station struct {
-	start fleetbox.Start
-	made  chan struct{} // closed when box is set
-	box   *fleetbox.Box
+	start  fleetbox.Start
+	within time.Duration // it connects at a moment of its own within this time
+	made   chan struct{} // closed when box is set
+	box    *fleetbox.Box
 }
 
 // up hands a new connection on.
@@ -55,11 +56,8 @@ func (s *station) up(ctx context.Context, n uint64) {
 	}
 }
 
-// The phase of a box: it connects at a moment of its own within this time.
-const (
-	phase     = 40 * time.Second
-	firstWait = 10 * time.Second // for the box to subscribe
-)
+// firstWait is how long the first connection waits for the box to subscribe.
+const firstWait = 10 * time.Second
 
 // phase waits until the box has subscribed, because a broker hands out what it
 // kept right after the connect.
@@ -74,7 +72,7 @@ func (s *station) phase() time.Duration {
 		}
 	case <-timer.C:
 	}
-	return rand.N(phase)
+	return rand.N(s.within)
 }
 
 // openBus opens the connection to the broker once. It returns at once; the
@@ -88,8 +86,8 @@ func (b *assembly) openBus(c config.Config) error {
 	if err != nil {
 		return err
 	}
-	b.station = &station{start: start, made: make(chan struct{})}
-	cfg := mqtt.Config{Broker: f.Broker, ClientID: f.Box, ServerName: f.ServerName, Logger: b.log, Will: start.Will, OnUp: b.station.up, Phase: b.station.phase}
+	b.station = &station{start: start, within: f.ConnectWithin, made: make(chan struct{})}
+	cfg := mqtt.Config{Broker: f.Broker, ClientID: f.Box, ServerName: f.ServerName, Logger: b.log, Will: start.Will, OnUp: b.station.up, Phase: b.station.phase, Every: f.ConnectWithin}
 	read := func(file string) func() ([]byte, error) {
 		if file == "" {
 			return nil
