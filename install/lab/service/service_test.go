@@ -32,6 +32,12 @@ tills:
 `
 )
 
+// What is done in the machine to have the service: what a person would do.
+const (
+	unload  = "mount -o ro /dev/vdb /mnt; mkdir -p /etc/payagent; cp /mnt/payagent.yaml /mnt/fwc.token /etc/payagent; cp /mnt/payagent /root/payagent"
+	install = "/root/payagent service install && chgrp payagent /etc/payagent/* && chmod 640 /etc/payagent/*"
+)
+
 // rig is the machine, the bank outside, and the table.
 type rig struct {
 	*machine
@@ -90,7 +96,7 @@ func (r *rig) charge(instruction int) (bill string) {
 	r.bill++
 	bill = fmt.Sprintf("B%03d", r.bill)
 	before := len(r.ledger())
-	r.run(fmt.Sprintf("CODE=1399009955555555%02d setsid %s pay --config %s --bill %s --amount 12.34 --order-type TREATMENT --till w1 --operator 1 --auth-code env:CODE --json >/run/%s.json 2>&1 </dev/null &",
+	r.run(fmt.Sprintf("CODE=1399009955555555%02d setsid %s pay --config %s --bill %s --amount 12.34 --order-type TREATMENT --till w1 --operator 1 --patient-name Test --card-no 1 --admission-no 1 --auth-code env:CODE --json >/run/%s.json 2>&1 </dev/null &",
 		instruction, agent, conf, bill, bill))
 	for end := time.Now().Add(2 * time.Minute); len(r.ledger()) == before; <-time.After(100 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -176,8 +182,15 @@ func (r *rig) ready(network bool) {
 	r.until("systemctl show payagent -p StatusText --value", want)
 }
 
-func TestService(t *testing.T) {
+// newRig makes the machine with the programs on its second disk, and switches it
+// on. What was seen is written at the end, whatever the end is.
+func newRig(t *testing.T, more string) (*rig, time.Duration) {
 	r := &rig{machine: newMachine(t)}
+	t.Cleanup(func() {
+		if err := os.WriteFile(filepath.Join(r.dir, t.Name()+".md"), []byte(strings.Join(r.rows, "\n")+"\n"), 0o644); err != nil {
+			t.Error(err)
+		}
+	})
 	url, token := r.bank()
 	folder := t.TempDir()
 	for name, from := range map[string]string{"payagent": "0.0.1/payagent", "payagent2": "0.0.2/payagent"} {
@@ -193,18 +206,22 @@ func TestService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"payagent.yaml": fmt.Sprintf(config, url), "fwc.token": string(secret)} {
+	for name, text := range map[string]string{"payagent.yaml": fmt.Sprintf(config, url) + more, "fwc.token": string(secret)} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	r.cargo(folder)
-	took := r.powerOn(true)
+	return r, r.powerOn(true)
+}
+
+func TestService(t *testing.T) {
+	r, took := newRig(t, "")
 	r.row("power on", fmt.Sprintf("root shell after %.0f s (emulated)", took.Seconds()))
 
-	r.run("mount -o ro /dev/vdb /mnt; mkdir -p /etc/payagent; cp /mnt/payagent.yaml /mnt/fwc.token /etc/payagent; cp /mnt/payagent /root/payagent")
+	r.run(unload)
 	r.row("`service status` before", "exit code 4: "+last(r.codes("/root/payagent service status", 4)))
-	r.run("/root/payagent service install && chgrp payagent /etc/payagent/* && chmod 640 /etc/payagent/*")
+	r.run(install)
 	r.row("`service install`", "user "+r.run("id payagent"))
 	r.codes(agent+" service status", 3)
 	r.run(agent + " service start")
@@ -280,9 +297,44 @@ func TestService(t *testing.T) {
 	r.run(agent + " service uninstall")
 	r.codes(agent+" service status", 4)
 	r.row("`service uninstall`", "orders stay: "+r.run("ls /var/lib/payagent/store"))
-	if err := os.WriteFile(filepath.Join(r.dir, "table.md"), []byte("| 做了什么 what was done | 看到什么 what was seen |\n|---|---|\n"+strings.Join(r.rows, "\n")+"\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+}
+
+// Scanners at two tills more, by what the models say of them.
+const scanners = `  - {name: w2, kind: counter, device_no: "W2", operator: {id: "1", name: Wang}, scanners: [{name: pos, driver: hid, options: {id: "0c2e:0b61"}}]}
+  - {name: w3, kind: counter, device_no: "W3", operator: {id: "1", name: Wang}, scanners: [{name: line, driver: serial, options: {id: "1eab:0d06"}}]}
+`
+
+// posDescriptor is that of a Honeywell POS scanner, see install/lab.
+const posDescriptor = `05 8c 09 02 a1 01 09 12 a1 02 85 02 15 00 26 ff 00 75 08 95 01 05 01 09 3b 81 02
+	95 03 05 8c 09 fb 09 fc 09 fd 81 02 95 38 09 fe 82 02 01 95 02 06 66 ff 09 04 09 00
+	81 02 05 8c 25 01 75 01 95 08 09 ff 81 02 c0 09 14 a1 02 85 04 15 00 25 01 75 01 95
+	08 09 00 09 5f 09 60 09 00 09 00 09 85 09 86 91 86 c0 06 66 ff 75 08 26 ff 00 09 01
+	a1 02 85 fd 95 01 09 21 91 02 95 3e 09 22 92 82 01 c0 c0`
+
+// TestDevices: scanners that are plugged in after the service was started are
+// given to it by the rules, and the unit lets it open them.
+func TestDevices(t *testing.T) {
+	r, _ := newRig(t, scanners)
+	r.run(unload)
+	r.run(install)
+	r.run(agent + " service start")
+	r.ready(true)
+	hex := "\\x" + strings.Join(strings.Fields(posDescriptor), "\\x")
+	r.run(`mount -t configfs configfs /sys/kernel/config 2>/dev/null; modprobe dummy_hcd num=2 is_high_speed=1 && modprobe -a libcomposite usb_f_hid usb_f_acm
+gadget() { g=/sys/kernel/config/usb_gadget/$1; mkdir -p $g/strings/0x409 $g/configs/c.1 $g/functions/$4; echo $2 >$g/idVendor; echo $3 >$g/idProduct; echo 0x0200 >$g/bcdUSB
+  echo lab >$g/strings/0x409/manufacturer; echo $1 >$g/strings/0x409/product; }
+gadget pos 0x0c2e 0x0b61 hid.pos; f=$g/functions/hid.pos; echo 0 >$f/subclass; echo 0 >$f/protocol; echo 65 >$f/report_length; printf '` + hex + `' >$f/report_desc
+ln -s $f $g/configs/c.1/; echo dummy_udc.0 >$g/UDC
+gadget line 0x1eab 0x0d06 acm.line; ln -s $g/functions/acm.line $g/configs/c.1/; echo dummy_udc.1 >$g/UDC`)
+	r.until("ls /dev/payagent", "hidraw")
+	r.until("ls /dev/payagent", "tty-")
+	r.row("rules: names of scanners", "`"+strings.Join(strings.Fields(r.run("cd /dev/payagent && ls")), " ")+"`")
+	r.row("rules: who may open them", "`"+strings.ReplaceAll(r.run(`stat -L -c '%U:%G %a' /dev/payagent/*`), "\n", "`, `")+"`")
+	const ask = `exec 3<>/dev/tcp/127.0.0.1/8780; printf 'GET /v1/devices HTTP/1.0\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\n\r\n' $(cat /var/lib/payagent/first-token) >&3; cat <&3 | grep -o '"present":[a-z]*' | tr '\n' ' '`
+	r.until(ask, `"present":true "present":true`)
+	r.row("scanners plugged in after the start", "both are open in the hardened service")
+	r.row("no autosuspend", "power/control of both: "+strings.Join(strings.Fields(r.run("for d in /sys/bus/usb/devices/*-1; do cat $d/power/control; done")), " "))
+	r.row("left alone by ModemManager", r.run(`udevadm info -q property $(readlink -f /dev/payagent/tty-*) | grep ID_MM_DEVICE_IGNORE`))
 }
 
 // codes runs a command that must end with a code.
