@@ -90,6 +90,9 @@ func installService(file string, out io.Writer) error {
 		}
 		o.Devices = p.nodes()
 	case errors.Is(err, os.ErrNotExist):
+		if runtime.GOOS == "windows" { // where payagent init will put them
+			o.Paths = []string{filepath.Join(filepath.Dir(file), "data"), filepath.Join(filepath.Dir(file), "log")}
+		}
 		next = fmt.Sprintf("写好 %s 再 write that file, then: payagent service start", file)
 	default:
 		return err

@@ -193,7 +193,7 @@ func newRig(t *testing.T, more string) (*rig, time.Duration) {
 	})
 	url, token := r.bank()
 	folder := t.TempDir()
-	for name, from := range map[string]string{"payagent": "0.0.1/payagent", "payagent2": "0.0.2/payagent"} {
+	for name, from := range map[string]string{"payagent": "0.0.1/payagent", "payagent2": "0.0.2/payagent", "1.deb": "0.0.1/payagent.deb", "2.deb": "0.0.2/payagent.deb"} {
 		data, err := os.ReadFile(filepath.Join(r.dir, from))
 		if err == nil {
 			err = os.WriteFile(filepath.Join(folder, name), data, 0o755)
@@ -227,11 +227,7 @@ func TestService(t *testing.T) {
 	r.run(agent + " service start")
 	r.ready(true)
 	r.row("`service start`", "`"+strings.ReplaceAll(r.run(agent+" service status"), "\n", "`; `")+"`")
-	score := regexp.MustCompile(`exposure level for payagent.service: ([0-9.]+)`).FindStringSubmatch(r.run("systemd-analyze security --no-pager payagent.service"))
-	if score == nil || score[1] > "2.0" {
-		t.Fatal("exposure", score)
-	}
-	r.row("`systemd-analyze security`", score[1])
+	r.row("`systemd-analyze security`", score(r))
 	r.row("needrestart", r.run(`perl -e 'our %nrconf; do "/etc/needrestart/needrestart.conf"; for my $k (keys %{$nrconf{override_rc}}) { print "payagent.service: ", $nrconf{override_rc}{$k} ? "restarts" : "left alone" if "payagent.service" =~ /$k/ }'`))
 
 	bill := r.charge(0)
@@ -297,6 +293,45 @@ func TestService(t *testing.T) {
 	r.run(agent + " service uninstall")
 	r.codes(agent+" service status", 4)
 	r.row("`service uninstall`", "orders stay: "+r.run("ls /var/lib/payagent/store"))
+}
+
+// TestPackage: the package is installed, upgraded in the middle of a payment and
+// removed; the order ends right and stays.
+func TestPackage(t *testing.T) {
+	r, _ := newRig(t, "")
+	r.run("mount -o ro /dev/vdb /mnt")
+	r.row("`dpkg -i payagent.deb`", "`"+last(r.run("dpkg -i /mnt/1.deb"))+"`")
+	r.run("cp /mnt/payagent.yaml " + conf + "; cp /mnt/fwc.token /etc/payagent; chgrp payagent /etc/payagent/* && chmod 640 /etc/payagent/* && ln -s /usr/bin/payagent /usr/local/bin/payagent && systemctl enable --now payagent")
+	r.ready(true)
+	r.row("its service", "`"+strings.ReplaceAll(r.run("payagent service status"), "\n", "`; `")+"`")
+	r.row("its `systemd-analyze security`", score(r))
+	r.row("a payment", r.ends(r.charge(0)))
+	bill := r.charge(90)
+	pid := r.show("MainPID")
+	r.run("dpkg -i /mnt/2.deb")
+	same := r.show("MainPID") == pid
+	seen := r.ends(bill)
+	r.until("systemctl show payagent -p MainPID --value | grep -vx -e "+pid+" -e 0 && echo anew", "anew")
+	r.ready(true)
+	if !same {
+		t.Error("the upgrade did not wait for the payment")
+	}
+	r.row("the package upgraded in the middle of a payment", seen+"; the old process ended it, then the new one came: "+r.run("payagent version; systemctl show payagent -p StatusText --value | tr '\n' ' '"))
+	r.row("a payment after it", r.ends(r.charge(0)))
+	r.run("dpkg -r payagent")
+	r.row("the package removed", "orders stay: "+strings.Join(strings.Fields(r.run("ls /var/lib/payagent/store")), " "))
+	r.run("dpkg -P payagent")
+	r.row("the package purged", "orders stay: "+strings.Join(strings.Fields(r.run("ls /var/lib/payagent/store")), " "))
+}
+
+// score is systemd's judgement; it must be 2.0 at most.
+func score(r *rig) string {
+	r.t.Helper()
+	got := regexp.MustCompile(`exposure level for payagent.service: ([0-9.]+)`).FindStringSubmatch(r.run("systemd-analyze security --no-pager payagent.service"))
+	if got == nil || got[1] > "2.0" {
+		r.t.Fatal("exposure", got)
+	}
+	return got[1]
 }
 
 // Scanners at two tills more, by what the models say of them.
