@@ -5,19 +5,21 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"payagent/agent/words"
 )
 
 func clockChecks() []Check {
-	set := say("校准时钟：timedatectl set-time，或启用 NTP；Windows：w32tm /resync", "set the clock: timedatectl set-time, or switch NTP on; on Windows w32tm /resync")
+	set := words.Text{ZH: "校准时钟：timedatectl set-time，或启用 NTP；Windows：w32tm /resync", EN: "set the clock: timedatectl set-time, or switch NTP on; on Windows w32tm /resync"}
 	return []Check{
-		{ID: "clock.year", Group: GroupClock, Fails: true, Title: say("时钟在合理的年份", "the clock is in a year that can be"), Cure: set, do: checkYear},
-		{ID: "clock.zone", Group: GroupClock, Title: say("时区是东八区", "the time zone is UTC+8"),
-			Cure: say("执行 timedatectl set-timezone Asia/Shanghai；收款不受影响，但日志与窗口时间会错", "timedatectl set-timezone Asia/Shanghai; payments do not mind, logs and windows of time do"), do: checkZone},
-		{ID: "clock.rtc", Group: GroupClock, Title: say("有电池时钟，且与系统时钟一致", "a clock with a battery is there and agrees"),
-			Cure: say("校准后执行 hwclock -w；没有电池时钟的机器要能连上 NTP", "hwclock -w after setting; a machine without such a clock needs NTP"), do: checkRTC},
-		{ID: "clock.ntp", Group: GroupClock, Title: say("时钟由 NTP 同步", "the clock is synchronised by NTP"),
-			Cure: say("配置院内 NTP 服务器并执行 timedatectl set-ntp true", "name the hospital's NTP server and run timedatectl set-ntp true"), do: checkNTP},
-		{ID: "clock.skew", Group: GroupClock, Fails: true, Title: say("与支付平台的时间一致（平台应答的 Date）", "agrees with the platforms (Date of their answers)"), Cure: set, do: checkSkew},
+		{ID: "clock.year", Group: GroupClock, Fails: true, Title: words.Text{ZH: "时钟在合理的年份", EN: "the clock is in a year that can be"}, Cure: set, do: checkYear},
+		{ID: "clock.zone", Group: GroupClock, Title: words.Text{ZH: "时区是东八区", EN: "the time zone is UTC+8"},
+			Cure: words.Text{ZH: "执行 timedatectl set-timezone Asia/Shanghai；收款不受影响，但日志与窗口时间会错", EN: "timedatectl set-timezone Asia/Shanghai; payments do not mind, logs and windows of time do"}, do: checkZone},
+		{ID: "clock.rtc", Group: GroupClock, Title: words.Text{ZH: "有电池时钟，且与系统时钟一致", EN: "a clock with a battery is there and agrees"},
+			Cure: words.Text{ZH: "校准后执行 hwclock -w；没有电池时钟的机器要能连上 NTP", EN: "hwclock -w after setting; a machine without such a clock needs NTP"}, do: checkRTC},
+		{ID: "clock.ntp", Group: GroupClock, Title: words.Text{ZH: "时钟由 NTP 同步", EN: "the clock is synchronised by NTP"},
+			Cure: words.Text{ZH: "配置院内 NTP 服务器并执行 timedatectl set-ntp true", EN: "name the hospital's NTP server and run timedatectl set-ntp true"}, do: checkNTP},
+		{ID: "clock.skew", Group: GroupClock, Fails: true, Title: words.Text{ZH: "与支付平台的时间一致（平台应答的 Date）", EN: "agrees with the platforms (Date of their answers)"}, Cure: set, do: checkSkew},
 	}
 }
 
@@ -45,17 +47,17 @@ func checkZone(_ context.Context, s *Subject, r *report) {
 
 func checkRTC(_ context.Context, s *Subject, r *report) {
 	if s.System.OS != "linux" {
-		r.skipped("", say("不适用于此系统", "not for this system"))
+		r.skipped("", words.Text{ZH: "不适用于此系统", EN: "not for this system"})
 		return
 	}
 	data, err := s.System.Read("/sys/class/rtc/rtc0/since_epoch")
 	if err != nil {
-		r.warn("", say("没有电池时钟：断电后没有网络时，时钟会是错的", "there is none: after a power cut without a network the clock is wrong"))
+		r.warn("", words.Text{ZH: "没有电池时钟：断电后没有网络时，时钟会是错的", EN: "there is none: after a power cut without a network the clock is wrong"})
 		return
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
 	if err != nil {
-		r.skipped("", say("看不懂", "not understood"))
+		r.skipped("", words.Text{ZH: "看不懂", EN: "not understood"})
 		return
 	}
 	diff := s.System.Now().Sub(time.Unix(n, 0)).Round(time.Second)
@@ -63,7 +65,7 @@ func checkRTC(_ context.Context, s *Subject, r *report) {
 	case within(time.Unix(n, 0), s.System.Now(), 2*time.Minute):
 		r.ok("", say("相差 %s", "differs by %s", diff))
 	case within(time.Unix(n, 0).Add(-8*time.Hour), s.System.Now(), 2*time.Minute):
-		r.warn("", say("电池时钟存的是本地时间", "it holds local time"), say("执行 timedatectl set-local-rtc 0", "run timedatectl set-local-rtc 0"))
+		r.warn("", words.Text{ZH: "电池时钟存的是本地时间", EN: "it holds local time"}, words.Text{ZH: "执行 timedatectl set-local-rtc 0", EN: "run timedatectl set-local-rtc 0"})
 	default:
 		r.warn("", say("相差 %s", "differs by %s", diff))
 	}
@@ -73,20 +75,20 @@ func checkNTP(ctx context.Context, s *Subject, r *report) {
 	if s.System.OS == "windows" {
 		out, err := s.System.Run(ctx, "w32tm.exe", "/query", "/status")
 		if err != nil || strings.Contains(out, "Local CMOS Clock") {
-			r.warn("", say("没有同步", "not synchronised"))
+			r.warn("", words.Text{ZH: "没有同步", EN: "not synchronised"})
 			return
 		}
-		r.ok("", say("已同步", "synchronised"))
+		r.ok("", words.Text{ZH: "已同步", EN: "synchronised"})
 		return
 	}
 	out, err := s.System.Run(ctx, "timedatectl", "show", "--value", "-p", "NTPSynchronized")
 	switch {
 	case err != nil:
-		r.skipped("", say("没有 timedatectl", "there is no timedatectl"))
+		r.skipped("", words.Text{ZH: "没有 timedatectl", EN: "there is no timedatectl"})
 	case strings.TrimSpace(out) == "yes":
-		r.ok("", say("已同步", "synchronised"))
+		r.ok("", words.Text{ZH: "已同步", EN: "synchronised"})
 	default:
-		r.warn("", say("没有同步", "not synchronised"))
+		r.warn("", words.Text{ZH: "没有同步", EN: "not synchronised"})
 	}
 }
 
@@ -106,7 +108,7 @@ func checkSkew(ctx context.Context, s *Subject, r *report) {
 		}
 		a := s.ask(ctx, t)
 		if a.date.IsZero() {
-			r.skipped(t.name, say("平台没有给出可信的时间（只看加密的应答）", "the platform told no time that can be believed (TLS only)"))
+			r.skipped(t.name, words.Text{ZH: "平台没有给出可信的时间（只看加密的应答）", EN: "the platform told no time that can be believed (TLS only)"})
 			continue
 		}
 		diff := a.at.Sub(a.date).Round(time.Second)
@@ -121,6 +123,6 @@ func checkSkew(ctx context.Context, s *Subject, r *report) {
 		}
 	}
 	if len(r.list) == 0 {
-		r.skipped("", say("没有直连的平台", "no platform is reached directly"))
+		r.skipped("", words.Text{ZH: "没有直连的平台", EN: "no platform is reached directly"})
 	}
 }

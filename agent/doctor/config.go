@@ -13,18 +13,18 @@ import (
 
 func configChecks() []Check {
 	return []Check{
-		{ID: "config.valid", Group: GroupConfig, Fails: true, Title: say("配置文件正确，驱动接受其设置", "the configuration is right and its drivers take their settings"),
-			Cure: say("按提示改正配置，再执行 payagent config check", "put the configuration right as it says, then run payagent config check"), do: checkConfig},
-		{ID: "config.files", Group: GroupConfig, Fails: true, Title: say("配置引用的文件存在，密钥文件仅本用户可读", "the files that it names are there, and secrets only this user's"),
-			Cure: say("补上文件；密钥文件执行 chmod 600，属主为代理的用户", "put the file there; chmod 600 for secrets, owned by the agent's user"), do: checkFiles},
-		{ID: "config.warnings", Group: GroupConfig, Title: say("配置没有长期警告", "the configuration has no standing warnings"),
-			Cure: say("按警告处理，或确认接受该风险", "do what the warning says, or accept the risk knowingly"), do: checkWarnings},
-		{ID: "tokens.exist", Group: GroupConfig, Fails: true, Title: say("有令牌可供 HIS 调用", "there is a token for HIS"),
-			Cure: say("先启动一次代理，再执行 payagent token add 为 HIS 建令牌", "start the agent once, then make a token for HIS with payagent token add"), do: checkTokens},
-		{ID: "certificates.listeners", Group: GroupConfig, Fails: true, Title: say("各监听地址的证书有效且未临近到期", "the certificates of the listeners count, and do for a while"),
-			Cure: say("更换证书文件，无需重启", "renew the certificate's file, no restart is needed"), do: checkListenerCerts},
-		{ID: "certificates.fleet", Group: GroupConfig, Fails: true, Title: say("机群证书与私钥成对、有效、未临近到期", "the box's fleet certificate fits its key and counts for a while"),
-			Cure: say("检查 fleet.ca_url 是否可达；已过期太久则重新入网 payagent enrol", "can fleet.ca_url be reached? Enrol anew (payagent enrol) if it ended long ago"), do: checkFleetCert},
+		{ID: "config.valid", Group: GroupConfig, Fails: true, Title: words.Text{ZH: "配置文件正确，驱动接受其设置", EN: "the configuration is right and its drivers take their settings"},
+			Cure: words.Text{ZH: "按提示改正配置，再执行 payagent config check", EN: "put the configuration right as it says, then run payagent config check"}, do: checkConfig},
+		{ID: "config.files", Group: GroupConfig, Fails: true, Title: words.Text{ZH: "配置引用的文件存在，密钥文件仅本用户可读", EN: "the files that it names are there, and secrets only this user's"},
+			Cure: words.Text{ZH: "补上文件；密钥文件执行 chmod 600，属主为代理的用户", EN: "put the file there; chmod 600 for secrets, owned by the agent's user"}, do: checkFiles},
+		{ID: "config.warnings", Group: GroupConfig, Title: words.Text{ZH: "配置没有长期警告", EN: "the configuration has no standing warnings"},
+			Cure: words.Text{ZH: "按警告处理，或确认接受该风险", EN: "do what the warning says, or accept the risk knowingly"}, do: checkWarnings},
+		{ID: "tokens.exist", Group: GroupConfig, Fails: true, Title: words.Text{ZH: "有令牌可供 HIS 调用", EN: "there is a token for HIS"},
+			Cure: words.Text{ZH: "先启动一次代理，再执行 payagent token add 为 HIS 建令牌", EN: "start the agent once, then make a token for HIS with payagent token add"}, do: checkTokens},
+		{ID: "certificates.listeners", Group: GroupConfig, Fails: true, Title: words.Text{ZH: "各监听地址的证书有效且未临近到期", EN: "the certificates of the listeners count, and do for a while"},
+			Cure: words.Text{ZH: "更换证书文件，无需重启", EN: "renew the certificate's file, no restart is needed"}, do: checkListenerCerts},
+		{ID: "certificates.fleet", Group: GroupConfig, Fails: true, Title: words.Text{ZH: "机群证书与私钥成对、有效、未临近到期", EN: "the box's fleet certificate fits its key and counts for a while"},
+			Cure: words.Text{ZH: "检查 fleet.ca_url 是否可达；已过期太久则重新入网 payagent enrol", EN: "can fleet.ca_url be reached? Enrol anew (payagent enrol) if it ended long ago"}, do: checkFleetCert},
 	}
 }
 
@@ -53,7 +53,7 @@ func checkFiles(_ context.Context, s *Subject, r *report) {
 		}
 	}
 	if len(r.list) == 0 {
-		r.ok("", say("都在，权限正确", "all there, rights as they should be"))
+		r.ok("", words.Text{ZH: "都在，权限正确", EN: "all there, rights as they should be"})
 	}
 }
 
@@ -66,7 +66,7 @@ func checkWarnings(_ context.Context, s *Subject, r *report) {
 		r.warn(w.Code, words.Text{ZH: w.ZH, EN: w.EN})
 	}
 	if len(list) == 0 {
-		r.ok("", say("无", "none"))
+		r.ok("", words.Text{ZH: "无", EN: "none"})
 	}
 }
 
@@ -78,13 +78,13 @@ func checkTokens(_ context.Context, s *Subject, r *report) {
 	f, err := s.System.Stat(list)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !s.Running:
-		r.warn(list, say("还没有：代理尚未启动过", "none yet: the agent was never started"))
+		r.warn(list, words.Text{ZH: "还没有：代理尚未启动过", EN: "none yet: the agent was never started"})
 	case err != nil:
 		r.fail(list, say("读不到：%v", "cannot be read: %v", err))
 	case s.System.OS != "windows" && f.Mode.Perm()&0o077 != 0:
 		r.warn(list, say("本机其他用户可读（%v）", "other users of this machine can read it (%v)", f.Mode.Perm()), say("执行 chmod 600 %[1]s", "run chmod 600 %[1]s", list))
 	default:
-		r.ok(list, say("存在", "there"))
+		r.ok(list, words.Text{ZH: "存在", EN: "there"})
 	}
 }
 
@@ -95,7 +95,7 @@ func (s *Subject) certificate(r *report, about, file string) {
 	case err != nil:
 		r.fail(about, say("读不到：%v", "cannot be read: %v", err))
 	case !valid:
-		r.fail(about, say("按本机时钟尚未生效：%s", "does not count yet by this clock: %s", file), say("先校准时钟（见 clock.*）", "set the clock first (see clock.*)"))
+		r.fail(about, say("按本机时钟尚未生效：%s", "does not count yet by this clock: %s", file), words.Text{ZH: "先校准时钟（见 clock.*）", EN: "set the clock first (see clock.*)"})
 	case days <= 0:
 		r.fail(about, say("已过期 %.0f 天：%s", "ended %.0f days ago: %s", -days, file))
 	case days <= 30:
@@ -116,7 +116,7 @@ func checkListenerCerts(_ context.Context, s *Subject, r *report) {
 		}
 	}
 	if len(r.list) == 0 {
-		r.skipped("", say("没有配置监听证书", "no listener has a certificate"))
+		r.skipped("", words.Text{ZH: "没有配置监听证书", EN: "no listener has a certificate"})
 	}
 }
 
@@ -126,7 +126,7 @@ func checkFleetCert(_ context.Context, s *Subject, r *report) {
 	}
 	f := s.Config.Fleet
 	if !f.On() || f.CertFile == "" {
-		r.skipped("", say("未加入机群", "not part of a fleet"))
+		r.skipped("", words.Text{ZH: "未加入机群", EN: "not part of a fleet"})
 		return
 	}
 	s.certificate(r, "fleet", f.CertFile)
@@ -134,7 +134,7 @@ func checkFleetCert(_ context.Context, s *Subject, r *report) {
 		r.fail("fleet", say("证书与私钥不能用：%v", "certificate and key cannot be used: %v", err))
 	}
 	if f.CAURL == "" {
-		r.warn("fleet.ca_url", say("未配置，证书不会自动续期", "not set: the certificate is not renewed by itself"), say("写上发证机地址 fleet.ca_url", "write the authority's address into fleet.ca_url"))
+		r.warn("fleet.ca_url", words.Text{ZH: "未配置，证书不会自动续期", EN: "not set: the certificate is not renewed by itself"}, words.Text{ZH: "写上发证机地址 fleet.ca_url", EN: "write the authority's address into fleet.ca_url"})
 	}
 }
 

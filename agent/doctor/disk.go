@@ -11,28 +11,30 @@ import (
 	"time"
 
 	"payagent/agent/config"
+
+	"payagent/agent/words"
 )
 
 func diskChecks() []Check {
 	return []Check{
-		{ID: "disk.local", Group: GroupDisk, Fails: true, Title: say("data_dir 在本机磁盘上", "data_dir lies on a disk of this machine"),
-			Cure: say("把 data_dir 放到本机的 ext4、xfs、btrfs、f2fs 或 NTFS 磁盘", "put data_dir on a disk of this machine with ext4, xfs, btrfs, f2fs or NTFS"), do: checkLocal},
-		{ID: "disk.writable", Group: GroupDisk, Fails: true, Title: say("data_dir 可写，且不对其他用户开放", "data_dir is writable, and closed to others"),
-			Cure: say("把文件夹交给代理的用户：chown 与 chmod 700", "give the folder to the agent's user: chown, chmod 700"), do: checkWritable},
-		{ID: "disk.space", Group: GroupDisk, Fails: true, Title: say("磁盘空间够用", "there is room on the disk"),
-			Cure: say("清理磁盘；低于停止线时不再接新订单", "free disk space; below the stop line no new orders are taken"), do: checkSpace},
-		{ID: "disk.sync", Group: GroupDisk, Title: say("落盘速度（实测）", "how fast the disk makes a write durable (measured)"),
-			Cure: say("换用更快的存储（eMMC、SSD），检查是否即将损坏", "use faster storage (eMMC, SSD); it may be wearing out"), do: checkSync},
-		{ID: "disk.fast_commit", Group: GroupDisk, Fails: true, Title: say("没有会在断电时损坏订单库的内核与文件系统组合", "no kernel and file system that damage the store at a power cut"),
-			Cure: say("升级内核到 5.10.94、5.15.27 或更新，或执行 tune2fs -O ^fast_commit", "upgrade the kernel to 5.10.94, 5.15.27 or newer, or run tune2fs -O ^fast_commit"), do: checkFastCommit},
-		{ID: "store.opens", Group: GroupDisk, Fails: true, Title: say("订单库完好，版本可用", "the order store is whole and of a version that this program reads"),
-			Cure: say("不要删除任何文件；联系厂商。损坏的库会在启动时移到一旁并向平台重新查询", "delete nothing, call the vendor; a damaged store is set aside at the start and its orders are asked for"), do: checkStore},
-		{ID: "store.aside", Group: GroupDisk, Title: say("没有被移到一旁的损坏文件", "no damaged file was set aside"),
-			Cure: say("与财务核对那段时间的订单，然后把文件移走存档", "check the orders of that time with finance, then move the files away"), do: checkAside},
-		{ID: "log.size", Group: GroupDisk, Title: say("日志不超过上限", "the log keeps within its bounds"),
-			Cure: say("调小 log.max_bytes 或 log.keep，删除多余的旧日志", "lower log.max_bytes or log.keep, remove what is left over"), do: checkLog},
-		{ID: "update.state", Group: GroupDisk, Title: say("上一次升级已完成", "the last update is done"),
-			Cure: say("查看 payagent update 与日志；旧版本仍可用", "see payagent update and the log; the version before still works"), do: checkUpdate},
+		{ID: "disk.local", Group: GroupDisk, Fails: true, Title: words.Text{ZH: "data_dir 在本机磁盘上", EN: "data_dir lies on a disk of this machine"},
+			Cure: words.Text{ZH: "把 data_dir 放到本机的 ext4、xfs、btrfs、f2fs 或 NTFS 磁盘", EN: "put data_dir on a disk of this machine with ext4, xfs, btrfs, f2fs or NTFS"}, do: checkLocal},
+		{ID: "disk.writable", Group: GroupDisk, Fails: true, Title: words.Text{ZH: "data_dir 可写，且不对其他用户开放", EN: "data_dir is writable, and closed to others"},
+			Cure: words.Text{ZH: "把文件夹交给代理的用户：chown 与 chmod 700", EN: "give the folder to the agent's user: chown, chmod 700"}, do: checkWritable},
+		{ID: "disk.space", Group: GroupDisk, Fails: true, Title: words.Text{ZH: "磁盘空间够用", EN: "there is room on the disk"},
+			Cure: words.Text{ZH: "清理磁盘；低于停止线时不再接新订单", EN: "free disk space; below the stop line no new orders are taken"}, do: checkSpace},
+		{ID: "disk.sync", Group: GroupDisk, Title: words.Text{ZH: "落盘速度（实测）", EN: "how fast the disk makes a write durable (measured)"},
+			Cure: words.Text{ZH: "换用更快的存储（eMMC、SSD），检查是否即将损坏", EN: "use faster storage (eMMC, SSD); it may be wearing out"}, do: checkSync},
+		{ID: "disk.fast_commit", Group: GroupDisk, Fails: true, Title: words.Text{ZH: "没有会在断电时损坏订单库的内核与文件系统组合", EN: "no kernel and file system that damage the store at a power cut"},
+			Cure: words.Text{ZH: "升级内核到 5.10.94、5.15.27 或更新，或执行 tune2fs -O ^fast_commit", EN: "upgrade the kernel to 5.10.94, 5.15.27 or newer, or run tune2fs -O ^fast_commit"}, do: checkFastCommit},
+		{ID: "store.opens", Group: GroupDisk, Fails: true, Title: words.Text{ZH: "订单库完好，版本可用", EN: "the order store is whole and of a version that this program reads"},
+			Cure: words.Text{ZH: "不要删除任何文件；联系厂商。损坏的库会在启动时移到一旁并向平台重新查询", EN: "delete nothing, call the vendor; a damaged store is set aside at the start and its orders are asked for"}, do: checkStore},
+		{ID: "store.aside", Group: GroupDisk, Title: words.Text{ZH: "没有被移到一旁的损坏文件", EN: "no damaged file was set aside"},
+			Cure: words.Text{ZH: "与财务核对那段时间的订单，然后把文件移走存档", EN: "check the orders of that time with finance, then move the files away"}, do: checkAside},
+		{ID: "log.size", Group: GroupDisk, Title: words.Text{ZH: "日志不超过上限", EN: "the log keeps within its bounds"},
+			Cure: words.Text{ZH: "调小 log.max_bytes 或 log.keep，删除多余的旧日志", EN: "lower log.max_bytes or log.keep, remove what is left over"}, do: checkLog},
+		{ID: "update.state", Group: GroupDisk, Title: words.Text{ZH: "上一次升级已完成", EN: "the last update is done"},
+			Cure: words.Text{ZH: "查看 payagent update 与日志；旧版本仍可用", EN: "see payagent update and the log; the version before still works"}, do: checkUpdate},
 	}
 }
 
@@ -75,13 +77,13 @@ func checkWritable(_ context.Context, s *Subject, r *report) {
 	f, err := s.System.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		r.warn(dir, say("还不存在；首次启动时建立", "not there yet; the first start makes it"), say("确认上级文件夹可由代理的用户写入", "make sure that the agent's user can write to the folder above"))
+		r.warn(dir, words.Text{ZH: "还不存在；首次启动时建立", EN: "not there yet; the first start makes it"}, words.Text{ZH: "确认上级文件夹可由代理的用户写入", EN: "make sure that the agent's user can write to the folder above"})
 	case err != nil:
 		r.fail(dir, say("打不开：%v", "cannot be opened: %v", err))
 	case !f.Mode.IsDir():
-		r.fail(dir, say("不是文件夹", "is no folder"))
+		r.fail(dir, words.Text{ZH: "不是文件夹", EN: "is no folder"})
 	case s.System.Access(dir) != nil && s.System.Me().UID == f.UID:
-		r.fail(dir, say("本用户不可写（只读挂载？）", "not writable for this user (mounted read-only?)"))
+		r.fail(dir, words.Text{ZH: "本用户不可写（只读挂载？）", EN: "not writable for this user (mounted read-only?)"})
 	case s.System.Access(dir) != nil:
 		r.skipped(dir, say("属于用户 %d，请以该用户或管理员身份再执行", "belongs to user %d; run this as that user or as administrator", f.UID))
 	case s.System.OS != "windows" && f.Mode.Perm()&0o022 != 0:
@@ -89,7 +91,7 @@ func checkWritable(_ context.Context, s *Subject, r *report) {
 	case s.System.Me().UID == 0 && f.UID == 0 && s.System.OS != "windows" && s.unitUser() != "":
 		r.fail(dir, say("属于 root，而服务以用户 %s 运行", "belongs to root, and the service runs as %s", s.unitUser()))
 	default:
-		r.ok(dir, say("可写", "writable"))
+		r.ok(dir, words.Text{ZH: "可写", EN: "writable"})
 	}
 }
 
@@ -142,7 +144,7 @@ func checkSync(_ context.Context, s *Subject, r *report) {
 	case err != nil:
 		r.skipped(dir, say("测不了：%v", "cannot be measured: %v", err))
 	case took > deadSync:
-		r.warn(dir, text, say("太慢：收款会明显变慢。存储可能将坏，请更换", "too slow, payments will feel it; the storage may be about to fail: replace it"))
+		r.warn(dir, text, words.Text{ZH: "太慢：收款会明显变慢。存储可能将坏，请更换", EN: "too slow, payments will feel it; the storage may be about to fail: replace it"})
 	case took > slowSync:
 		r.warn(dir, text)
 	default:
@@ -180,7 +182,7 @@ func checkFastCommit(_ context.Context, s *Subject, r *report) {
 		return
 	}
 	if s.System.OS != "linux" {
-		r.skipped("", say("只涉及 Linux", "Linux only"))
+		r.skipped("", words.Text{ZH: "只涉及 Linux", EN: "Linux only"})
 		return
 	}
 	v, _, err := s.volume()
@@ -214,15 +216,15 @@ func checkStore(_ context.Context, s *Subject, r *report) {
 	case err != nil:
 		r.fail("", say("%v", "%v", err))
 	case st.InUse && s.Running:
-		r.ok("", say("代理正在使用", "in use by the running agent"))
+		r.ok("", words.Text{ZH: "代理正在使用", EN: "in use by the running agent"})
 	case st.InUse:
-		r.skipped("", say("有程序正在使用（见 process.single）", "a program has it open (see process.single)"))
+		r.skipped("", words.Text{ZH: "有程序正在使用（见 process.single）", EN: "a program has it open (see process.single)"})
 	case !st.Exists:
-		r.ok("", say("还没有；首次启动时建立", "none yet; the first start makes it"))
+		r.ok("", words.Text{ZH: "还没有；首次启动时建立", EN: "none yet; the first start makes it"})
 	case st.Fallback:
-		r.warn("", say("最后一次写入可能丢失；相关订单会向平台重新查询", "the newest write may be lost; its orders are asked for at the platform"))
+		r.warn("", words.Text{ZH: "最后一次写入可能丢失；相关订单会向平台重新查询", EN: "the newest write may be lost; its orders are asked for at the platform"})
 	default:
-		r.ok("", say("完好", "whole"))
+		r.ok("", words.Text{ZH: "完好", EN: "whole"})
 	}
 }
 
@@ -232,14 +234,14 @@ func checkAside(_ context.Context, s *Subject, r *report) {
 	}
 	st, err := s.Store()
 	if err != nil && len(st.Aside) == 0 {
-		r.skipped("", say("订单库看不到", "the store cannot be seen"))
+		r.skipped("", words.Text{ZH: "订单库看不到", EN: "the store cannot be seen"})
 		return
 	}
 	if len(st.Aside) > 0 {
 		r.warn(strings.Join(st.Aside, ", "), say("以前有 %d 个文件损坏，已移到一旁", "%d damaged files were set aside before", len(st.Aside)))
 		return
 	}
-	r.ok("", say("无", "none"))
+	r.ok("", words.Text{ZH: "无", EN: "none"})
 }
 
 func checkLog(_ context.Context, s *Subject, r *report) {
@@ -248,12 +250,12 @@ func checkLog(_ context.Context, s *Subject, r *report) {
 	}
 	l := s.Config.Log
 	if l.File == "" {
-		r.ok("", say("写到系统日志", "written to the system's log"))
+		r.ok("", words.Text{ZH: "写到系统日志", EN: "written to the system's log"})
 		return
 	}
 	names, err := s.System.List(filepath.Dir(l.File))
 	if err != nil {
-		r.warn(l.File, say("看不到：%v", "cannot be seen: %v", err), say("建立文件夹并交给代理的用户", "make the folder and give it to the agent's user"))
+		r.warn(l.File, say("看不到：%v", "cannot be seen: %v", err), words.Text{ZH: "建立文件夹并交给代理的用户", EN: "make the folder and give it to the agent's user"})
 		return
 	}
 	var total int64
@@ -275,7 +277,7 @@ func checkUpdate(_ context.Context, s *Subject, r *report) {
 		return
 	}
 	if s.Update == nil {
-		r.ok("", say("从未在线升级", "never updated by itself"))
+		r.ok("", words.Text{ZH: "从未在线升级", EN: "never updated by itself"})
 		return
 	}
 	text, well, err := s.Update()

@@ -16,24 +16,24 @@ import (
 )
 
 func netChecks() []Check {
-	network := say("医院网络管理员", "the hospital's network administrator")
+	network := words.Text{ZH: "医院网络管理员", EN: "the hospital's network administrator"}
 	return []Check{
-		{ID: "net.link", Group: GroupNet, Fails: true, Title: say("网线或无线已连接，有地址", "the network is plugged in and has an address"),
-			Cure: say("检查网线、交换机端口、DHCP 或静态地址", "check cable, switch port, DHCP or the fixed address"), Call: network, do: checkLink},
-		{ID: "net.dns", Group: GroupNet, Fails: true, Title: say("域名能解析", "the names can be looked up"),
-			Cure: say("检查 DNS 服务器；或用 relay 写固定地址，不再解析", "check the DNS servers, or name a fixed address with relay, which needs none"), Call: network, do: checkDNS},
-		{ID: "net.proxy", Group: GroupNet, Fails: true, Title: say("代理服务器连得上", "the proxy can be reached"),
-			Cure: say("检查 proxy.address 和代理服务器", "check proxy.address and the proxy"), Call: say("代理服务器管理员", "whoever runs the proxy"), do: checkProxy},
-		{ID: "net.tcp", Group: GroupNet, Fails: true, Title: say("平台地址连得上（TCP）", "the platform's address takes connections (TCP)"),
-			Cure: say("检查防火墙、路由、前置机；请其放行此地址", "check firewall, route and front-end machine; have this address let through"), Call: network, do: checkTCP},
-		{ID: "net.tls", Group: GroupNet, Fails: true, Title: say("加密握手成功：版本、证书链、到期、公钥", "TLS agrees: version, chain, days left, pins"),
-			Cure: say("见所列原因", "see the reason"), Call: say("支付平台；若证书来自院内网关则是网络管理员", "the payment platform; the network administrator where a gateway of the hospital shows the certificate"), do: checkTLS},
-		{ID: "net.platform", Group: GroupNet, Fails: true, Title: say("平台应用应答（无害的询问，不扣款）", "the platform's application answers something harmless; nothing is charged"),
-			Cure: say("核对地址、商户号和令牌；平台故障时等待", "check address, merchant and token; wait if the platform is down"), Call: say("支付平台客服", "the payment platform's support"), do: checkPlatform},
-		{ID: "net.his", Group: GroupNet, Title: say("HIS 的回调地址连得上", "the address of HIS's webhook can be reached"),
-			Cure: say("检查 his.webhook.url 和 HIS 服务器", "check his.webhook.url and the server of HIS"), Call: say("HIS 厂商", "the vendor of HIS"), do: checkHIS},
-		{ID: "net.broker", Group: GroupNet, Fails: true, Title: say("机群消息服务器（MQTT）连得上，证书被接受", "the fleet's broker (MQTT) can be reached and takes the certificate"),
-			Cure: say("检查 fleet.broker、证书和消息服务器", "check fleet.broker, the certificate and the broker"), Call: say("机群管理员（信息科）", "whoever runs the fleet (IT)"), do: checkBroker},
+		{ID: "net.link", Group: GroupNet, Fails: true, Title: words.Text{ZH: "网线或无线已连接，有地址", EN: "the network is plugged in and has an address"},
+			Cure: words.Text{ZH: "检查网线、交换机端口、DHCP 或静态地址", EN: "check cable, switch port, DHCP or the fixed address"}, Call: network, do: checkLink},
+		{ID: "net.dns", Group: GroupNet, Fails: true, Title: words.Text{ZH: "域名能解析", EN: "the names can be looked up"},
+			Cure: words.Text{ZH: "检查 DNS 服务器；或用 relay 写固定地址，不再解析", EN: "check the DNS servers, or name a fixed address with relay, which needs none"}, Call: network, do: checkDNS},
+		{ID: "net.proxy", Group: GroupNet, Fails: true, Title: words.Text{ZH: "代理服务器连得上", EN: "the proxy can be reached"},
+			Cure: words.Text{ZH: "检查 proxy.address 和代理服务器", EN: "check proxy.address and the proxy"}, Call: words.Text{ZH: "代理服务器管理员", EN: "whoever runs the proxy"}, do: checkProxy},
+		{ID: "net.tcp", Group: GroupNet, Fails: true, Title: words.Text{ZH: "平台地址连得上（TCP）", EN: "the platform's address takes connections (TCP)"},
+			Cure: words.Text{ZH: "检查防火墙、路由、前置机；请其放行此地址", EN: "check firewall, route and front-end machine; have this address let through"}, Call: network, do: checkTCP},
+		{ID: "net.tls", Group: GroupNet, Fails: true, Title: words.Text{ZH: "加密握手成功：版本、证书链、到期、公钥", EN: "TLS agrees: version, chain, days left, pins"},
+			Cure: words.Text{ZH: "见所列原因", EN: "see the reason"}, Call: words.Text{ZH: "支付平台；若证书来自院内网关则是网络管理员", EN: "the payment platform; the network administrator where a gateway of the hospital shows the certificate"}, do: checkTLS},
+		{ID: "net.platform", Group: GroupNet, Fails: true, Title: words.Text{ZH: "平台应用应答（无害的询问，不扣款）", EN: "the platform's application answers something harmless; nothing is charged"},
+			Cure: words.Text{ZH: "核对地址、商户号和令牌；平台故障时等待", EN: "check address, merchant and token; wait if the platform is down"}, Call: words.Text{ZH: "支付平台客服", EN: "the payment platform's support"}, do: checkPlatform},
+		{ID: "net.his", Group: GroupNet, Title: words.Text{ZH: "HIS 的回调地址连得上", EN: "the address of HIS's webhook can be reached"},
+			Cure: words.Text{ZH: "检查 his.webhook.url 和 HIS 服务器", EN: "check his.webhook.url and the server of HIS"}, Call: words.Text{ZH: "HIS 厂商", EN: "the vendor of HIS"}, do: checkHIS},
+		{ID: "net.broker", Group: GroupNet, Fails: true, Title: words.Text{ZH: "机群消息服务器（MQTT）连得上，证书被接受", EN: "the fleet's broker (MQTT) can be reached and takes the certificate"},
+			Cure: words.Text{ZH: "检查 fleet.broker、证书和消息服务器", EN: "check fleet.broker, the certificate and the broker"}, Call: words.Text{ZH: "机群管理员（信息科）", EN: "whoever runs the fleet (IT)"}, do: checkBroker},
 	}
 }
 
@@ -132,7 +132,7 @@ func (s *Subject) ask(ctx context.Context, t target) asked {
 }
 
 func before() words.Text {
-	return say("前一跳不通，未试", "not tried: an earlier hop failed")
+	return words.Text{ZH: "前一跳不通，未试", EN: "not tried: an earlier hop failed"}
 }
 
 func checkLink(_ context.Context, s *Subject, r *report) {
@@ -141,7 +141,7 @@ func checkLink(_ context.Context, s *Subject, r *report) {
 	case err != nil:
 		r.skipped("", say("看不到：%v", "cannot be seen: %v", err))
 	case len(list) == 0:
-		r.fail("", say("除本机回环外没有地址", "no address besides loopback"))
+		r.fail("", words.Text{ZH: "除本机回环外没有地址", EN: "no address besides loopback"})
 	default:
 		r.ok("", say("%s", "%s", strings.Join(list, ", ")))
 	}
@@ -157,7 +157,7 @@ func (s *Subject) each(r *report, kind string, do func(target)) {
 		}
 	}
 	if len(r.list) == 0 {
-		r.skipped("", say("没有配置", "none is configured"))
+		r.skipped("", words.Text{ZH: "没有配置", EN: "none is configured"})
 	}
 }
 
@@ -211,7 +211,7 @@ func checkTLS(ctx context.Context, s *Subject, r *report) {
 		case l.err != nil:
 			r.fail(t.name, say("%v", "%v", l.err), cureTLS(l.err, s.System.Now()))
 		case l.state == nil:
-			r.warn(t.name, say("没有加密（http）", "not encrypted (http)"), say("请平台提供 https 地址", "ask the platform for an https address"))
+			r.warn(t.name, words.Text{ZH: "没有加密（http）", EN: "not encrypted (http)"}, words.Text{ZH: "请平台提供 https 地址", EN: "ask the platform for an https address"})
 		default:
 			s.judge(r, t, l.state)
 		}
@@ -224,7 +224,7 @@ func (s *Subject) judge(r *report, t target, state *tls.ConnectionState) {
 	days := leaf.NotAfter.Sub(s.System.Now()).Hours() / 24
 	text := say("%s，证书 %s 还剩 %.0f 天", "%s, certificate %s has %.0f days left", tls.VersionName(state.Version), nameOf(leaf), days)
 	if days <= 14 {
-		r.warn(t.name, text, say("请对方更换证书；配置了 pins 时准备新公钥", "have its certificate renewed; where pins are set, prepare the new key"))
+		r.warn(t.name, text, words.Text{ZH: "请对方更换证书；配置了 pins 时准备新公钥", EN: "have its certificate renewed; where pins are set, prepare the new key"})
 		return
 	}
 	r.ok(t.name, text)
@@ -246,13 +246,13 @@ func cureTLS(err error, now time.Time) words.Text {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return say("先看本机时钟（现在 %[1]s）；时钟没错则对方证书过期，请其更换", "look at this clock first (now %[1]s); if it is right, the certificate has ended: have it renewed", now.Format("2006-01-02 15:04"))
 	case errors.As(err, &unknown):
-		return say("把签发该证书的机构写入 ca_file；也可能有人在中间", "name the authority that issued it in ca_file; or somebody stands in between")
+		return words.Text{ZH: "把签发该证书的机构写入 ca_file；也可能有人在中间", EN: "name the authority that issued it in ca_file; or somebody stands in between"}
 	case errors.As(err, &host):
-		return say("核对 url 的主机名，或用 server_name 写证书上的名字", "check the host in url, or write the certificate's name in server_name")
+		return words.Text{ZH: "核对 url 的主机名，或用 server_name 写证书上的名字", EN: "check the host in url, or write the certificate's name in server_name"}
 	case strings.Contains(err.Error(), "pinned"):
-		return say("向平台核实新公钥后更新 pins；无法核实时按被冒充处理，停止收款", "verify the new key with the platform and update pins; if it cannot be verified, take it for a forgery and stop")
+		return words.Text{ZH: "向平台核实新公钥后更新 pins；无法核实时按被冒充处理，停止收款", EN: "verify the new key with the platform and update pins; if it cannot be verified, take it for a forgery and stop"}
 	case strings.Contains(err.Error(), "handshake failure"), strings.Contains(err.Error(), "protocol version"):
-		return say("对方只支持旧加密套件：请其升级，暂时可设 allow_rsa_key_exchange: true", "the other side knows old suites only: have it upgraded, for now set allow_rsa_key_exchange: true")
+		return words.Text{ZH: "对方只支持旧加密套件：请其升级，暂时可设 allow_rsa_key_exchange: true", EN: "the other side knows old suites only: have it upgraded, for now set allow_rsa_key_exchange: true"}
 	}
 	return words.Text{}
 }
@@ -264,16 +264,16 @@ func checkPlatform(ctx context.Context, s *Subject, r *report) {
 		case errors.Is(a.err, errBefore):
 			r.skipped(t.name, before())
 		case !a.can:
-			r.skipped(t.name, say("平台没有无害的询问方式", "the platform has nothing harmless to ask"))
+			r.skipped(t.name, words.Text{ZH: "平台没有无害的询问方式", EN: "the platform has nothing harmless to ask"})
 		case a.err != nil:
 			r.fail(t.name, say("%v", "%v", a.err))
 		default:
-			r.ok(t.name, say("应答正常", "answers"))
+			r.ok(t.name, words.Text{ZH: "应答正常", EN: "answers"})
 		}
 	})
 	for _, p := range s.Config.Platforms {
 		if p.Uplink == "mqtt" {
-			r.skipped(p.Name, say("经消息服务器与 payfleet relay（见 net.broker）", "through the broker and payfleet relay (see net.broker)"))
+			r.skipped(p.Name, words.Text{ZH: "经消息服务器与 payfleet relay（见 net.broker）", EN: "through the broker and payfleet relay (see net.broker)"})
 		}
 	}
 }
@@ -303,7 +303,7 @@ func checkBroker(ctx context.Context, s *Subject, r *report) {
 			return
 		}
 		if !strings.HasPrefix(t.address, "mqtts:") {
-			r.warn(t.name, say("没有加密（mqtt）", "not encrypted (mqtt)"), say("给消息服务器配证书并改用 mqtts", "give the broker a certificate and write mqtts"))
+			r.warn(t.name, words.Text{ZH: "没有加密（mqtt）", EN: "not encrypted (mqtt)"}, words.Text{ZH: "给消息服务器配证书并改用 mqtts", EN: "give the broker a certificate and write mqtts"})
 			return
 		}
 		state, err := s.brokerTLS(ctx, t)

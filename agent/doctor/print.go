@@ -57,8 +57,8 @@ func both(b *strings.Builder, lead string, t words.Text) {
 }
 
 func groupName(g string) string {
-	t := map[string]words.Text{GroupConfig: say("配置", "Configuration"), GroupDisk: say("磁盘与订单库", "Disk and store"), GroupService: say("服务与系统", "Service and system"),
-		GroupClock: say("时钟", "Clock"), GroupNet: say("网络", "Network"), GroupDevices: say("设备", "Devices"), GroupAdvice: say("建议", "Advice")}[g]
+	t := map[string]words.Text{GroupConfig: words.Text{ZH: "配置", EN: "Configuration"}, GroupDisk: words.Text{ZH: "磁盘与订单库", EN: "Disk and store"}, GroupService: words.Text{ZH: "服务与系统", EN: "Service and system"},
+		GroupClock: words.Text{ZH: "时钟", EN: "Clock"}, GroupNet: words.Text{ZH: "网络", EN: "Network"}, GroupDevices: words.Text{ZH: "设备", EN: "Devices"}, GroupAdvice: words.Text{ZH: "建议", EN: "Advice"}}[g]
 	return t.ZH + " " + t.EN
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"payagent/agent/config"
+
+	"payagent/agent/words"
 )
 
 // bestScore is the exposure that the service must not exceed, as
@@ -17,28 +19,28 @@ const bestScore = 2.0
 
 func serviceChecks() []Check {
 	return []Check{
-		{ID: "process.single", Group: GroupService, Fails: true, Title: say("只有一个代理在使用这份数据", "one agent alone uses this data"),
-			Cure: say("停掉多余的那个：payagent service status，或查看进程列表", "stop the one too many: payagent service status, or the list of processes"), do: checkSingle},
-		{ID: "process.ready", Group: GroupService, Fails: true, Title: say("代理正在运行，可以收款", "the agent runs and can take a payment"),
-			Cure: say("按原因处理；未运行时执行 payagent service start", "do what the reason says; if it does not run, payagent service start"), do: checkReady},
-		{ID: "process.ports", Group: GroupService, Fails: true, Title: say("各监听地址属于本机，且空闲或由代理占用", "every address to listen at is this machine's, and free or ours"),
-			Cure: say("停掉占用端口的程序，或在配置中换端口、改成本机地址", "stop the program that has the port, or choose another port or address in the configuration"), do: checkPorts},
-		{ID: "process.cores", Group: GroupService, Title: say("不产生核心转储（其中会有付款码）", "no core dumps, which would hold payment codes"),
-			Cure: say("设置 kernel.core_pattern 为 |/bin/false 或卸载崩溃收集程序", "set kernel.core_pattern to |/bin/false, or remove the crash collector"), do: checkCores},
-		{ID: "service.installed", Group: GroupService, Title: say("已安装为系统服务", "installed as a service"),
-			Cure: say("执行 payagent service install，或安装软件包", "run payagent service install, or install the package"), do: checkInstalled},
-		{ID: "service.enabled", Group: GroupService, Title: say("开机自动启动", "started at power-on"),
-			Cure: say("执行 systemctl enable --now payagent；Windows：启动类型设为自动", "systemctl enable --now payagent; on Windows set the start type to automatic"), do: checkEnabled},
-		{ID: "service.user", Group: GroupService, Title: say("以专用用户运行，不用 root", "runs as a user of its own, not root"),
-			Cure: say("重新安装软件包，或 payagent service install", "install the package again, or payagent service install"), do: checkUser},
-		{ID: "service.score", Group: GroupService, Title: say("systemd 加固评分不高于 2.0", "systemd's exposure score is at most 2.0"),
-			Cure: say("恢复随包的服务单元；本地修改放在 payagent.service.d", "restore the unit of the package; keep changes of your own in payagent.service.d"), do: checkScore},
-		{ID: "service.inhibitor", Group: GroupService, Title: say("订单未结时可以阻止关机", "a shutdown can be held up while an order is open"),
-			Cure: say("启用 systemd-logind 与 D-Bus；没有也能收款，但关机会打断订单", "enable systemd-logind and D-Bus; payments work without, a shutdown then interrupts them"), do: checkInhibitor},
-		{ID: "system.memory", Group: GroupService, Title: say("内存够用", "there is enough memory"),
-			Cure: say("关掉多余的程序，或加内存；代理自身约需 30 MiB", "end other programs or add memory; the agent needs about 30 MiB"), do: checkMemory},
-		{ID: "system.cpu", Group: GroupService, Title: say("程序与处理器架构一致", "the program is of the processor's architecture"),
-			Cure: say("安装与处理器一致的软件包", "install the package for this processor"), do: checkCPU},
+		{ID: "process.single", Group: GroupService, Fails: true, Title: words.Text{ZH: "只有一个代理在使用这份数据", EN: "one agent alone uses this data"},
+			Cure: words.Text{ZH: "停掉多余的那个：payagent service status，或查看进程列表", EN: "stop the one too many: payagent service status, or the list of processes"}, do: checkSingle},
+		{ID: "process.ready", Group: GroupService, Fails: true, Title: words.Text{ZH: "代理正在运行，可以收款", EN: "the agent runs and can take a payment"},
+			Cure: words.Text{ZH: "按原因处理；未运行时执行 payagent service start", EN: "do what the reason says; if it does not run, payagent service start"}, do: checkReady},
+		{ID: "process.ports", Group: GroupService, Fails: true, Title: words.Text{ZH: "各监听地址属于本机，且空闲或由代理占用", EN: "every address to listen at is this machine's, and free or ours"},
+			Cure: words.Text{ZH: "停掉占用端口的程序，或在配置中换端口、改成本机地址", EN: "stop the program that has the port, or choose another port or address in the configuration"}, do: checkPorts},
+		{ID: "process.cores", Group: GroupService, Title: words.Text{ZH: "不产生核心转储（其中会有付款码）", EN: "no core dumps, which would hold payment codes"},
+			Cure: words.Text{ZH: "设置 kernel.core_pattern 为 |/bin/false 或卸载崩溃收集程序", EN: "set kernel.core_pattern to |/bin/false, or remove the crash collector"}, do: checkCores},
+		{ID: "service.installed", Group: GroupService, Title: words.Text{ZH: "已安装为系统服务", EN: "installed as a service"},
+			Cure: words.Text{ZH: "执行 payagent service install，或安装软件包", EN: "run payagent service install, or install the package"}, do: checkInstalled},
+		{ID: "service.enabled", Group: GroupService, Title: words.Text{ZH: "开机自动启动", EN: "started at power-on"},
+			Cure: words.Text{ZH: "执行 systemctl enable --now payagent；Windows：启动类型设为自动", EN: "systemctl enable --now payagent; on Windows set the start type to automatic"}, do: checkEnabled},
+		{ID: "service.user", Group: GroupService, Title: words.Text{ZH: "以专用用户运行，不用 root", EN: "runs as a user of its own, not root"},
+			Cure: words.Text{ZH: "重新安装软件包，或 payagent service install", EN: "install the package again, or payagent service install"}, do: checkUser},
+		{ID: "service.score", Group: GroupService, Title: words.Text{ZH: "systemd 加固评分不高于 2.0", EN: "systemd's exposure score is at most 2.0"},
+			Cure: words.Text{ZH: "恢复随包的服务单元；本地修改放在 payagent.service.d", EN: "restore the unit of the package; keep changes of your own in payagent.service.d"}, do: checkScore},
+		{ID: "service.inhibitor", Group: GroupService, Title: words.Text{ZH: "订单未结时可以阻止关机", EN: "a shutdown can be held up while an order is open"},
+			Cure: words.Text{ZH: "启用 systemd-logind 与 D-Bus；没有也能收款，但关机会打断订单", EN: "enable systemd-logind and D-Bus; payments work without, a shutdown then interrupts them"}, do: checkInhibitor},
+		{ID: "system.memory", Group: GroupService, Title: words.Text{ZH: "内存够用", EN: "there is enough memory"},
+			Cure: words.Text{ZH: "关掉多余的程序，或加内存；代理自身约需 30 MiB", EN: "end other programs or add memory; the agent needs about 30 MiB"}, do: checkMemory},
+		{ID: "system.cpu", Group: GroupService, Title: words.Text{ZH: "程序与处理器架构一致", EN: "the program is of the processor's architecture"},
+			Cure: words.Text{ZH: "安装与处理器一致的软件包", EN: "install the package for this processor"}, do: checkCPU},
 	}
 }
 
@@ -49,15 +51,15 @@ func checkSingle(_ context.Context, s *Subject, r *report) {
 	st, err := s.Store()
 	switch {
 	case err != nil && !st.InUse:
-		r.skipped("", say("订单库看不到（见 store.opens）", "the store cannot be seen (see store.opens)"))
+		r.skipped("", words.Text{ZH: "订单库看不到（见 store.opens）", EN: "the store cannot be seen (see store.opens)"})
 	case st.InUse && s.Running:
-		r.ok("", say("代理在运行", "the agent runs"))
+		r.ok("", words.Text{ZH: "代理在运行", EN: "the agent runs"})
 	case st.InUse:
-		r.fail("", say("另有程序占用订单库，而代理的接口不应答：可能已挂起，或有第二个代理用同一 data_dir", "a program has the store open and the agent's door does not answer: it hangs, or a second agent has the same data_dir"))
+		r.fail("", words.Text{ZH: "另有程序占用订单库，而代理的接口不应答：可能已挂起，或有第二个代理用同一 data_dir", EN: "a program has the store open and the agent's door does not answer: it hangs, or a second agent has the same data_dir"})
 	case s.Running && st.Exists:
-		r.fail("", say("应答的代理没有打开这份订单库：端口上是另一个代理", "the agent that answers has not opened this store: another one has the port"))
+		r.fail("", words.Text{ZH: "应答的代理没有打开这份订单库：端口上是另一个代理", EN: "the agent that answers has not opened this store: another one has the port"})
 	default:
-		r.ok("", say("没有代理在运行", "no agent runs"))
+		r.ok("", words.Text{ZH: "没有代理在运行", EN: "no agent runs"})
 	}
 }
 
@@ -66,7 +68,7 @@ func checkReady(ctx context.Context, s *Subject, r *report) {
 		return
 	}
 	if !s.Running {
-		r.warn("", say("代理没有运行", "the agent does not run"))
+		r.warn("", words.Text{ZH: "代理没有运行", EN: "the agent does not run"})
 		return
 	}
 	ready, why, err := s.Ready(ctx)
@@ -78,7 +80,7 @@ func checkReady(ctx context.Context, s *Subject, r *report) {
 		r.fail("", w)
 	}
 	if ready {
-		r.ok("", say("可以收款", "a payment can be taken"))
+		r.ok("", words.Text{ZH: "可以收款", EN: "a payment can be taken"})
 	}
 }
 
@@ -97,7 +99,7 @@ func checkPorts(_ context.Context, s *Subject, r *report) {
 			case s.Running && err != nil && !errors.Is(err, fs.ErrNotExist):
 				r.ok(l.name, say("%s 由代理占用", "%s is the agent's", at))
 			case s.Running && err == nil:
-				r.fail(l.name, say("%s 没有打开，尽管代理在运行：配置改过而未重启？", "%s is not open although the agent runs: was the configuration changed without a restart?", at), say("重启代理", "restart the agent"))
+				r.fail(l.name, say("%s 没有打开，尽管代理在运行：配置改过而未重启？", "%s is not open although the agent runs: was the configuration changed without a restart?", at), words.Text{ZH: "重启代理", EN: "restart the agent"})
 			case err != nil:
 				r.fail(l.name, say("%s 打不开：%v", "%s cannot be opened: %v", at, err))
 			default:
@@ -135,7 +137,7 @@ func (s *Subject) unitUser() string {
 
 func checkCores(_ context.Context, s *Subject, r *report) {
 	if s.System.OS != "linux" {
-		r.skipped("", say("只涉及 Linux", "Linux only"))
+		r.skipped("", words.Text{ZH: "只涉及 Linux", EN: "Linux only"})
 		return
 	}
 	data, err := s.System.Read("/proc/sys/kernel/core_pattern")
@@ -146,7 +148,7 @@ func checkCores(_ context.Context, s *Subject, r *report) {
 		for line := range strings.Lines(string(limits)) {
 			f := strings.Fields(strings.TrimPrefix(line, "Max core file size"))
 			if err == nil && strings.HasPrefix(line, "Max core file size") && len(f) > 0 && f[0] != "0" {
-				r.warn("", say("正在运行的代理允许核心转储", "the running agent may dump core"), say("重启代理；仍如此则在服务单元中设置 LimitCORE=0", "restart the agent; else set LimitCORE=0 in the unit"))
+				r.warn("", words.Text{ZH: "正在运行的代理允许核心转储", EN: "the running agent may dump core"}, words.Text{ZH: "重启代理；仍如此则在服务单元中设置 LimitCORE=0", EN: "restart the agent; else set LimitCORE=0 in the unit"})
 				return
 			}
 		}
@@ -157,7 +159,7 @@ func checkCores(_ context.Context, s *Subject, r *report) {
 		r.warn("", say("内核把转储交给 %s，它可能不理会上限", "the kernel hands dumps to %s, which may not heed the limit", pattern))
 		return
 	}
-	r.ok("", say("代理启动时关闭", "switched off by the agent at its start"))
+	r.ok("", words.Text{ZH: "代理启动时关闭", EN: "switched off by the agent at its start"})
 }
 
 func checkInstalled(ctx context.Context, s *Subject, r *report) {
@@ -165,7 +167,7 @@ func checkInstalled(ctx context.Context, s *Subject, r *report) {
 	case "linux":
 		switch state := s.unit("LoadState"); state {
 		case "":
-			r.skipped("", say("本机没有 systemd", "this machine has no systemd"))
+			r.skipped("", words.Text{ZH: "本机没有 systemd", EN: "this machine has no systemd"})
 		case "loaded":
 			r.ok("", say("%s.service", "%s.service", s.Unit))
 		default:
@@ -173,12 +175,12 @@ func checkInstalled(ctx context.Context, s *Subject, r *report) {
 		}
 	case "windows":
 		if out, err := s.System.Run(ctx, "sc.exe", "query", s.Unit); err != nil || !strings.Contains(out, "STATE") {
-			r.warn("", say("没有安装", "not installed"))
+			r.warn("", words.Text{ZH: "没有安装", EN: "not installed"})
 			return
 		}
 		r.ok("", say("服务 %s", "service %s", s.Unit))
 	default:
-		r.skipped("", say("不适用于此系统", "not for this system"))
+		r.skipped("", words.Text{ZH: "不适用于此系统", EN: "not for this system"})
 	}
 }
 
@@ -186,7 +188,7 @@ func checkEnabled(ctx context.Context, s *Subject, r *report) {
 	switch s.System.OS {
 	case "linux":
 		if s.unit("LoadState") != "loaded" {
-			r.skipped("", say("没有安装", "not installed"))
+			r.skipped("", words.Text{ZH: "没有安装", EN: "not installed"})
 			return
 		}
 		switch state := s.unit("UnitFileState"); state {
@@ -199,34 +201,34 @@ func checkEnabled(ctx context.Context, s *Subject, r *report) {
 		out, err := s.System.Run(ctx, "sc.exe", "qc", s.Unit)
 		switch {
 		case err != nil:
-			r.skipped("", say("没有安装", "not installed"))
+			r.skipped("", words.Text{ZH: "没有安装", EN: "not installed"})
 		case strings.Contains(out, "AUTO_START"):
-			r.ok("", say("自动", "automatic"))
+			r.ok("", words.Text{ZH: "自动", EN: "automatic"})
 		default:
-			r.warn("", say("不是自动启动", "not started automatically"))
+			r.warn("", words.Text{ZH: "不是自动启动", EN: "not started automatically"})
 		}
 	default:
-		r.skipped("", say("不适用于此系统", "not for this system"))
+		r.skipped("", words.Text{ZH: "不适用于此系统", EN: "not for this system"})
 	}
 }
 
 func checkUser(_ context.Context, s *Subject, r *report) {
 	if s.System.OS != "linux" {
-		r.skipped("", say("不适用于此系统", "not for this system"))
+		r.skipped("", words.Text{ZH: "不适用于此系统", EN: "not for this system"})
 		return
 	}
 	name := s.unitUser()
 	switch {
 	case name == "":
-		r.skipped("", say("没有安装服务", "the service is not installed"))
+		r.skipped("", words.Text{ZH: "没有安装服务", EN: "the service is not installed"})
 		return
 	case name == "root":
-		r.warn("", say("服务以 root 运行", "the service runs as root"))
+		r.warn("", words.Text{ZH: "服务以 root 运行", EN: "the service runs as root"})
 		return
 	}
 	u, err := s.System.Lookup(name)
 	if err != nil {
-		r.fail(name, say("用户不存在：服务起不来", "there is no such user: the service cannot start"))
+		r.fail(name, words.Text{ZH: "用户不存在：服务起不来", EN: "there is no such user: the service cannot start"})
 		return
 	}
 	r.ok(name, say("用户编号 %d", "uid %d", u.UID))
@@ -234,7 +236,7 @@ func checkUser(_ context.Context, s *Subject, r *report) {
 
 func checkScore(ctx context.Context, s *Subject, r *report) {
 	if s.System.OS != "linux" || s.unit("LoadState") != "loaded" {
-		r.skipped("", say("没有安装 systemd 服务", "no systemd service is installed"))
+		r.skipped("", words.Text{ZH: "没有安装 systemd 服务", EN: "no systemd service is installed"})
 		return
 	}
 	out, err := s.System.Run(ctx, "systemd-analyze", "security", "--no-pager", s.Unit+".service")
@@ -245,7 +247,7 @@ func checkScore(ctx context.Context, s *Subject, r *report) {
 	score, ok := scoreOf(out)
 	switch {
 	case !ok:
-		r.skipped("", say("看不懂 systemd-analyze 的输出", "the words of systemd-analyze were not understood"))
+		r.skipped("", words.Text{ZH: "看不懂 systemd-analyze 的输出", EN: "the words of systemd-analyze were not understood"})
 	case score > bestScore:
 		r.warn("", say("%.1f", "%.1f", score))
 	default:
@@ -270,7 +272,7 @@ func scoreOf(out string) (float64, bool) {
 
 func checkInhibitor(_ context.Context, s *Subject, r *report) {
 	if s.System.OS != "linux" {
-		r.skipped("", say("不适用于此系统", "not for this system"))
+		r.skipped("", words.Text{ZH: "不适用于此系统", EN: "not for this system"})
 		return
 	}
 	for _, path := range []string{"/run/dbus/system_bus_socket", "/run/systemd/inhibit"} {
@@ -279,7 +281,7 @@ func checkInhibitor(_ context.Context, s *Subject, r *report) {
 			return
 		}
 	}
-	r.ok("", say("systemd-logind 在运行", "systemd-logind runs"))
+	r.ok("", words.Text{ZH: "systemd-logind 在运行", EN: "systemd-logind runs"})
 }
 
 func checkMemory(_ context.Context, s *Subject, r *report) {

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -146,18 +145,19 @@ func inWords(err error) error {
 	return fmt.Errorf("入网被拒绝：%s。%s。 refused: %s. %s. (%s)", it.ZH, next.ZH, it.EN, next.EN, no.Code)
 }
 
-// buildTime is when the program was built, or the zero time.
+// buildTime is a time that has passed for sure: the program's file was made
+// then. Releases carry no time inside, since equal sources give equal bytes;
+// packages keep the file's own.
 func buildTime() time.Time {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.time" {
-				if t, err := time.Parse(time.RFC3339, s.Value); err == nil {
-					return t
-				}
-			}
-		}
+	path, err := os.Executable()
+	if err != nil {
+		return time.Time{}
 	}
-	return time.Time{}
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }
 
 // writeFleet writes the fleet section into the configuration and keeps what
