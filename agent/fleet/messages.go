@@ -32,7 +32,10 @@ type Status struct {
 }
 
 // Ack is what the hub says of a stream of a box: everything of Epoch up to Seq
-// is durable.
+// is durable. The hub says it again when it sees an event that does not join
+// what it has, and at each of its own starts: a Seq below the box's cursor (the
+// hub is new, or was put back from a copy) asks the box to begin anew behind
+// Seq, with a gap event where that was pruned.
 type Ack struct {
 	Epoch string `json:"epoch"`
 	Seq   uint64 `json:"seq"`

@@ -35,6 +35,7 @@ const usage = `payfleet — the fleet of payment boxes over one message broker  
   payfleet console  [--listen IP:PORT] [--sign-with FILE] [--key-id ID] [--passphrase-file FILE] [--headlines] [--tls-cert FILE --tls-key FILE --token-file FILE]   控制台网页
   payfleet key      new|show                                 keys that sign: payfleet key --help   签名密钥
   payfleet relay    [check|key]                              calls platforms for tills without the Internet: payfleet relay --help   中继
+  payfleet hub      [check|key|reconcile]                    keeps every till's payments, answers for the hospital: payfleet hub --help   对账中心
   payfleet version                                                                         版本
 
   Every command that speaks to the broker takes:   连接参数
@@ -83,6 +84,8 @@ func command(ctx context.Context, args []string, c console) error {
 		return keyCommand(args, c)
 	case "relay":
 		return relayCommand(ctx, args, c)
+	case "hub":
+		return hubCommand(ctx, args, c)
 	case "", "help", "--help", "-h":
 		_, err := fmt.Fprint(c.out, usage)
 		return err

@@ -1,15 +1,20 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"strings"
 	"time"
 
+	"payagent/agent/fleet/hub"
+	"payagent/agent/fleet/hub/boltstore"
+	"payagent/agent/fleet/hub/pgstore"
 	"payagent/uplink"
 	"payagent/uplink/mqtt"
 )
@@ -40,6 +45,20 @@ func openBus(o *connection, purpose string) (uplink.Bus, error) {
 	}
 	return nil, fmt.Errorf("cannot use a broker by %s; write mqtts://host:8883", u.Scheme)
 }
+
+// openHubStore opens where a hub keeps what it has.
+func openHubStore(ctx context.Context, kind, address string) (hub.Store, error) {
+	switch kind {
+	case "file":
+		return boltstore.Open(address)
+	case "postgres":
+		return pgstore.Open(ctx, address)
+	}
+	return nil, fmt.Errorf("cannot keep a hub's memory in %q", kind)
+}
+
+// hubBusy tells whether a store is open in another process.
+func hubBusy(err error) bool { return errors.Is(err, boltstore.ErrBusy) }
 
 func fromFile(name string) func() ([]byte, error) {
 	return func() ([]byte, error) { return os.ReadFile(name) }

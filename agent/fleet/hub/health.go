@@ -1,0 +1,116 @@
+package hub
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"payagent/agent/fleet"
+)
+
+// Health is what the hub says of itself.
+type Health struct {
+	OK      bool      `json:"ok"`
+	Reasons []string  `json:"reasons,omitempty"` // starting, broker, store, missing
+	Broker  string    `json:"broker,omitempty"`  // why it is away
+	Missing []Missing `json:"missing,omitempty"` // of today up to now
+	Boxes   int       `json:"boxes"`
+}
+
+// Health looks at broker, store and boxes.
+func (h *Hub) Health() Health {
+	l, _ := h.bus.Link()
+	now := h.cfg.Now()
+	day, err := time.ParseInLocation("2006-01-02", DayOf(now), zone())
+	if err != nil {
+		day = now
+	}
+	var out Health
+	if !l.Up || l.Cause != "" {
+		out.Reasons, out.Broker = append(out.Reasons, "broker"), l.Cause
+	}
+	h.mu.Lock()
+	if !h.listening {
+		out.Reasons = append(out.Reasons, "starting")
+	}
+	if h.trouble != nil {
+		out.Reasons = append(out.Reasons, "store")
+	}
+	var sites []string
+	for _, s := range h.streams {
+		if s.Name == fleet.StreamOrders {
+			out.Boxes++
+		}
+		sites = append(sites, s.Site)
+	}
+	h.mu.Unlock()
+	for _, name := range h.cfg.Boxes {
+		site, _, _ := strings.Cut(name, "/")
+		sites = append(sites, site)
+	}
+	slices.Sort(sites)
+	for _, site := range slices.Compact(sites) {
+		out.Missing = append(out.Missing, h.Missing(site, day, now)...)
+	}
+	if len(out.Missing) > 0 {
+		out.Reasons = append(out.Reasons, "missing")
+	}
+	// A till that is off is not the hub's illness.
+	out.OK = len(out.Reasons) == 0 || len(out.Reasons) == 1 && out.Reasons[0] == "missing"
+	return out
+}
+
+// Handler serves /healthz (200 or 503, with the reasons) and /metrics.
+func (h *Hub) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		v := h.Health()
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		if !v.OK {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_ = json.NewEncoder(w).Encode(v) // who asked has gone
+	})
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		_, _ = fmt.Fprint(w, h.metrics()) // who asked has gone
+	})
+	return mux
+}
+
+func (h *Hub) metrics() string {
+	v := h.Health()
+	h.mu.Lock()
+	c, stuck, holes := h.counts, len(h.stuck), len(h.holes)
+	h.mu.Unlock()
+	silent := 0
+	for _, m := range v.Missing {
+		if m.Reason == "silent" || m.Reason == "never_heard" {
+			silent++
+		}
+	}
+	up := 1
+	if slices.Contains(v.Reasons, "broker") {
+		up = 0
+	}
+	var b strings.Builder
+	for _, m := range []struct {
+		name, kind, help string
+		value            any
+	}{
+		{"events_total", "counter", "Events taken in.", c.Events}, {"events_repeated_total", "counter", "Events that were here already.", c.Repeated},
+		{"events_gap_total", "counter", "Events that did not join what is here.", c.Gaps}, {"events_refused_total", "counter", "Messages that are no events of their topic.", c.Refused},
+		{"batches_total", "counter", "Writes to the store.", c.Batches}, {"batches_failed_total", "counter", "Writes that failed.", c.Failed},
+		{"broker_up", "gauge", "1 while connected to the broker.", up}, {"boxes", "gauge", "Boxes that were heard of.", v.Boxes},
+		{"boxes_silent", "gauge", "Boxes not heard with nothing waiting for three minutes.", silent},
+		{"streams_stuck", "gauge", "Streams that miss an event.", stuck}, {"holes", "gauge", "Known holes in what is kept.", holes},
+	} {
+		name := "payfleet_hub_" + m.name
+		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n%s %v\n", name, m.help, name, m.kind, name, m.value)
+	}
+	return b.String()
+}
