@@ -1,6 +1,3 @@
-// Package install holds what is installed beside the program. The profiles are
-// the configurations that payagent init begins with, one for each kind of
-// hardware.
 package install
 
 import (

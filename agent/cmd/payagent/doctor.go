@@ -14,6 +14,7 @@ import (
 
 	"payagent/agent/config"
 	"payagent/agent/doctor"
+	"payagent/agent/service"
 	"payagent/agent/update"
 	"payagent/agent/words"
 	"payagent/platforms"
@@ -31,9 +32,6 @@ const doctorUsage = `payagent doctor — is this box well?   体检
   不改动任何东西，不发起收款；代理运行时也可执行。 It changes nothing and charges nothing, and works while the agent runs.
   退出码 exit code: 0 正常 well, 1 有警告 warnings, 2 有失败 failures.  各项检查 all checks: docs/doctor.md
 `
-
-// unitName is what the service is called.
-const unitName = "payagent"
 
 // doctorCommand runs payagent doctor ….
 func doctorCommand(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
@@ -86,7 +84,7 @@ func doctorCommand(ctx context.Context, args []string, in io.Reader, out io.Writ
 
 // examine puts together what the doctor looks at. end lets go of it.
 func examine(file string) (_ *doctor.Subject, end func()) {
-	s := &doctor.Subject{Version: buildVersion(), File: file, Unit: unitName, System: doctor.ThisMachine(buildTime()), Platforms: map[string]doctor.Way{}}
+	s := &doctor.Subject{Version: buildVersion(), File: file, Unit: service.Name, System: doctor.ThisMachine(buildTime()), Platforms: map[string]doctor.Way{}}
 	c, err := loadConfig(file)
 	if err == nil {
 		err = checkMembers(c)

@@ -11,14 +11,17 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"payagent/agent/config"
 	"payagent/agent/seal"
+	"payagent/agent/service"
 	"payagent/agent/starter"
 	"payagent/devices"
 	"payagent/install"
@@ -246,6 +249,25 @@ func sortedKeys(m map[string]string) []string {
 	return list
 }
 
+// giveToService makes files the service's user's, where there is one.
+func giveToService(paths []string) error {
+	u, err := user.Lookup(service.Name)
+	if err != nil {
+		return nil //nolint:nilerr // no service is installed: whoever writes them runs it
+	}
+	uid, err := strconv.Atoi(u.Uid)
+	gid, err2 := strconv.Atoi(u.Gid)
+	if err != nil || err2 != nil {
+		return nil
+	}
+	for _, p := range paths {
+		if err := os.Lchown(p, uid, gid); err != nil {
+			return fmt.Errorf("cannot give %s to the agent's user; run chown by hand: %w", p, err)
+		}
+	}
+	return nil
+}
+
 // putFile writes a file; one that is there is kept beside it.
 func putFile(c config.Config, path string, data []byte, secret bool, stamp string) error {
 	mode := fs.FileMode(0o755)
@@ -259,12 +281,16 @@ func putFile(c config.Config, path string, data []byte, secret bool, stamp strin
 	if err := os.MkdirAll(filepath.Dir(path), mode); err != nil {
 		return fmt.Errorf("cannot make the folder for %s: %w", path, err)
 	}
-	// Secrets belong to whom data_dir belongs: the agent's user.
+	// Secrets belong to the agent's user: whom data_dir belongs to, or, before
+	// the first start, whom the service will run as.
 	give := func(paths ...string) error {
-		if _, err := os.Stat(c.DataDir); err != nil || !secret {
-			return nil
+		if _, err := os.Stat(c.DataDir); err == nil && secret {
+			return seal.GiveTo(c.DataDir, paths...)
 		}
-		return seal.GiveTo(c.DataDir, paths...)
+		if secret && os.Geteuid() == 0 {
+			return giveToService(paths)
+		}
+		return nil
 	}
 	if fresh {
 		if err := give(filepath.Dir(path)); err != nil {
