@@ -33,7 +33,7 @@ const usage = `payagent — face-to-face payments at hospital tills  当面付�
   payagent service  install [--config FILE]       install as a service of this machine    安装为系统服务
   payagent service  uninstall|start|stop|status   take it away, start, stop, look         卸载、启动、停止、状态
   payagent config   check --config FILE           check the configuration and print what it amounts to  检查配置
-  payagent config   show|accept|rollback --config FILE   what counts (the fleet's or this file); take this file as meant; go back   生效配置、确认本机修改、回退
+  payagent config   show|accept|rollback --config FILE [--effective]   what counts (the fleet's or this file); take this file as meant; go back   生效配置、确认本机修改、回退
   payagent update   FILE|URL|status|rollback --config FILE   another program: payagent update --help   升级
   payagent orders   list  --config FILE [--bill B | --trade T]   open orders, or those of a bill   订单
   payagent orders   show  --config FILE NUMBER    one order as the API gives it           订单详情
