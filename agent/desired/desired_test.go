@@ -361,6 +361,26 @@ func TestEditedOnSite(t *testing.T) {
 	}
 }
 
+// TestUncounted: a trial that cannot be counted is not begun.
+func TestUncounted(t *testing.T) {
+	x := newBox(t)
+	x.commit(1, "one")
+	d, _ := x.start()
+	if err := x.apply(d, 2, "two"); err != nil {
+		t.Fatal(err)
+	}
+	x.disk = trialtest.Full{}
+	for range 5 {
+		if _, e := x.start(); e.Config.Site.Name != "one" || e.Trial != nil {
+			t.Fatal(e.Version)
+		}
+	}
+	x.disk = nil
+	if _, e := x.start(); e.Config.Site.Name != "two" || e.Trial == nil {
+		t.Error("with room again:", e.Version)
+	}
+}
+
 // TestBrokenFiles: whatever is wrong with the fleet's files, IT's file works.
 func TestBrokenFiles(t *testing.T) {
 	for name, spoil := range map[string]func(dir string) error{

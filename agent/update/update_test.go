@@ -265,6 +265,24 @@ func TestThreeStarts(t *testing.T) {
 	}
 }
 
+// TestUncounted: a trial that cannot be counted is not started, or it could go
+// on for ever.
+func TestUncounted(t *testing.T) {
+	w := newWorld(t)
+	_, _, u := w.boot("1.0.0")
+	w.mustInstall(u, "1.1.0")
+	w.disk = trialtest.Full{}
+	for range 5 {
+		if v, onTrial, _ := w.boot("1.0.0"); v != "1.0.0" || onTrial {
+			t.Fatal(v, onTrial)
+		}
+	}
+	w.disk = nil
+	if v, onTrial, _ := w.boot("1.0.0"); v != "1.1.0" || !onTrial {
+		t.Error("with room again:", v)
+	}
+}
+
 func TestWrongVersionInside(t *testing.T) {
 	w := newWorld(t)
 	_, _, u := w.boot("1.0.0")

@@ -73,3 +73,9 @@ func (d *Disk) RemoveAll(path string) error {
 		}
 	})
 }
+
+// Full is a disk on which nothing can be written any more.
+type Full struct{ trial.OS }
+
+// WriteFile fails.
+func (Full) WriteFile(string, []byte) error { return errors.New("no space left on the disk") }
