@@ -208,7 +208,7 @@ func TestRights(t *testing.T) {
 	for _, x := range []struct {
 		bus   uplink.Bus
 		topic string
-	}{{box, "payagent/H1/B2/status"}, {box, "payagent/H1/B1/cmd/restart/1/req"}, {box, "payagent/H1/B2/cmd/restart/1/req"}, {eyes, "payagent/H1/B2/cmd/restart/1/req"}} {
+	}{{box, "payagent/H1/B2/status"}, {box, "payagent/H1/B2/cmd/restart/1/req"}, {eyes, "payagent/H1/B2/cmd/restart/1/req"}} {
 		down := make(chan struct{})
 		l, changed := x.bus.Link()
 		if !l.Up {

@@ -55,8 +55,10 @@ func boxRights(site, box string) right {
 			// Its own words of before, so that it can clear what it no longer means.
 			at + fleet.LevelStatus, at + fleet.LevelTwin + "/#", at + fleet.LevelDevice + "/#", at + fleet.LevelAlarm + "/#", at + fleet.LevelCan + "/#", at + fleet.LevelReported + "/#"},
 		write: []string{at + fleet.LevelStatus, at + fleet.LevelTwin + "/#", at + fleet.LevelDevice + "/#", at + fleet.LevelEvent + "/#", at + fleet.LevelAlarm + "/#",
-			at + fleet.LevelSample + "/#", at + fleet.LevelCan + "/#", at + fleet.LevelReported + "/#", at + fleet.LevelCommand + "/+/+/state",
-			at + fleet.LevelCommand + "/+/+/data/+", at + fleet.LevelRelay + "/req", at + fleet.LevelRelay + "/ticket"},
+			at + fleet.LevelSample + "/#", at + fleet.LevelCan + "/#", at + fleet.LevelReported + "/#",
+			// States and results, and to clear a request that somebody retained; a
+			// request is worth nothing without a signature.
+			at + fleet.LevelCommand + "/#", at + fleet.LevelRelay + "/req"},
 	}
 }
 
