@@ -87,6 +87,7 @@ bench: ## 性能 figures as ratios, see docs/benchmarks.md
 	$(GO) test -run '^$$' -bench Scan -benchtime 300x ./agent/bench
 	$(GO) test -run '^$$' -bench Overhead -benchtime 30x ./agent/bench
 	$(GO) test -run '^$$' -bench Process -benchtime 5x ./agent/bench
+	$(GO) test -run '^$$' -bench Fleet -benchtime 300x ./agent/bench
 	$(GO) test -run '^$$' -bench . ./queue/bolt
 
 compare: ## 与其他存储比较 durable append against other stores (a module of its own)

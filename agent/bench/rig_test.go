@@ -43,6 +43,9 @@ type rig struct {
 	arrived  chan time.Time // when a pay request reached the platform
 	events   chan event
 	n        int
+	agent    *agent.Agent
+	store    *bolt.Log
+	dir      string
 }
 
 type event struct {
@@ -106,6 +109,7 @@ tills:
 		Platforms: map[string]platforms.Platform{"fwc": r.platform},
 		Scanners:  map[string][]agent.Scanner{"w0": {{Name: "w0-1", Role: agent.RoleGun, Scanner: scan}}}})
 	must(b, err)
+	r.agent, r.store, r.dir = a, store, dir
 	tokens, err := access.Open(filepath.Join(dir, "tokens.json"), nil)
 	must(b, err)
 	secret, err := tokens.Add("bench", "", []access.Scope{access.Collect, access.Refund, access.Admin}, time.Now())

@@ -44,6 +44,7 @@ type stream struct {
 	stop    context.CancelFunc
 	moved   time.Time // when something was acknowledged last, or telling began
 	wait    time.Duration
+	more    bool      // there may be records that were not looked at
 	unheard time.Time // since when something is told and nothing acknowledged; zero for nothing told
 }
 
@@ -78,7 +79,7 @@ func (s *stream) begin() error {
 		return err
 	}
 	s.acked, s.read = uint64(acked), max(uint64(acked), uint64(read))
-	s.saved, s.moved = [2]uint64{uint64(acked), uint64(read)}, time.Now()
+	s.saved, s.moved, s.more = [2]uint64{uint64(acked), uint64(read)}, time.Now(), true
 	return nil
 }
 
@@ -96,7 +97,7 @@ func (s *stream) behind() uint64 {
 // again begins anew behind the cursor.
 func (s *stream) again() {
 	s.read = s.behind()
-	s.flight, s.ready = nil, nil
+	s.flight, s.ready, s.more = nil, nil, true
 	if s.stop != nil {
 		s.stop()
 	}
@@ -155,8 +156,11 @@ func (s *stream) fill(c *conn, limit int) (more bool, err error) {
 	}
 	for limit > 0 && len(s.flight) < window {
 		if len(s.ready) == 0 {
-			if more, err = s.load(); err != nil || len(s.ready) == 0 {
-				return more, err
+			if !s.more {
+				return false, nil
+			}
+			if s.more, err = s.load(); err != nil || len(s.ready) == 0 {
+				return s.more, err
 			}
 		}
 		it := s.ready[0]
@@ -254,12 +258,21 @@ func (s *stream) save(always bool) error {
 // at most, rather than noting the place.
 const readFar = 2000
 
+// settleFor is how long what changed is left alone: a payment that is being
+// made comes first, and its records are read once.
+const settleFor = 250 * time.Millisecond
+
 // tell is the loop of both streams: alarms go first.
 func (b *Box) tell(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	changed := b.o.Agent.Changed()
+	var look time.Time // when what changed is looked at; zero for nothing changed
 	for {
-		changed := b.o.Agent.Changed()
+		if !look.IsZero() && !time.Now().Before(look) {
+			changed, look = b.o.Agent.Changed(), time.Time{}
+			b.alarms.more, b.orders.more = true, true
+		}
 		c, rung := b.online()
 		var down <-chan struct{}
 		more, err := false, error(nil)
@@ -288,10 +301,15 @@ func (b *Box) tell(ctx context.Context) error {
 		if more {
 			continue
 		}
-		timer.Reset(saveEvery)
+		wait := saveEvery
+		if !look.IsZero() {
+			wait = max(time.Until(look), 0)
+		}
+		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
 		case <-changed:
+			changed, look = nil, time.Now().Add(settleFor)
 		case <-rung:
 		case <-down:
 		case err := <-b.alarms.oldest():
