@@ -189,9 +189,26 @@ func TestStagedTriedKept(t *testing.T) {
 	if err != nil || !slices.Equal(left, []string{"8.yaml", "9.yaml", "desired.json", "state.json"}) {
 		t.Error(left, err)
 	}
-	if err := d.Back(); err != nil {
+	eight, err := os.ReadFile(filepath.Join(x.dir, "8.yaml"))
+	if err != nil {
 		t.Fatal(err)
 	}
+	for _, c := range []struct {
+		text []byte
+		want string
+	}{{[]byte("spoiled"), "invalid"}, {eight, "<nil>"}} {
+		if err := os.WriteFile(filepath.Join(x.dir, "8.yaml"), c.text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Back(); code(err) != c.want {
+			t.Fatal(err)
+		}
+	}
+	beside, err := desired.Open(desired.Options{File: x.file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reported(t, beside, "8", fleet.ConfigRolledBack, 9, "9")
 	if d, e = x.start(); e.Config.Site.Name != "eight" || e.Trial != nil {
 		t.Error(e.Version)
 	}

@@ -275,7 +275,13 @@ func (d *Files) Reported() (fleet.ReportedConfig, error) {
 	if err != nil {
 		return fleet.ReportedConfig{}, err
 	}
-	r := fleet.ReportedConfig{Version: d.now.Version, SHA256: d.now.SHA256, State: fleet.ConfigNone}
+	now := d.now
+	if now.Version == "" { // a command beside the service
+		if now, err = d.Look(); err != nil {
+			return fleet.ReportedConfig{}, err
+		}
+	}
+	r := fleet.ReportedConfig{Version: now.Version, SHA256: now.SHA256, State: fleet.ConfigNone}
 	if doc := b.Document; doc != nil {
 		r.State, r.Document, r.Since, r.Keeps, r.Missing = doc.State, doc.Version, doc.Since, doc.Keeps, doc.Missing
 	}
