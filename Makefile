@@ -90,6 +90,9 @@ bench: ## 性能 figures as ratios, see docs/benchmarks.md
 	$(GO) test -run '^$$' -bench Fleet -benchtime 300x ./agent/bench
 	$(GO) test -run '^$$' -bench . ./queue/bolt
 
+soak: ## 千台终端压力：BOXES=n PROCESSES=n 1,000 boxes and 20 real processes on one mosquitto that is killed five times
+	$(GO) test -tags soak -count=1 -v -timeout 60m ./agent/bench -run TestSoak $(if $(BOXES),-boxes=$(BOXES)) $(if $(PROCESSES),-processes=$(PROCESSES))
+
 compare: ## 与其他存储比较 durable append against other stores (a module of its own)
 	cd queue/compare && $(GO) run .
 

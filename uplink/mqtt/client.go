@@ -205,9 +205,9 @@ func (c *Client) fitting(topic string) []*subscription {
 	return out
 }
 
-// Link implements uplink.Bus. A connection that the broker ended and let us
-// make again at the first attempt counts as kicked; a broker that restarts
-// quickly looks the same, so one or two mean nothing.
+// Link implements uplink.Bus. A connection that the broker ended soon and let
+// us make again at the first attempt counts as kicked; a broker that restarts
+// quickly and often looks the same, so a few mean nothing.
 func (c *Client) Link() (uplink.Link, <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

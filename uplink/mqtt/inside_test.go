@@ -25,8 +25,8 @@ func TestPace(t *testing.T) {
 		kicks int
 		want  time.Duration
 	}{
-		{true, time.Hour, 0, 7 * time.Second}, {true, 0, 2, 7 * time.Second}, {true, 0, 3, 35 * time.Second},
-		{false, 0, 0, 40 * time.Second}, {false, 10 * time.Second, 0, 30 * time.Second}, {false, time.Minute, 0, 0}, {false, 0, 3, 200 * time.Second},
+		{true, time.Hour, 0, 7 * time.Second}, {true, 0, 7, 7 * time.Second}, {true, 0, 8, 35 * time.Second},
+		{false, 0, 0, 40 * time.Second}, {false, 10 * time.Second, 0, 30 * time.Second}, {false, time.Minute, 0, 0}, {false, 0, 8, 200 * time.Second},
 	} {
 		if got := c.pace(x.had, x.took, x.kicks); got != x.want {
 			t.Errorf("%+v: %v", x, got)

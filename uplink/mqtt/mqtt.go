@@ -72,8 +72,10 @@ const (
 	// before the connection is given up.
 	subscribeTimeout = 10 * time.Second
 	// manyKicks within kickMemory make the pace slower, by kickedSlower: two
-	// clients with one name would otherwise keep throwing each other out.
-	manyKicks    = 3
+	// clients with one name would otherwise keep throwing each other out. They
+	// do that some twenty times in ten minutes; a broker that was started anew
+	// a few times in a bad hour must not keep its clients waiting for it.
+	manyKicks    = 8
 	kickMemory   = 10 * time.Minute
 	kickedSlower = 5
 )

@@ -46,12 +46,15 @@ func (c *Client) pace(had bool, took time.Duration, kicks int) time.Duration {
 
 // lost is how a connection ended.
 type lost struct {
-	err error
+	err   error
+	lived time.Duration
 }
 
-// byBroker tells whether it was the broker that ended it, as it does for
-// another client with our name.
-func (l *lost) byBroker() bool { return errors.Is(l.err, io.EOF) }
+// kicked tells whether it ended as it does when another client takes our name:
+// the broker ends it, and soon, because the other one tries at our pace.
+func (l *lost) kicked(every time.Duration) bool {
+	return errors.Is(l.err, io.EOF) && l.lived < 2*every
+}
 
 // once makes one connection and stays with it until it is lost. A nil lost
 // means that there was none.
@@ -67,7 +70,7 @@ func (c *Client) once() (*lost, error) {
 		return nil, err
 	}
 	c.mu.Lock()
-	if c.lastLost != nil && c.lastLost.byBroker() {
+	if c.lastLost != nil && c.lastLost.kicked(c.cfg.Every) {
 		c.kicks = append(c.kicks, time.Now())
 	}
 	kicks := c.kicked()
@@ -75,8 +78,9 @@ func (c *Client) once() (*lost, error) {
 	if kicks >= manyKicks {
 		c.cfg.Logger.Warn("another client seems to use our name at the broker", "kicked", kicks, "client_id", c.cfg.ClientID)
 	}
+	began := time.Now()
 	err = conn.stay()
-	l := &lost{err: err}
+	l := &lost{err: err, lived: time.Since(began)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lastLost = l

@@ -226,7 +226,7 @@ func (b *Box) conditions() []agent.Alarm {
 		list = append(list, agent.Alarm{Code: AlarmDisk})
 	}
 	l, _ := b.bus.Link()
-	if l.Kicked >= 2 {
+	if l.Kicked >= 4 { // fewer may be a broker that was started anew
 		list = append(list, agent.Alarm{Code: AlarmKicked})
 	}
 	if b.silent() {
