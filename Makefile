@@ -70,6 +70,7 @@ sim: ## 确定性模拟：SEED=n 重放一个 the simulation alone; SEED=n repla
 
 kill: ## kill -9 测试：ROUNDS=n kill the real program ROUNDS times under load
 	$(GO) test ./agent/cmd/payagent -run TestKill -count=1 -v -timeout 60m $(if $(ROUNDS),-rounds=$(ROUNDS))
+	$(GO) test ./agent -run 'TestKilledBetweenSteps$$|TestHostileBroker' -every-step -count=1 -v -timeout 60m
 
 lab: ## 设备实验室（虚拟机）：RUN=正则只跑一部分 scanners as USB gadgets in a VM, the real agent takes payments from them
 	@./install/lab/run $(if $(RUN),'$(RUN)')
@@ -89,6 +90,7 @@ bench: ## 性能 figures as ratios, see docs/benchmarks.md
 	$(GO) test -run '^$$' -bench Process -benchtime 5x ./agent/bench
 	$(GO) test -run '^$$' -bench Fleet -benchtime 300x ./agent/bench
 	$(GO) test -run '^$$' -bench . ./queue/bolt
+	$(GO) test -run '^$$' -bench Relay -benchtime 200x ./agent
 
 soak: ## 千台终端压力：BOXES=n PROCESSES=n 1,000 boxes and 20 real processes on one mosquitto that is killed five times
 	$(GO) test -tags soak -count=1 -v -timeout 60m ./agent/bench -run TestSoak $(if $(BOXES),-boxes=$(BOXES)) $(if $(PROCESSES),-processes=$(PROCESSES))

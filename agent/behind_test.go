@@ -172,13 +172,13 @@ func throughRelay(t testing.TB, way *https.Route, address string) http.RoundTrip
 	}
 	broker := uplinktest.NewBroker()
 	t.Cleanup(broker.Close)
-	return overBus(t, site, broker.Bus("relay", nil), broker.Bus(relaytest.Box, nil), way, address)
+	return overBus(t, site, broker.Bus("relay", nil), broker.Bus(relaytest.Box, nil), way, address, nil)
 }
 
 // overBus is throughRelay over any connections of relay and till.
-func overBus(t testing.TB, site *relaytest.Site, relays, tills uplink.Bus, way uplink.Route, address string) http.RoundTripper {
+func overBus(t testing.TB, site *relaytest.Site, relays, tills uplink.Bus, way uplink.Route, address string, change func(*relay.Config)) http.RoundTripper {
 	t.Helper()
-	r, err := site.Relay(relays, []relay.Platform{{Name: "p", Address: address, Way: way}}, nil)
+	r, err := site.Relay(relays, []relay.Platform{{Name: "p", Address: address, Way: way}}, change)
 	if err != nil {
 		t.Fatal(err)
 	}

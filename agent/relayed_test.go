@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -401,13 +402,18 @@ func TestFlowsOverTheRelay(t *testing.T) {
 	}
 }
 
+// everyStep makes TestKilledBetweenSteps leave nothing out, and
+// TestHostileBroker go on for longer: make kill.
+var everyStep = flag.Bool("every-step", false, "kill after every step of every exchange over the relay")
+
 // TestKilledBetweenSteps kills till, broker and relay after each step of a
 // payment, a query, a cancel and a refund: bank and agent agree afterwards,
-// nobody pays twice, and no order asks for money twice.
+// nobody pays twice, and no order asks for money twice. Of queries and cancels,
+// which are harmless when repeated, a third is tried unless -every-step is given.
 func TestKilledBetweenSteps(t *testing.T) {
 	runs := 0
 	for name, ops := range map[string][]string{
-		"FWC, at once": {"Pay", "Query"}, "FWC, canceled early": {"Cancel"}, "FWC, refund": {"Refund"}, "SmartPay, password": {"Pay", "Query"},
+		"FWC, at once": {"Query"}, "FWC, canceled early": {"Cancel"}, "FWC, refund": {"Refund"}, "SmartPay, password": {"Pay"},
 	} {
 		all := relayedFlows()
 		f := all[slices.IndexFunc(all, func(f flow) bool { return f.name == name })]
@@ -420,8 +426,11 @@ func TestKilledBetweenSteps(t *testing.T) {
 				if pay < 0 || calm.ops[calm.seen[target-1]] != op {
 					t.Fatalf("no exchange was a %s: %q", op, calm.ops)
 				}
-				for _, step := range exchangeSteps {
-					for _, victim := range victims {
+				for i, step := range exchangeSteps {
+					for j, victim := range victims {
+						if harmless := op == "Query" || op == "Cancel"; harmless && !*everyStep && (i+j)%3 != 0 {
+							continue
+						}
 						runs++
 						x := f.overRelay(t, func(x *relayed) { x.target, x.step, x.victim = target, step, victim })
 						if !x.struck {

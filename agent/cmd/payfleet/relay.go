@@ -186,8 +186,16 @@ func (o *relayConfig) run(ctx context.Context, logTo io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, bus.Close()) }()
-	r, err := relay.New(relay.Config{Bus: bus, Root: o.Root, Sites: o.Sites, Keys: keys, Roots: o.roots, Allow: o.allow, Platforms: ways,
-		Store: store, StoreName: store.Name(), Logger: log})
+	cfg := relay.Config{Bus: bus, Root: o.Root, Sites: o.Sites, Keys: keys, Roots: o.roots, Allow: o.allow, Platforms: ways,
+		Store: store, StoreName: store.Name(), Logger: log}
+	if o.BoxCRL != "" {
+		list := &revocations{file: o.BoxCRL}
+		if _, err := readRevocations(o.BoxCRL); err != nil {
+			return fmt.Errorf("cannot use box_crl_file: %w", err)
+		}
+		cfg.Revoked = list.revoked
+	}
+	r, err := relay.New(cfg)
 	if err != nil {
 		return err
 	}

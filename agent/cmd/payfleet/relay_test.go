@@ -3,7 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
@@ -17,8 +21,9 @@ import (
 	"testing"
 	"time"
 
+	"payagent/agent/fleet"
+	"payagent/agent/fleet/ca"
 	"payagent/uplink/mqtt"
-	"payagent/uplink/mqtt/relaytest"
 	"payagent/uplink/uplinktest"
 )
 
@@ -57,7 +62,7 @@ type relaySite struct {
 	t      *testing.T
 	dir    string
 	broker *uplinktest.MosquittoBroker
-	boxes  *relaytest.Authority
+	boxes  *ca.Authority
 	key    string // public
 	file   string
 	calls  []string
@@ -78,7 +83,7 @@ func newRelaySite(t *testing.T) *relaySite {
 	t.Helper()
 	s := &relaySite{t: t, dir: t.TempDir(), broker: uplinktest.Mosquitto(t, uplinktest.MosquittoOptions{TLS: true, Persist: true, ACL: relayACL})}
 	var err error
-	if s.boxes, err = relaytest.NewAuthority(); err != nil {
+	if s.boxes, err = newBoxCA(t); err != nil {
 		t.Fatal(err)
 	}
 	platform := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -94,7 +99,7 @@ func newRelaySite(t *testing.T) *relaySite {
 		t.Fatal(err)
 	}
 	for name, data := range map[string][]byte{
-		"broker-ca.pem": s.broker.CA.PEM, "relay.pem": cert, "relay-key.pem": key, "box-ca.pem": s.boxes.PEM(),
+		"broker-ca.pem": s.broker.CA.PEM, "relay.pem": cert, "relay-key.pem": key, "box-ca.pem": s.boxes.Certificate(),
 		"platform.pem": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: platform.Certificate().Raw}),
 		"relay.yaml": []byte(`
 broker: ` + s.broker.URL + `
@@ -141,6 +146,30 @@ func (s *relaySite) say(args ...string) string {
 	return strings.TrimSpace(out.String())
 }
 
+// newBoxCA is the authority of the boxes, as payfleet ca makes it.
+func newBoxCA(t *testing.T) (*ca.Authority, error) {
+	return ca.Init(filepath.Join(t.TempDir(), "ca"), "test", ca.Bounds{Sites: []string{"H1"}}, fleet.Settings{Broker: "mqtts://b:8883", Root: "payagent"}, time.Now)
+}
+
+// enrolled is a box with its key and the authority's certificate for it.
+func enrolled(t *testing.T, a *ca.Authority, box string) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := a.Sign(fleet.EnrolRequest{CSR: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))}, "H1", box)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode([]byte(got.Certificate))
+	return tls.Certificate{Certificate: [][]byte{block.Bytes}, PrivateKey: key}
+}
+
 // run runs the relay until the returned func is called.
 func (s *relaySite) run() (*output, func()) {
 	s.t.Helper()
@@ -185,10 +214,7 @@ func (s *relaySite) until(what string, good func() bool) {
 // box opens a box's way to the platform.
 func (s *relaySite) box(name, platform string, woken func(string, string)) *mqtt.Route {
 	s.t.Helper()
-	pair, err := s.boxes.Issue(name, nil)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	pair := enrolled(s.t, s.boxes, name)
 	cert, key, err := s.broker.CA.Issue(name)
 	if err != nil {
 		s.t.Fatal(err)
@@ -378,5 +404,49 @@ platforms: [{name: pay, url: "https://pay.invalid/gateway"}]
 	}
 	if err := command(t.Context(), []string{"relay", "key", "--key-file", shared}, console{strings.NewReader(""), io.Discard, io.Discard, os.Getenv}); err == nil {
 		t.Error("a key that all can read was taken")
+	}
+}
+
+// TestRelayRevocations: a list that was exchanged counts at once, and one that
+// cannot be read is an error.
+func TestRelayRevocations(t *testing.T) {
+	a, err := newBoxCA(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(enrolled(t, a, "B1").Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "crl.pem")
+	list := &revocations{file: file}
+	put := func() {
+		data, err := a.CRL()
+		if err == nil {
+			err = os.WriteFile(file, data, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := list.revoked(cert); err == nil {
+		t.Error("a missing list lets all in")
+	}
+	put()
+	if gone, err := list.revoked(cert); err != nil || gone {
+		t.Error(gone, err)
+	}
+	if _, err := a.Revoke("B1", "stolen"); err != nil {
+		t.Fatal(err)
+	}
+	put()
+	if gone, err := list.revoked(cert); err != nil || !gone {
+		t.Error(gone, err)
+	}
+	if err := os.WriteFile(file, []byte("garbage"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := list.revoked(cert); err == nil {
+		t.Error("a spoilt list lets all in")
 	}
 }

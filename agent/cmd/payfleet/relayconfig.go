@@ -35,6 +35,7 @@ type relayConfig struct {
 	Boxes  []string `yaml:"boxes"`  // site/box, with * and ?
 	Except []string `yaml:"except"` // the same; wins
 	BoxCA  string   `yaml:"box_ca_file"`
+	BoxCRL string   `yaml:"box_crl_file"` // read anew when it changes
 
 	RelayKey string   `yaml:"relay_key_file"`
 	OldKeys  []string `yaml:"old_relay_key_files"`
@@ -109,7 +110,7 @@ func loadRelay(file string) (*relayConfig, error) {
 	if o.BoxCA == "" {
 		o.BoxCA = o.CA
 	}
-	names := []*string{&o.CA, &o.Cert, &o.Key, &o.BoxCA, &o.RelayKey, &o.IDs}
+	names := []*string{&o.CA, &o.Cert, &o.Key, &o.BoxCA, &o.BoxCRL, &o.RelayKey, &o.IDs}
 	for i := range o.OldKeys {
 		names = append(names, &o.OldKeys[i])
 	}

@@ -150,7 +150,7 @@ func (r *Relay) send(x exchange, o sealed.Opened, s [sha256.Size]byte) {
 func (r *Relay) keep(e *entry, payload []byte) {
 	e.over, e.ended, e.answer = true, time.Now(), payload
 	r.held += len(payload)
-	for r.held > maxHeld {
+	for r.held > r.cfg.Memory {
 		oldest := e
 		for _, other := range r.memory {
 			if other.over && len(other.answer) > 0 && other.ended.Before(oldest.ended) {

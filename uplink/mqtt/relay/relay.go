@@ -68,6 +68,9 @@ type Config struct {
 	Keys [][]byte
 	// Roots are the authorities of boxes' certificates, read anew at each use.
 	Roots func() (*x509.CertPool, error)
+	// Revoked tells whether the authority took a certificate back; nil for never.
+	// An error refuses everybody.
+	Revoked func(*x509.Certificate) (bool, error)
 	// Allow tells whether a box is served; nil for all of the authority's.
 	Allow     func(site, box string) bool
 	Platforms []Platform
@@ -82,6 +85,7 @@ type Config struct {
 	Remember   time.Duration // default 2 minutes
 	Parallel   int           // calls at once per platform; default 256
 	PerBox     int           // tickets and calls of one box at once; default 64
+	Memory     int           // of answers, in bytes; default 64 MiB
 }
 
 // Relay is a running relay.
@@ -125,9 +129,6 @@ type boxState struct {
 	wakes bucket
 }
 
-// maxHeld bounds the answers in memory, in bytes.
-const maxHeld = 64 << 20
-
 // New checks the configuration and starts to listen.
 func New(cfg Config) (*Relay, error) {
 	r := &Relay{cfg: cfg, log: cfg.Logger, boxes: map[string]*boxState{}, tickets: map[exchange]ticket{}, memory: map[exchange]*entry{}}
@@ -153,6 +154,7 @@ func New(cfg Config) (*Relay, error) {
 		}
 	}
 	r.cfg.Parallel, r.cfg.PerBox = orElse(cfg.Parallel, 256), orElse(cfg.PerBox, 64)
+	r.cfg.Memory = orElse(cfg.Memory, 64<<20)
 	for _, p := range cfg.Platforms {
 		listed, err := newPlatform(p, r.cfg.Parallel)
 		if err != nil {
@@ -324,10 +326,27 @@ func (r *Relay) known(site, box string, chain []*x509.Certificate) error {
 		return fmt.Errorf("the certificate is for %q and not for this box", name)
 	case len(chain[0].URIs) != 1 || chain[0].URIs[0].String() != uri:
 		return fmt.Errorf("the certificate does not name the place %s; enrol the box anew", uri)
+	case r.revoked(chain[0], &err):
+		return err
 	case r.cfg.Allow != nil && !r.cfg.Allow(site, box):
 		return errors.New("the relay does not serve this box; list it under boxes")
 	}
 	return nil
+}
+
+// revoked tells whether a certificate is not believed any more, and why.
+func (r *Relay) revoked(c *x509.Certificate, why *error) bool {
+	if r.cfg.Revoked == nil {
+		return false
+	}
+	gone, err := r.cfg.Revoked(c)
+	switch {
+	case err != nil:
+		*why = fmt.Errorf("the relay cannot read its list of revoked certificates: %w", err)
+	case gone:
+		*why = errors.New("the certificate was revoked; enrol the box anew")
+	}
+	return *why != nil
 }
 
 func (r *Relay) publish(m uplink.Message) {

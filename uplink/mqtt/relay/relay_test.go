@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net/http"
 	"strings"
 	"testing"
@@ -248,7 +249,15 @@ func TestStrangers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	allow := func(c *relay.Config) { c.Allow = func(site, box string) bool { return site == "H1" && box != "B9" } }
+	allow := func(c *relay.Config) {
+		c.Allow = func(site, box string) bool { return site == "H1" && box != "B9" }
+		c.Revoked = func(c *x509.Certificate) (bool, error) {
+			if c.SerialNumber.Int64() == 98 {
+				return false, errors.New("no list")
+			}
+			return c.SerialNumber.Int64() == 99, nil
+		}
+	}
 	bubble(t, allow, func(r *rig) {
 		good := r.box("B1")
 		for name, issue := range map[string]func(*box) error{
@@ -264,6 +273,14 @@ func TestStrangers(t *testing.T) {
 			},
 			"no place": func(b *box) (err error) {
 				b.me, err = r.site.Authority.Issue("B1", func(c *x509.Certificate) { c.URIs = nil })
+				return
+			},
+			"revoked": func(b *box) (err error) {
+				b.me, err = r.site.Authority.Issue("B1", func(c *x509.Certificate) { c.SerialNumber = big.NewInt(99) })
+				return
+			},
+			"no list of the revoked": func(b *box) (err error) {
+				b.me, err = r.site.Authority.Issue("B1", func(c *x509.Certificate) { c.SerialNumber = big.NewInt(98) })
 				return
 			},
 			"another hospital": func(b *box) (err error) {
@@ -542,11 +559,11 @@ func TestReach(t *testing.T) {
 // TestMemoryIsBounded: answers in memory have a bound; the oldest becomes
 // unknown and is not asked for again.
 func TestMemoryIsBounded(t *testing.T) {
-	bubble(t, func(c *relay.Config) { c.PerBox = 1000 }, func(r *rig) {
+	bubble(t, func(c *relay.Config) { c.PerBox, c.Memory = 1000, 4<<20 }, func(r *rig) {
 		r.way.answer = func(*http.Request) (*http.Response, error) { return says(strings.Repeat("x", 400<<10)), nil }
 		b := r.box("B1")
 		var first asked
-		n := 64<<20/(508<<10) + 2
+		n := 4<<20/(508<<10) + 2
 		for i := range n {
 			a := b.ticket("pay")
 			b.publish(a.payload)
