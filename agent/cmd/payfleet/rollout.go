@@ -74,7 +74,7 @@ func (s *session) conduct(ctx context.Context, r *rollout.Rollout, keys *signing
 		return err
 	}
 	last := ""
-	end, err := conduct.Run(ctx, r, conduct.Options{Bus: s.bus, Watch: s.watch, Root: s.Root, Keys: private, Document: document, Tell: func(st rollout.State) {
+	end, err := conduct.Run(ctx, r, conduct.Options{Bus: s.bus, Watch: s.watch, Root: s.Root, Keys: private, Document: document, Every: time.Second, Tell: func(st rollout.State) {
 		if line := s.rolloutLine(st); line != last {
 			last = line
 			_, _ = fmt.Fprintf(s.out, "%s  %s\n", time.Now().Format(time.TimeOnly), line) // a lost line loses nothing

@@ -84,6 +84,12 @@ func New(path, id string, roles []string, pass Passphrase) (signed.Key, error) {
 	return create(path, id, roles, pass, rand.Reader, workN)
 }
 
+// NewAt is New with another cost of trying a passphrase: N of scrypt, a power of
+// two. Tests take a small one; nobody else should.
+func NewAt(cost int, path, id string, roles []string, pass Passphrase) (signed.Key, error) {
+	return create(path, id, roles, pass, rand.Reader, cost)
+}
+
 func create(path, id string, roles []string, pass Passphrase, rnd io.Reader, n int) (signed.Key, error) {
 	if !nameRule.MatchString(id) {
 		return signed.Key{}, fmt.Errorf("cannot make a key named %q; use 1 to 48 letters, digits, dots, hyphens or underscores", id)
