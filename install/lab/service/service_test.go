@@ -365,8 +365,9 @@ gadget line 0x1eab 0x0d06 acm.line; ln -s $g/functions/acm.line $g/configs/c.1/;
 	r.until("ls /dev/payagent", "tty-")
 	r.row("rules: names of scanners", "`"+strings.Join(strings.Fields(r.run("cd /dev/payagent && ls")), " ")+"`")
 	r.row("rules: who may open them", "`"+strings.ReplaceAll(r.run(`stat -L -c '%U:%G %a' /dev/payagent/*`), "\n", "`, `")+"`")
-	const ask = `exec 3<>/dev/tcp/127.0.0.1/8780; printf 'GET /v1/devices HTTP/1.0\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\n\r\n' $(cat /var/lib/payagent/first-token) >&3; cat <&3 | grep -o '"present":[a-z]*' | tr '\n' ' '`
-	r.until(ask, `"present":true "present":true`)
+	for _, name := range []string{"pos", "line"} {
+		r.until("journalctl -u payagent --no-pager | grep present", `"device":"`+name+`","present":true`)
+	}
 	r.row("scanners plugged in after the start", "both are open in the hardened service")
 	r.row("no autosuspend", "power/control of both: "+strings.Join(strings.Fields(r.run("for d in /sys/bus/usb/devices/*-1; do cat $d/power/control; done")), " "))
 	r.row("left alone by ModemManager", r.run(`udevadm info -q property $(readlink -f /dev/payagent/tty-*) | grep ID_MM_DEVICE_IGNORE`))
