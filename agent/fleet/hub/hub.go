@@ -223,6 +223,7 @@ func (h *Hub) commit(ctx context.Context, list []uplink.Message) {
 			if o != nil {
 				b.Orders = append(b.Orders, *o)
 			}
+			b.Holes = append(b.Holes, h.narrowed(b.Holes, a)...)
 			if hole != nil {
 				b.Holes = append(b.Holes, *hole)
 				h.log.Error("events are missing for good", "box", a.place.Site+"/"+a.place.Box, "reason", hole.Reason, "from", hole.From, "to", hole.To)
@@ -248,7 +249,12 @@ func (h *Hub) commit(ctx context.Context, list []uplink.Message) {
 		}
 		h.streams[key] = s
 	}
-	h.holes = append(h.holes, b.Holes...)
+	for _, x := range b.Holes {
+		h.holes = slices.DeleteFunc(h.holes, func(y Hole) bool {
+			return x.Site == y.Site && x.Box == y.Box && x.Name == y.Name && x.Epoch == y.Epoch && x.From == y.From && x.Reason == y.Reason
+		})
+		h.holes = append(h.holes, x)
+	}
 	for _, key := range gaps {
 		if _, known := h.stuck[key]; !known && lagging[key].Epoch != "" {
 			h.stuck[key] = h.cfg.Now()
@@ -270,6 +276,19 @@ func (h *Hub) commit(ctx context.Context, list []uplink.Message) {
 	}
 	h.mu.Unlock()
 	h.acknowledge(ctx, acks)
+}
+
+// narrowed gives the holes, of those known and of this batch's, whose end an
+// event tells.
+func (h *Hub) narrowed(batch []Hole, a arrival) (out []Hole) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, x := range slices.Concat(h.holes, batch) {
+		if y, ok := narrow(x, a); ok {
+			out = append(out, y)
+		}
+	}
+	return out
 }
 
 func seqIn(s Stream, epoch string) uint64 {

@@ -364,12 +364,39 @@ func TestIncomplete(t *testing.T) {
 	a.acked("NEW", 1)
 	a.quiet()
 	b.quiet()
-	// From the last event of the old store to the first of the new one.
-	if got := reasons(noon.AddDate(0, 0, 4), noon.AddDate(0, 0, 4)); got != "H1/A new_store" {
+	// From what the old store was known to be complete for to the new one's first event.
+	if got := reasons(noon.AddDate(0, 0, 5).Add(time.Hour), noon.AddDate(0, 0, 5).Add(2*time.Hour)); got != "H1/A new_store" {
 		t.Error(got)
+	}
+	if got := reasons(noon.AddDate(0, 0, 4), noon.AddDate(0, 0, 4)); got != "" {
+		t.Error("a time that the old store was known to be complete for:", got)
 	}
 	if got := reasons(noon.AddDate(0, 0, 6).Add(-time.Hour), noon.AddDate(0, 0, 6)); got != "" {
 		t.Error("an accepted day:", got)
+	}
+}
+
+// TestNewHub: to a hub that is new a box tells again what it still has; what
+// was pruned leaves a hole up to the first event that is left, not up to now.
+func TestNewHub(t *testing.T) {
+	r := newRig(t, nil)
+	a := r.box("A")
+	r.at(noon.AddDate(0, 0, 9))
+	a.send(a.event("E", 90, 80, paid("9", noon.AddDate(0, 0, 9), 1), zhang))
+	a.acked("E", 0)
+	gap := a.event("E", 49, 0, fleet.Order{}, sealed.Person{})
+	gap.Type, gap.Data = fleet.TypeGap, json.RawMessage(`{"from":1,"to":49,"reason":"pruned"}`)
+	a.send(gap)
+	old := a.event("E", 50, 49, paid("5", noon, 1), zhang)
+	old.Time = noon
+	a.send(old)
+	a.acked("E", 50)
+	a.quiet()
+	if _, err := r.list(noon.AddDate(0, 0, -1), noon.AddDate(0, 0, -1)); err == nil {
+		t.Error("days of which everything was pruned were answered")
+	}
+	if got, err := r.list(noon.Add(time.Second), noon.AddDate(0, 0, 9)); err != nil || len(got) != 0 {
+		t.Errorf("days after the hole: %q %v", got, err)
 	}
 }
 

@@ -86,8 +86,13 @@ func judge(s Stream, a arrival) (v verdict, next Stream, hole *Hole) {
 	e := a.event
 	next = Stream{Site: a.place.Site, Box: a.place.Box, Name: a.stream, Epoch: e.Epoch, Seq: e.Sequence, Last: e.Time, Until: s.Until}
 	missing := func(reason string, from, to uint64) *Hole {
-		after := s.Last
-		if after.IsZero() || after.After(e.Time) {
+		// Without an event before it everything before is missing, too. The end
+		// is drawn nearer by the event that follows: see narrow.
+		after := later(s.Last, s.Until)
+		if reason == "pruned" {
+			after = s.Last
+		}
+		if after.After(e.Time) {
 			after = e.Time
 		}
 		return &Hole{Site: a.place.Site, Box: a.place.Box, Name: a.stream, Epoch: e.Epoch, From: from, To: to, After: after, Before: e.Time, Reason: reason}
@@ -110,6 +115,18 @@ func judge(s Stream, a arrival) (v verdict, next Stream, hole *Hole) {
 		next.Last = s.Last
 	}
 	return take, next, nil
+}
+
+// narrow ends a hole of pruned facts at the event that follows it: what was
+// pruned is older than what was kept.
+func narrow(h Hole, a arrival) (Hole, bool) {
+	e := a.event
+	same := h.Site == a.place.Site && h.Box == a.place.Box && h.Name == a.stream && h.Epoch == e.Epoch
+	if !same || h.Reason != "pruned" || a.gap != nil || e.Previous != h.To || !e.Time.Before(h.Before) {
+		return h, false
+	}
+	h.Before = later(e.Time, h.After)
+	return h, true
 }
 
 // facts makes the event and the order to be kept.

@@ -144,7 +144,12 @@ func caseDurable(w *World) error {
 	o := order("B1", "1", 1, t0)
 	o.Sealed, o.SealedIn = "c2VhbGVk", "E-1"
 	e := hub.Event{Site: "H1", Box: "B1", Stream: "orders", Epoch: "E", Seq: 7, Type: "t", Subject: "1", Time: t0, Data: json.RawMessage(`{"a":1}`)}
-	for range 2 { // a repeated batch changes nothing
+	h.Before = t0.Add(2 * time.Hour)
+	if err := w.Store.Put(w.Ctx, hub.Batch{Holes: []hub.Hole{h}}); err != nil {
+		return err
+	}
+	h.Before = t0.Add(time.Hour) // its end was drawn nearer
+	for range 2 {                // a repeated batch changes nothing
 		if err := w.Store.Put(w.Ctx, hub.Batch{Streams: []hub.Stream{s}, Holes: []hub.Hole{h}, Orders: []hub.Order{o}, Events: []hub.Event{e}}); err != nil {
 			return err
 		}

@@ -102,7 +102,8 @@ func (s *Store) Put(ctx context.Context, b hub.Batch) error {
 				DO UPDATE SET epoch = $4, seq = $5, last_at = $6, until_at = $7`, x.Site, x.Box, x.Name, x.Epoch, int64(x.Seq), x.Last, x.Until)
 		}
 		for _, x := range b.Holes {
-			q.Queue(`INSERT INTO holes VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9) ON CONFLICT DO NOTHING`, x.Site, x.Box, x.Name, x.Epoch, int64(x.From), int64(x.To), x.After, x.Before, x.Reason)
+			q.Queue(`INSERT INTO holes VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9) ON CONFLICT (site, box, stream, epoch, from_seq, reason)
+				DO UPDATE SET to_seq = $6, after_at = $7, before_at = $8`, x.Site, x.Box, x.Name, x.Epoch, int64(x.From), int64(x.To), x.After, x.Before, x.Reason)
 		}
 		for _, x := range b.Events {
 			q.Queue(`INSERT INTO events VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9) ON CONFLICT DO NOTHING`, x.Site, x.Box, x.Stream, x.Epoch, int64(x.Seq), x.Type, x.Subject, x.Time, x.Data)
