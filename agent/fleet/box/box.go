@@ -73,6 +73,7 @@ type Box struct {
 	conn    *conn
 	changed chan struct{} // closed when conn changed or an ack came
 	acks    map[string]uint64
+	low     map[string]uint64 // the hub's last word where it is below acks
 	status  fleet.Status
 	active  map[string]*active
 	shown   map[string]string // what was put on the board without its time; belongs to watch
@@ -90,7 +91,7 @@ type conn struct {
 // New prepares a box. Open the bus with Start.Will and OnUp, then call Run.
 func New(o Options) (*Box, error) {
 	b := &Box{o: o, log: o.Logger, place: o.Start.Place, every: o.Start.Every, verbs: map[string]Verb{}, changed: make(chan struct{}),
-		acks: map[string]uint64{}, active: map[string]*active{}, shown: map[string]string{}, ready: make(chan struct{}), heard: make(chan struct{})}
+		acks: map[string]uint64{}, low: map[string]uint64{}, active: map[string]*active{}, shown: map[string]string{}, ready: make(chan struct{}), heard: make(chan struct{})}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}

@@ -226,7 +226,7 @@ func (h *hub) take(m uplink.Message) {
 		return
 	case e.Sequence <= h.at[place]: // repeated
 	case e.Previous != h.at[place] && e.Type != fleet.TypeGap:
-		return // something is missing before it
+		// Something is missing before it: it says how far it is.
 	default:
 		if h.seen[e.ID] {
 			h.t.Error(e.ID, "twice")

@@ -79,6 +79,9 @@ func (s *stream) begin() error {
 		return err
 	}
 	s.acked, s.read = uint64(acked), max(uint64(acked), uint64(read))
+	s.b.mu.Lock()
+	s.b.acks[s.name] = s.acked // a word below it is one of a hub that has less
+	s.b.mu.Unlock()
 	s.saved, s.moved, s.more = [2]uint64{uint64(acked), uint64(read)}, time.Now(), true
 	return nil
 }
@@ -225,6 +228,11 @@ func (s *stream) late() {
 	s.b.stats.add(&s.b.stats.again, 1)
 	s.wait, s.moved = min(2*s.pause(), longWait), time.Now()
 	s.again()
+	if low, ok := s.b.lower(s.name); ok && low < s.acked {
+		// The hub is new, or was put back from a copy: it gets all of it again.
+		s.b.log.Warn("the hub has less than it acknowledged; events are told anew", "stream", s.name, "hub", low, "box", s.acked)
+		s.acked, s.read, s.saved[1] = low, low, low
+	}
 }
 
 func (s *stream) pause() time.Duration { return max(s.wait, firstWait) }
@@ -407,10 +415,28 @@ func (b *Box) takeAck(m uplink.Message) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if a.Seq < b.acks[levels[1]] {
+		b.low[levels[1]] = a.Seq // an old one that was late, or the hub has less than it had
+		return
+	}
+	delete(b.low, levels[1])
 	if a.Seq > b.acks[levels[1]] {
 		b.acks[levels[1]] = a.Seq
 		b.ring()
 	}
+}
+
+// lower gives the hub's last word, where it was below an earlier one; that one
+// then counts no more.
+func (b *Box) lower(stream string) (uint64, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	low, ok := b.low[stream]
+	if ok {
+		b.acks[stream] = low
+		delete(b.low, stream)
+	}
+	return low, ok
 }
 
 // payload writes an event.

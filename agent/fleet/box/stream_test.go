@@ -115,6 +115,40 @@ func TestNothingIsLost(t *testing.T) {
 	}
 }
 
+// TestNewHub: a hub that lost its memory gets everything again, also from a box
+// that was started anew and remembers only how far the old one was, and from
+// one that stops in the middle of telling it.
+func TestNewHub(t *testing.T) {
+	for name, hurt := range map[string]func(r *rig){
+		"a running box":      func(*rig) {},
+		"a restarted box":    func(r *rig) { r.end(); r.start() },
+		"a box that crashes": func(r *rig) { r.take(60, 1); r.pass(40 * time.Second); r.crash(); r.start() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				h := r.hub()
+				r.start()
+				r.take(0, 5)
+				r.pass(time.Minute)
+				h.lose()
+				hurt(r)
+				r.take(50, 2)
+				r.pass(11 * time.Minute)
+				r.check(h)
+				r.end()
+			})
+		})
+	}
+}
+
+// lose takes the hub's memory.
+func (h *hub) lose() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.events, h.seen, h.at = map[string][]fleet.Event{}, map[string]bool{}, map[string]uint64{}
+}
+
 func (h *hub) quiet(on bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
