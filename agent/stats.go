@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -164,8 +164,9 @@ func (a *Agent) WriteMetrics(w io.Writer, version string) error {
 	for k := range lines {
 		keys = append(keys, k)
 	}
-	slices.SortFunc(keys, func(x, y series) int {
-		return cmp.Or(cmp.Compare(x.name, y.name), cmp.Compare(x.labels, y.labels))
+	sort.Slice(keys, func(i, j int) bool {
+		x, y := keys[i], keys[j]
+		return cmp.Or(cmp.Compare(x.name, y.name), cmp.Compare(x.labels, y.labels)) < 0
 	})
 	texts, last := help(), ""
 	for _, k := range keys {

@@ -9,7 +9,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
+	"sort"
 	"time"
 
 	"payagent/agent"
@@ -92,8 +92,9 @@ func (b *Books) day(ctx context.Context, day time.Time, q platforms.TradeQuery, 
 	if err != nil {
 		return fmt.Errorf("cannot read the books: %w", err)
 	}
-	slices.SortFunc(list, func(x, y place) int {
-		return cmp.Or(cmp.Compare(x.at, y.at), cmp.Compare(x.no, y.no), cmp.Compare(x.refund, y.refund))
+	sort.Slice(list, func(i, j int) bool {
+		x, y := list[i], list[j]
+		return cmp.Or(cmp.Compare(x.at, y.at), cmp.Compare(x.no, y.no), cmp.Compare(x.refund, y.refund)) < 0
 	})
 	for _, p := range list {
 		if err := ctx.Err(); err != nil {
@@ -194,7 +195,7 @@ func (b *Books) Order(ctx context.Context, outTradeNo string) (platforms.OrderBo
 		}
 		out.Entries = append(out.Entries, e)
 	}
-	slices.SortStableFunc(out.Entries, func(x, y platforms.Entry) int { return x.At.Compare(y.At) })
+	sort.SliceStable(out.Entries, func(i, j int) bool { return out.Entries[i].At.Compare(out.Entries[j].At) < 0 })
 	return out, nil
 }
 

@@ -23,6 +23,7 @@ import (
 
 	"payagent/agent"
 	"payagent/agent/access"
+	"payagent/agent/door/internal/packed"
 	"payagent/agent/finance"
 	"payagent/agent/words"
 	"payagent/platforms"
@@ -33,7 +34,7 @@ var openAPI []byte
 
 // OpenAPI gives the description of the interface (OpenAPI 3.1, JSON), as it is
 // served at /v1/openapi.json.
-func OpenAPI() []byte { return append([]byte(nil), openAPI...) }
+func OpenAPI() []byte { return append([]byte(nil), packed.Text(openAPI)...) }
 
 // Tokens finds what a presented token allows; *access.Store is one.
 type Tokens interface {

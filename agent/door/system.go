@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"payagent/agent/config"
+	"payagent/agent/door/internal/packed"
 	"payagent/agent/words"
 	"payagent/platforms"
 )
@@ -287,7 +288,7 @@ func (d *door) resolve(w http.ResponseWriter, r *http.Request, c caller) {
 
 func (d *door) openAPI(w http.ResponseWriter, _ *http.Request, _ caller) {
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(openAPI)
+	_, _ = w.Write(packed.Text(openAPI))
 }
 
 // decimal reads a number of digits only.

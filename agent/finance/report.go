@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"time"
 
 	"payagent/agent"
@@ -255,8 +256,9 @@ func (m *maker) report() Report {
 		r.Lines = append(r.Lines, k)
 		r.Total.join(*s)
 	}
-	slices.SortFunc(r.Lines, func(x, y Line) int {
-		return cmp.Or(rank(x.Channel)-rank(y.Channel), cmp.Compare(x.Channel, y.Channel), cmp.Compare(x.Business, y.Business), cmp.Compare(x.Till, y.Till), cmp.Compare(x.Operator, y.Operator))
+	sort.Slice(r.Lines, func(i, j int) bool {
+		x, y := r.Lines[i], r.Lines[j]
+		return cmp.Or(rank(x.Channel)-rank(y.Channel), cmp.Compare(x.Channel, y.Channel), cmp.Compare(x.Business, y.Business), cmp.Compare(x.Till, y.Till), cmp.Compare(x.Operator, y.Operator)) < 0
 	})
 	r.Channels = []Group{}
 	// HIS's report has its two channels on every day, also where nothing came.

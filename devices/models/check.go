@@ -6,6 +6,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -139,7 +140,7 @@ func check(m Model) []trouble {
 			c.say(key+".source", "is missing; say which manual gives this code")
 		}
 	}
-	slices.SortStableFunc(c.bad, func(a, b trouble) int { return cmp.Compare(a.key, b.key) })
+	sort.SliceStable(c.bad, func(i, j int) bool { return cmp.Compare(c.bad[i].key, c.bad[j].key) < 0 })
 	return c.bad
 }
 

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -210,7 +211,7 @@ func (s Set) For(f devices.Found) []Model {
 	if fit == nil && f.Class != "" && f.Class != devices.ClassOther {
 		fit = general
 	}
-	slices.SortFunc(fit, func(a, b hit) int { return cmp.Or(b.rank-a.rank, cmp.Compare(a.m.ID, b.m.ID)) })
+	sort.Slice(fit, func(i, j int) bool { return cmp.Or(fit[j].rank-fit[i].rank, cmp.Compare(fit[i].m.ID, fit[j].m.ID)) < 0 })
 	var out []Model
 	for _, h := range fit {
 		out = append(out, h.m)

@@ -11,7 +11,8 @@ import (
 
 //go:generate go run ./fontgen
 
-// fontFile holds the characters of GBK; package fontgen says how.
+// fontFile holds the characters of GB 2312 and those of names beyond it; package
+// fontgen says how.
 //
 //go:embed font.bin
 var fontFile []byte
@@ -37,7 +38,7 @@ type typeface struct {
 	lower, upper []byte      // bytes of the columns, fullWidth a character
 }
 
-// unpack gives the font (0.5 MiB) and does its work in the first call: an agent
+// unpack gives the font (0.2 MiB) and does its work in the first call: an agent
 // without a panel pays for the packed form in the file only.
 var unpack = sync.OnceValue(func() *typeface {
 	raw, err := io.ReadAll(flate.NewReader(bytes.NewReader(fontFile)))

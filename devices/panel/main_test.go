@@ -11,8 +11,8 @@ import (
 	"payagent/devices"
 )
 
-// unpacked is what the font takes in memory: 24 bytes for each character of GBK.
-const unpacked = 19_000 * 24
+// unpacked is what the font takes in memory: 24 bytes for each character.
+const unpacked = 7_500 * 24
 
 // firstRender and secondRender are what the first two pictures of this process
 // allocated, in bytes.

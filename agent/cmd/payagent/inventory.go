@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"slices"
+	"sort"
 	"strings"
 
 	"payagent/agent/config"
@@ -46,8 +46,9 @@ func present() ([]devices.Found, error) {
 	}
 	add(wedge.List())
 	add(serial.List())
-	slices.SortStableFunc(list, func(a, b devices.Found) int {
-		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Class, b.Class), cmp.Compare(a.Node, b.Node))
+	sort.SliceStable(list, func(i, j int) bool {
+		a, b := list[i], list[j]
+		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Class, b.Class), cmp.Compare(a.Node, b.Node)) < 0
 	})
 	return list, errors.Join(errs...)
 }

@@ -27,6 +27,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"payagent/agent/door/internal/packed"
 )
 
 //go:embed static
@@ -91,6 +93,7 @@ func serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "there is no such page; the pages are /cashier, /kiosk, /refund and /shift", http.StatusNotFound)
 		return
 	}
+	data = packed.Text(data)
 	sum := sha256.Sum256(data)
 	h := w.Header()
 	h.Set("Content-Type", mime)

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -62,7 +63,7 @@ const (
 // byte order; name=value joined by &, the values raw.
 func Text(params []Param, withType bool) []byte {
 	sorted := slices.Clone(params)
-	slices.SortStableFunc(sorted, func(a, b Param) int { return strings.Compare(a.Name, b.Name) })
+	sort.SliceStable(sorted, func(i, j int) bool { return strings.Compare(sorted[i].Name, sorted[j].Name) < 0 })
 	var b bytes.Buffer
 	for _, p := range sorted {
 		if p.Name == nameSign || p.Value == "" || p.Name == nameSignType && !withType {
