@@ -154,6 +154,7 @@ func reported(t *testing.T, d *desired.Files, version, state string, document ui
 }
 
 func TestStagedTriedKept(t *testing.T) {
+	t.Parallel()
 	x := newBox(t)
 	d, e := x.start()
 	if e.Version != "local" || e.Config.Site.Name != "base" {
@@ -219,6 +220,7 @@ func TestStagedTriedKept(t *testing.T) {
 }
 
 func TestGivenUp(t *testing.T) {
+	t.Parallel()
 	x := newBox(t)
 	x.commit(1, "one")
 	d, _ := x.start()
@@ -255,6 +257,7 @@ func TestGivenUp(t *testing.T) {
 
 // TestRefused: what is not taken, and how it is told.
 func TestRefused(t *testing.T) {
+	t.Parallel()
 	x := newBox(t)
 	d := x.commit(5, "five")
 	_, stranger, _ := ed25519.GenerateKey(bytes.NewReader(bytes.Repeat([]byte{7}, 64)))
@@ -316,6 +319,7 @@ func TestRefused(t *testing.T) {
 
 // TestEditedOnSite: what IT writes on the box counts and stays.
 func TestEditedOnSite(t *testing.T) {
+	t.Parallel()
 	x := newBox(t)
 	x.commit(1, "one")
 	base := x.local()
@@ -380,6 +384,7 @@ func TestEditedOnSite(t *testing.T) {
 
 // TestUncounted: a trial that cannot be counted is not begun.
 func TestUncounted(t *testing.T) {
+	t.Parallel()
 	x := newBox(t)
 	x.commit(1, "one")
 	d, _ := x.start()
@@ -400,6 +405,7 @@ func TestUncounted(t *testing.T) {
 
 // TestBrokenFiles: whatever is wrong with the fleet's files, IT's file works.
 func TestBrokenFiles(t *testing.T) {
+	t.Parallel()
 	for name, spoil := range map[string]func(dir string) error{
 		"text":     func(dir string) error { return os.WriteFile(filepath.Join(dir, "1.yaml"), []byte("x"), 0o600) },
 		"no text":  func(dir string) error { return os.Remove(filepath.Join(dir, "1.yaml")) },
@@ -430,6 +436,7 @@ func TestBrokenFiles(t *testing.T) {
 
 // TestPowerCut cuts the power before and after every step on the disk.
 func TestPowerCut(t *testing.T) {
+	t.Parallel()
 	steps := 0
 	for _, good := range []bool{true, false} {
 		for at := 1; ; at++ {
@@ -512,6 +519,7 @@ func (x *box) live(good bool) string {
 
 // TestOneKeyNames: the keys that one signature may change exist.
 func TestOneKeyNames(t *testing.T) {
+	t.Parallel()
 	a, err := config.Demo()
 	if err != nil {
 		t.Fatal(err)

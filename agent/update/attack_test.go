@@ -48,6 +48,7 @@ func (w *world) refused(name string, manifest []byte, from update.Source, want s
 }
 
 func TestAttackArbitrarySoftware(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	m := w.release("1.1.0")
 	other := bytes.Repeat([]byte("evil!!"), 1000)
@@ -73,6 +74,7 @@ func TestAttackArbitrarySoftware(t *testing.T) {
 }
 
 func TestAttackEndlessData(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	m := w.release("1.1.0")
 	w.refused("more bytes than signed", w.sign(m), endless{}, "not_fetched")
@@ -133,6 +135,7 @@ func (d drop) Read(p []byte) (int, error) {
 }
 
 func TestAttackRollback(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.refused("an older version", w.sign(w.release("0.9.0")), w, "older")
 	w.refused("the same version", w.sign(w.release("1.0.0")), w, "already")
@@ -162,6 +165,7 @@ func TestAttackRollback(t *testing.T) {
 // TestAttackFreeze: an old manifest kept alive expires, and turning the clock
 // back does not help.
 func TestAttackFreeze(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	old := w.release("1.1.0")
 	old.Expires = now.Add(-time.Hour)
@@ -184,6 +188,7 @@ func TestAttackFreeze(t *testing.T) {
 // TestAttackMixAndMatch: files of one release under the manifest of another,
 // and a manifest in the folder of another version.
 func TestAttackMixAndMatch(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	m := w.release("1.1.0")
 	other := w.release("1.2.0")
@@ -209,6 +214,7 @@ func TestAttackMixAndMatch(t *testing.T) {
 }
 
 func TestAttackWrongSoftware(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	m := w.release("1.1.0")
 	m.Files[0].Arch = "amd64"
@@ -242,6 +248,7 @@ func payload(t *testing.T, envelope []byte) []byte {
 // TestAttackKeyCompromise: one stolen key is not enough, nor is it with a key
 // of another rôle, nor twice the same.
 func TestAttackKeyCompromise(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ops, _ := key("ops", 3)
 	for name, keys := range map[string][]signed.Private{"one": {w.a}, "another rôle": {w.a, ops}} {
@@ -263,6 +270,7 @@ func TestAttackKeyCompromise(t *testing.T) {
 // TestAttackFastForward: a version far ahead that does not prove itself leaves
 // no mark that would keep honest versions out.
 func TestAttackFastForward(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	_, _, u := w.boot("1.0.0")
 	m := w.release("99999.0.0")
@@ -332,6 +340,7 @@ func (failing) Open(context.Context, fleet.File, int64) (io.ReadCloser, int64, e
 
 // TestServersThatLie: wrong places, wrong lengths, redirects.
 func TestServersThatLie(t *testing.T) {
+	t.Parallel()
 	for name, h := range map[string]http.HandlerFunc{
 		"redirect": func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, "/other", http.StatusFound) },
 		"place": func(rw http.ResponseWriter, _ *http.Request) {

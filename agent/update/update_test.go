@@ -359,6 +359,7 @@ func TestStoreFormat(t *testing.T) {
 // TestKeyTakenAway: what was signed by a key that is not trusted any more is
 // not started; signatures of others may be put in their place before.
 func TestKeyTakenAway(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	_, _, u := w.boot("1.0.0")
 	w.mustInstall(u, "1.1.0")
@@ -399,6 +400,7 @@ func TestKeyTakenAway(t *testing.T) {
 
 // TestDamaged: whatever is wrong in the folder, something starts.
 func TestDamaged(t *testing.T) {
+	t.Parallel()
 	for name, spoil := range map[string]func(w *world) error{
 		"program": func(w *world) error {
 			return os.WriteFile(filepath.Join(w.dir, "1.1.0", "payagent"), []byte("x"), 0o700)
@@ -455,6 +457,7 @@ func TestDamaged(t *testing.T) {
 // looks that a whole program of the right version starts every time, and that
 // the same update can be made in the end.
 func TestPowerCut(t *testing.T) {
+	t.Parallel()
 	steps := 0
 	for _, good := range []bool{true, false} {
 		for at := 1; ; at++ {
