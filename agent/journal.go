@@ -149,14 +149,24 @@ func (a *Agent) fold(no string) (*order.Order, error) {
 }
 
 func foldEntries(no string, entries []queue.Entry) (*order.Order, error) {
-	facts := make([]order.Fact, 0, len(entries))
-	for _, e := range entries {
-		var f order.Fact
-		if err := json.Unmarshal(e.Data, &f); err != nil {
+	facts, err := decodeFacts(no, entries)
+	if err != nil {
+		return nil, err
+	}
+	return foldFacts(no, facts)
+}
+
+func decodeFacts(no string, entries []queue.Entry) ([]order.Fact, error) {
+	facts := make([]order.Fact, len(entries))
+	for i, e := range entries {
+		if err := json.Unmarshal(e.Data, &facts[i]); err != nil {
 			return nil, fmt.Errorf("cannot read record %d of order %s: %w", e.Seq, no, err)
 		}
-		facts = append(facts, f)
 	}
+	return facts, nil
+}
+
+func foldFacts(no string, facts []order.Fact) (*order.Order, error) {
 	o, err := order.Fold(facts)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make sense of the records of order %s: %w", no, err)

@@ -139,20 +139,22 @@ func (a *Agent) event(e queue.Entry) (Event, error) {
 	if upTo >= 0 {
 		stream = stream[:upTo]
 	}
-	o, err := foldEntries(e.Stream, stream)
+	facts, err := decodeFacts(e.Stream, stream)
 	if err != nil {
 		return Event{}, err
 	}
+	o, err := foldFacts(e.Stream, facts)
+	if err != nil {
+		return Event{}, err
+	}
+	last := len(facts) - 1
 	var was *order.Order
-	if len(stream) > 1 {
-		if was, err = foldEntries(e.Stream, stream[:len(stream)-1]); err != nil {
+	if last > 0 {
+		if was, err = foldFacts(e.Stream, facts[:last]); err != nil {
 			return Event{}, err
 		}
 	}
-	var f order.Fact
-	if err := json.Unmarshal(e.Data, &f); err != nil {
-		return Event{}, err
-	}
+	f := facts[last]
 	return Event{Seq: uint64(e.Seq), Kind: f.Kind, At: f.At, Order: o, Was: was}, nil
 }
 

@@ -17,11 +17,11 @@ import (
 )
 
 // join makes the rig's agent a box of a fleet.
-func (r *rig) join(broker *uplinktest.Broker, name string) {
+func (r *rig) join(broker *uplinktest.Broker, name string, pubAck bool) {
 	r.b.Helper()
 	start, err := box.NewStart(fleet.Place{Root: "payagent", Site: "H1", Box: name}, 10*time.Second, "bench")
 	must(r.b, err)
-	x, err := box.New(box.Options{Agent: r.agent, Cursors: r.store, Dir: filepath.Join(r.dir, "fleet"), Keys: []signed.Key{}, Start: start,
+	x, err := box.New(box.Options{Agent: r.agent, Cursors: r.store, Dir: filepath.Join(r.dir, "fleet"), Keys: []signed.Key{}, PubAck: pubAck, Start: start,
 		Lock: r.agent.Quiet(agent.QuietTerms{}), Verbs: []box.Verb{box.Restart()}, End: func(string) {}})
 	must(r.b, err)
 	bus := broker.Open(uplinktest.Client{Name: name, Will: start.Will, OnUp: x.OnUp})
@@ -32,11 +32,12 @@ func (r *rig) join(broker *uplinktest.Broker, name string) {
 			r.b.Error(err)
 		}
 	})
-	r.b.Cleanup(func() {
+	r.leave = sync.OnceFunc(func() {
 		stop()
 		group.Wait()
 		_ = bus.Close()
 	})
+	r.b.Cleanup(r.leave)
 }
 
 // BenchmarkFleet measures a payment, from the byte on the tty to paid, of an
@@ -47,8 +48,8 @@ func BenchmarkFleet(b *testing.B) {
 	b.Cleanup(broker.Close)
 	rigs := []*rig{newRig(b, 0, 1), newRig(b, 0, 1), newRig(b, 0, 1), newRig(b, 0, 1)}
 	names := []string{"without", "up", "stalled", "control"} // the last has none either: it shows the noise
-	rigs[1].join(broker, names[1])
-	rigs[2].join(broker, names[2])
+	rigs[1].join(broker, names[1], false)
+	rigs[2].join(broker, names[2], false)
 	time.Sleep(time.Second)
 	broker.Stall(names[2], true)
 	took := make([][]time.Duration, len(rigs))

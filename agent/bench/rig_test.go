@@ -46,6 +46,7 @@ type rig struct {
 	agent    *agent.Agent
 	store    *bolt.Log
 	dir      string
+	leave    func() // ends what join began
 }
 
 type event struct {
