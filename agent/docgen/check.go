@@ -52,7 +52,7 @@ func NewChecker(root string) (*Checker, error) {
 	// What stands in a usage text of its own comes before the line that points there.
 	for _, from := range [][3]string{{"payagent", "devices.go", "devicesUsage"}, {"payagent", "closing.go", "closingUsage"},
 		{"payagent", "doctor.go", "doctorUsage"}, {"payagent", "enrol.go", "enrolUsage"}, {"payagent", "exchangecmd.go", "updateUsage"}, {"payagent", "init.go", "initUsage"}, {"payagent", "command.go", "usage"}, {"paysim", "command.go", "usage"}, {"payfleet", "ca.go", "caUsage"},
-		{"payfleet", "key.go", "keyUsage"}, {"payfleet", "config.go", "configUsage"}, {"payfleet", "update.go", "updateUsage"}, {"payfleet", "relay.go", "relayUsage"}, {"payfleet", "command.go", "usage"}} {
+		{"payfleet", "key.go", "keyUsage"}, {"payfleet", "config.go", "configUsage"}, {"payfleet", "update.go", "updateUsage"}, {"payfleet", "relay.go", "relayUsage"}, {"payfleet", "hub.go", "hubUsage"}, {"payfleet", "command.go", "usage"}} {
 		program := from[0]
 		text := read("agent/cmd/" + program + "/" + from[1])
 		_, text, _ = strings.Cut(text, "const "+from[2]+" = `")

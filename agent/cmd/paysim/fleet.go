@@ -20,6 +20,9 @@ import (
 	"payagent/agent/fleet"
 	"payagent/agent/fleet/broker"
 	webpage "payagent/agent/fleet/console"
+	"payagent/agent/fleet/hub"
+	"payagent/agent/fleet/hub/boltstore"
+	"payagent/agent/fleet/sealed"
 	"payagent/agent/fleet/view"
 	"payagent/agent/fleet/watch"
 	"payagent/agent/signed"
@@ -36,6 +39,7 @@ type pretendFleet struct {
 	every          time.Duration
 	key            signed.Private
 	keys           []signed.Key
+	hubKey         sealed.Public
 	ready          func(page string) // tests: what the console's address is
 	busy, cutAfter time.Duration
 	group          sync.WaitGroup
@@ -94,6 +98,9 @@ func (p *pretendFleet) run(ctx context.Context) (err error) {
 		p.group.Wait()
 		err = errors.Join(err, b.Close())
 	}()
+	if err := p.hub(ctx); err != nil {
+		return err
+	}
 	for i := range p.n {
 		if err := p.till(ctx, i); err != nil {
 			return err
@@ -110,6 +117,34 @@ func (p *pretendFleet) run(ctx context.Context) (err error) {
 	}
 }
 
+// hub keeps the tills' payments, as payfleet hub does, and acknowledges them.
+func (p *pretendFleet) hub(ctx context.Context) error {
+	secret, err := sealed.NewPrivate()
+	if err != nil {
+		return err
+	}
+	p.hubKey = secret.Public()
+	store, err := boltstore.Open(filepath.Join(p.dir, "hub.db"))
+	if err != nil {
+		return err
+	}
+	bus, err := p.open(p.broker, "hub", nil, nil)
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
+	h, err := hub.New(hub.Config{Root: "payagent", Key: secret, PersonDays: 1, KeepDays: 1}, store, bus)
+	if err != nil {
+		return errors.Join(err, bus.Close(), store.Close())
+	}
+	p.group.Go(func() {
+		err := h.Run(ctx)
+		if err = errors.Join(err, bus.Close(), store.Close()); err != nil && ctx.Err() == nil {
+			p.failed <- err
+		}
+	})
+	return nil
+}
+
 // open opens a connection to the broker at an address.
 func (p *pretendFleet) open(addr, id string, will func(uint64) *uplink.Message, up func(context.Context, uint64)) (uplink.Bus, error) {
 	return mqtt.Open(mqtt.Config{Broker: "mqtt://" + addr, ClientID: id, Will: will, OnUp: up, Phase: func() time.Duration { return 0 }, Every: 2 * time.Second})
@@ -120,7 +155,7 @@ func (p *pretendFleet) open(addr, id string, will func(uint64) *uplink.Message, 
 func (p *pretendFleet) till(ctx context.Context, i int) error {
 	name := fmt.Sprintf("TILL-%02d", i+1)
 	addr := p.broker
-	o := tills.Options{Place: fleet.Place{Root: "payagent", Site: "H1", Box: name}, Version: "1.4.0", Dir: filepath.Join(p.dir, name), Keys: p.keys, Every: p.every, Busy: p.busy,
+	o := tills.Options{Place: fleet.Place{Root: "payagent", Site: "H1", Box: name}, Version: "1.4.0", Dir: filepath.Join(p.dir, name), Keys: p.keys, HubKey: &p.hubKey, Every: p.every, Busy: p.busy,
 		Logger: slog.New(slog.DiscardHandler)}
 	switch i {
 	case 5:
@@ -195,6 +230,7 @@ func (p *pretendFleet) page(ctx context.Context) error {
 
   机群控制台  fleet console   %[1]s
   消息服务器  broker          mqtt://%[2]s
+  全院对账    hub             在同一进程内接收并确认每台的支付事件 keeps and acknowledges every till's payments
   命令行      command line    payfleet ls --broker mqtt://%[2]s
   看消息      all messages    mosquitto_sub -h 127.0.0.1 -p %[5]s -v -t 'payagent/#'
 

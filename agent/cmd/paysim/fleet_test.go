@@ -20,7 +20,7 @@ func TestFleet(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	ready := make(chan string, 1)
-	p := pretendFleet{console: console{strings.NewReader(""), io.Discard, io.Discard}, n: 15, broker: "127.0.0.1:0", listen: "127.0.0.1:0", dir: t.TempDir(), every: 10 * time.Second,
+	p := pretendFleet{console: console{strings.NewReader(""), io.Discard, io.Discard}, n: 15, broker: "127.0.0.1:0", listen: "127.0.0.1:0", dir: t.TempDir(), every: 10 * time.Second, busy: 8 * time.Second,
 		cutAfter: time.Second, ready: func(page string) { ready <- page }}
 	ended := make(chan error, 1)
 	go func() { ended <- p.run(ctx) }()
@@ -79,6 +79,15 @@ func TestFleet(t *testing.T) {
 		ask("GET", "/v1/box?site=H1&box=TILL-01", nil, &b)
 		return b
 	}
+	until("a payment that the hub has acknowledged", func() bool {
+		b := box()
+		for _, e := range b.Timeline {
+			if e.Kind == view.KindEvent && e.Code == "payagent.order.paid.v1" && b.Waiting == 0 {
+				return true
+			}
+		}
+		return false
+	})
 	boot := box().Status.BootID
 	var sent struct {
 		ID string `json:"cmd_id"`
