@@ -29,8 +29,9 @@ func HoldMachine(ctx context.Context, why string) (io.Closer, error) {
 	return holdMachine(ctx, address, why)
 }
 
-// busTimeout bounds the whole exchange.
-const busTimeout = 5 * time.Second
+// busTimeout bounds the whole exchange. The first one may have to wait until
+// polkit has been started, on a slow box.
+const busTimeout = 45 * time.Second
 
 func holdMachine(ctx context.Context, address, why string) (_ io.Closer, err error) {
 	defer func() {

@@ -18,15 +18,17 @@ type Inhibitor struct {
 	Changed func() <-chan struct{}
 	// Again is how often InHand is asked without a change.
 	Again time.Duration
-	// Logger is told once that the lock cannot be had, and why.
+	// Logger is told that the lock cannot be had, and why, when the reason is a new one.
 	Logger *slog.Logger
 }
 
 // Run takes and gives back the lock until ctx ends. Nobody waits for it: a
-// machine that gives no lock costs a payment nothing.
+// machine that gives no lock costs a payment nothing. It is taken once at the
+// start, so that a machine that gives none is known before the first payment,
+// and whoever has to judge (polkit) has been started.
 func (i Inhibitor) Run(ctx context.Context) {
 	var lock io.Closer
-	told := false
+	told := ""
 	release := func() {
 		if lock != nil {
 			if err := lock.Close(); err != nil {
@@ -38,20 +40,23 @@ func (i Inhibitor) Run(ctx context.Context) {
 	defer release()
 	tick := time.NewTicker(i.Again)
 	defer tick.Stop()
-	for {
+	for first := true; ; first = false {
 		changed := i.Changed()
+		hand := i.InHand()
 		switch {
-		case !i.InHand():
-			release()
+		case !hand && !first:
 		case lock == nil:
 			var err error
 			if lock, err = i.Hold(ctx); err != nil {
 				lock = nil
-				if !told && ctx.Err() == nil {
-					told = true
+				if told != err.Error() && ctx.Err() == nil {
+					told = err.Error()
 					i.Logger.Warn("the machine can be shut down in the middle of a payment", "error", err)
 				}
 			}
+		}
+		if !hand {
+			release()
 		}
 		select {
 		case <-ctx.Done():

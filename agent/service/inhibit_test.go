@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,8 +21,9 @@ func (h held) Close() error { *h.n--; return nil }
 func TestInhibitor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
+		var old atomic.Bool
 		n, tries, busy, change, refuse := 0, 0, false, make(chan struct{}), error(nil)
-		i := Inhibitor{InHand: func() bool { return busy }, Changed: func() <-chan struct{} { return change }, Again: time.Minute,
+		i := Inhibitor{InHand: func() bool { return busy && !old.Load() }, Changed: func() <-chan struct{} { return change }, Again: time.Minute,
 			Logger: slog.New(slog.NewTextHandler(&log, nil)),
 			Hold: func(context.Context) (io.Closer, error) {
 				if tries++; refuse != nil {
@@ -32,6 +34,9 @@ func TestInhibitor(t *testing.T) {
 			}}
 		ctx, stop := context.WithCancel(t.Context())
 		go i.Run(ctx)
+		if synctest.Wait(); n != 0 || tries != 1 {
+			t.Fatal("the lock is tried at the start and given back", n, tries)
+		}
 		set := func(b bool) {
 			synctest.Wait()
 			busy = b
@@ -48,11 +53,13 @@ func TestInhibitor(t *testing.T) {
 				t.Fatal(step, n)
 			}
 		}
-		busy = false // grew old: nothing tells of it
+		old.Store(true) // grew old: nothing tells of it
 		time.Sleep(time.Minute)
 		if synctest.Wait(); n != 0 {
 			t.Fatal("held without reason")
 		}
+		old.Store(false)
+		busy = false
 		refuse = errors.New("no polkit")
 		set(true)
 		set(true)

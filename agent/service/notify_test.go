@@ -9,6 +9,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -145,17 +146,29 @@ func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		text, alive, writes := "ready", error(nil), 0
 		var heard []string
-		w := Watch{Interval: 30 * time.Second, Commit: 10 * time.Minute, Text: func() string { return text }, Logger: slog.New(slog.DiscardHandler),
-			Notify: func(states ...string) error { heard = append(heard, strings.Join(states, " ")); return nil },
-			Alive: func(_ context.Context, commit bool) error {
-				if commit {
-					writes++
-				}
-				return alive
+		var mu sync.Mutex
+		locked := func(do func()) {
+			mu.Lock()
+			defer mu.Unlock()
+			do()
+		}
+		w := Watch{Interval: 30 * time.Second, Commit: 10 * time.Minute, Logger: slog.New(slog.DiscardHandler),
+			Text: func() (now string) { locked(func() { now = text }); return now },
+			Notify: func(states ...string) error {
+				locked(func() { heard = append(heard, strings.Join(states, " ")) })
+				return nil
+			},
+			Alive: func(_ context.Context, commit bool) (err error) {
+				locked(func() {
+					if err = alive; commit {
+						writes++
+					}
+				})
+				return err
 			}}
 		go w.Run(t.Context())
 		pass := func(d time.Duration) string {
-			heard = nil
+			locked(func() { heard = nil })
 			time.Sleep(d)
 			synctest.Wait()
 			return strings.Join(heard, ",")
@@ -167,11 +180,11 @@ func TestWatch(t *testing.T) {
 		if got := pass(30 * time.Second); got != "WATCHDOG=1,WATCHDOG=1,WATCHDOG=1" {
 			t.Fatal(got)
 		}
-		text, alive = "no payments", errors.New("hangs")
+		locked(func() { text, alive = "no payments", errors.New("hangs") })
 		if got := pass(30 * time.Second); got != "STATUS=no payments" {
 			t.Fatal(got)
 		}
-		alive = nil
+		locked(func() { alive = nil })
 		if pass(59 * time.Minute); writes != 6 {
 			t.Fatal(writes, "writes in an hour")
 		}

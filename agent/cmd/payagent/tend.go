@@ -42,7 +42,7 @@ func (b *assembly) tend(ctx context.Context) error {
 		Hold: func(ctx context.Context) (io.Closer, error) {
 			return service.HoldMachine(ctx, "有订单正在付款 an order is being paid")
 		},
-		InHand: func() bool { return b.agent.InHand(inHand) }, Changed: b.agent.Changed, Again: time.Minute, Logger: b.log}
+		InHand: func() bool { return b.agent.InHand(inHand) }, Changed: b.agent.Changed, Again: 5 * time.Second, Logger: b.log}
 	held := make(chan struct{})
 	go func() {
 		defer close(held)
