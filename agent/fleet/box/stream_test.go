@@ -51,6 +51,7 @@ func TestEvents(t *testing.T) {
 		if last.Source != "/payagent/H1/B1" || last.Historical || last.Time.IsZero() {
 			t.Errorf("%+v", last)
 		}
+		r.pass(time.Minute) // the status is repeated
 		if s := r.status(); s.State != fleet.StateReady || s.Seq != 1 || s.Waiting != 0 {
 			t.Errorf("%+v", s)
 		}
