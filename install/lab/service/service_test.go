@@ -96,8 +96,8 @@ func (r *rig) charge(instruction int) (bill string) {
 	r.bill++
 	bill = fmt.Sprintf("B%03d", r.bill)
 	before := len(r.ledger())
-	r.run(fmt.Sprintf("CODE=1399009955555555%02d setsid %s pay --config %s --bill %s --amount 12.34 --order-type TREATMENT --till w1 --operator 1 --patient-name Test --card-no 1 --admission-no 1 --subject lab --auth-code env:CODE --json >/run/%s.json 2>&1 </dev/null &",
-		instruction, agent, conf, bill, bill))
+	r.run(fmt.Sprintf("CODE=13990099%08d%02d setsid %s pay --config %s --bill %s --amount 12.34 --order-type TREATMENT --till w1 --operator 1 --patient-name Test --card-no 1 --admission-no 1 --subject lab --auth-code env:CODE --json >/run/%s.json 2>&1 </dev/null &",
+		r.bill, instruction, agent, conf, bill, bill)) // each code pays once
 	for end := time.Now().Add(2 * time.Minute); len(r.ledger()) == before; <-time.After(100 * time.Millisecond) {
 		if time.Now().After(end) {
 			out, _ := r.try("cat /run/" + bill + ".json; journalctl -u payagent -n 20 --no-pager")
