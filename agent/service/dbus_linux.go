@@ -63,16 +63,32 @@ func holdMachine(ctx context.Context, address, why string) (_ io.Closer, err err
 		return nil, err
 	}
 	const login = "org.freedesktop.login1"
-	reply, err := b.call("/org/freedesktop/login1", login, login+".Manager", "Inhibit", "shutdown:sleep", Name, why, "block")
-	if err != nil {
-		return nil, err
+	var got locks
+	// One by one: for two in one call logind asks polkit for a third thing.
+	for _, what := range []string{"shutdown", "sleep"} {
+		reply, err := b.call("/org/freedesktop/login1", login, login+".Manager", "Inhibit", what, Name, why, "block")
+		if err == nil && (reply.signature != "h" || len(b.fds) != 1) {
+			err = errors.New("logind gave no lock")
+		}
+		if err != nil {
+			return nil, errors.Join(err, got.Close())
+		}
+		got = append(got, os.NewFile(uintptr(b.fds[0]), "logind lock"))
+		b.fds = nil
 	}
-	if reply.signature != "h" || len(b.fds) != 1 {
-		return nil, errors.New("logind gave no lock")
+	return got, nil
+}
+
+// locks are descriptors of logind; open is held.
+type locks []*os.File
+
+// Close gives them back.
+func (l locks) Close() error {
+	var errs []error
+	for _, f := range l {
+		errs = append(errs, f.Close())
 	}
-	lock := os.NewFile(uintptr(b.fds[0]), "logind lock")
-	b.fds = nil
-	return lock, nil
+	return errors.Join(errs...)
 }
 
 // busPath reads the first unix address of a list.

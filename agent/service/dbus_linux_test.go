@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,7 +53,10 @@ func startBus(t *testing.T) string {
 // ours answers.
 type logind struct {
 	asked  chan string // what was asked for
-	lock   *os.File    // the other end of the lock that was given
+	mu     sync.Mutex
+	locks  []*os.File  // the other ends of the locks that were given
+	second bool        // refuses the second lock only
+	handed []*os.File  // our copies of what was given
 	refuse bool
 	wrong  bool // answers a text instead of a descriptor
 }
@@ -65,15 +70,18 @@ func standIn(t *testing.T, address string, l *logind) {
 	t.Cleanup(func() { _ = c.Close() })
 	answer := func(what, who, why, mode string) (dbus.UnixFD, *dbus.Error) {
 		l.asked <- strings.Join([]string{what, who, why, mode}, "|")
-		if l.refuse {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.refuse || l.second && len(l.locks) > 0 {
 			return 0, dbus.NewError("org.freedesktop.DBus.Error.AccessDenied", []any{"Permission denied"})
 		}
 		r, w, err := os.Pipe()
 		if err != nil {
 			return 0, dbus.MakeFailedError(err)
 		}
-		l.lock = r
+		l.locks = append(l.locks, r)
 		t.Cleanup(func() { _ = r.Close() })
+		l.handed = append(l.handed, w)
 		return dbus.UnixFD(w.Fd()), nil
 	}
 	text := func(string, string, string, string) (string, *dbus.Error) { return "no lock", nil }
@@ -92,21 +100,36 @@ func standIn(t *testing.T, address string, l *logind) {
 // The lock is asked for in logind's words and is held until it is closed.
 func TestHoldMachine(t *testing.T) {
 	address := startBus(t)
-	l := &logind{asked: make(chan string, 1)}
+	l := &logind{asked: make(chan string, 8)}
 	standIn(t, address, l)
 	lock, err := holdMachine(t.Context(), address, "有订单正在付款")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := <-l.asked; got != "shutdown:sleep|payagent|有订单正在付款|block" {
-		t.Fatal(got)
+	for _, what := range []string{"shutdown", "sleep"} {
+		if got := <-l.asked; got != what+"|payagent|有订单正在付款|block" {
+			t.Fatal(got)
+		}
 	}
-	flags, err := unix.FcntlInt(lock.(*os.File).Fd(), unix.F_GETFD, 0)
-	if err != nil || flags&unix.FD_CLOEXEC == 0 {
-		t.Fatal("a child would inherit the lock", flags, err)
+	for _, f := range lock.(locks) {
+		flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFD, 0)
+		if err != nil || flags&unix.FD_CLOEXEC == 0 {
+			t.Fatal("a child would inherit the lock", flags, err)
+		}
 	}
 	if err := lock.Close(); err != nil {
 		t.Fatal(err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, ours := range l.handed {
+		_ = ours.Close()
+	}
+	// logind sees the end of a lock when nobody holds the other end any more.
+	for _, other := range l.locks {
+		if n, err := other.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			t.Fatal("the lock is still held", n, err)
+		}
 	}
 }
 
@@ -127,9 +150,13 @@ func TestHoldMachineWrong(t *testing.T) {
 	fails("nobody is logind", address, "ServiceUnknown")
 	fails("no bus", "unix:path=/nonexistent/bus", "no such file")
 	fails("no unix address", "tcp:host=127.0.0.1,port=1", "no unix socket")
-	l := &logind{asked: make(chan string, 1), refuse: true}
+	l := &logind{asked: make(chan string, 8), refuse: true}
 	standIn(t, address, l)
 	fails("refused", address, "Permission denied")
+	half := startBus(t)
+	second := &logind{asked: make(chan string, 8), second: true}
+	standIn(t, half, second)
+	fails("the second refused", half, "Permission denied")
 	other := startBus(t)
 	standIn(t, other, &logind{wrong: true})
 	fails("a text instead of a lock", other, "no lock")
