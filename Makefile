@@ -56,11 +56,13 @@ lint: vet size ## 同 vet，另查其他系统能否编译及大小 vet, that it
 	GOOS=windows CGO_ENABLED=0 $(GO) vet ./agent/cmd/payagent ./devices/... ./queue/... ./uplink/... ./platforms/...
 	TARGET=linux/arm ./.ci/build $(BIN)/size/arm payagent
 
-# The simulation decides in one goroutine: its full run goes without the race
-# detector, which would make it ten times as slow, and a short one with it.
+# Three packages at once, since many of them mostly wait. The simulation decides
+# in one goroutine: it goes without the race detector, which would make it ten
+# times as slow, and a short run with it; make sim runs twice as many schedules,
+# make kill more kills.
 race:
-	$(GO) test -race -timeout 20m $$($(GO) list $(PKGS) | grep -v '/agent/sim$$')
-	$(GO) test -v -timeout 20m ./agent/sim | grep -vE '^(=== |    --- PASS|        ---)'
+	$(GO) test -race -p 3 -timeout 20m $$($(GO) list $(PKGS) | grep -v '/agent/sim$$')
+	$(GO) test -v -timeout 20m ./agent/sim -schedules=10000 | grep -vE '^(=== |    --- PASS|        ---)'
 	$(GO) test -race -timeout 20m ./agent/sim -run 'TestSchedules' -schedules=300
 
 test: setup lint race ## 全部测试（含安装所需软件包） everything that must pass, with the set-up it needs
@@ -69,8 +71,8 @@ sim: ## 确定性模拟：SEED=n 重放一个 the simulation alone; SEED=n repla
 	$(GO) test ./agent/sim -count=1 -v -timeout 60m $(if $(SEED),-run TestReplay -seed=$(SEED)) $(if $(SCHEDULES),-run TestSchedules -schedules=$(SCHEDULES))
 
 kill: ## kill -9 测试：ROUNDS=n kill the real program ROUNDS times under load
-	$(GO) test ./agent/cmd/payagent -run TestKill -count=1 -v -timeout 60m $(if $(ROUNDS),-rounds=$(ROUNDS))
-	$(GO) test ./agent -run 'TestKilledBetweenSteps$$|TestHostileBroker' -every-step -count=1 -v -timeout 60m
+	$(GO) test ./agent/cmd/payagent -run TestKill -count=1 -v -timeout 60m -rounds=$(or $(ROUNDS),200)
+	$(GO) test ./agent -run 'TestKilledBetweenSteps$$|TestHostileBroker|TestPlatformsBehindWaysOut' -every-step -count=1 -v -timeout 60m
 
 lab: ## 设备实验室（虚拟机）：RUN=正则只跑一部分 scanners as USB gadgets in a VM, the real agent takes payments from them
 	@./install/lab/run $(if $(RUN),'$(RUN)')

@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-var rounds = flag.Int("rounds", 200, "how often the agent is killed")
+var rounds = flag.Int("rounds", 100, "how often the agent is killed")
 
 // killTills is the number of tills under load: half of them on each platform.
 const killTills = 24
