@@ -30,7 +30,7 @@ const usage = `payfleet — the fleet of payment boxes over one message broker  
                     --add-signature FILE --sign-with FILE    a second person's signature, on another machine
                     --document FILE                          send what was signed elsewhere
   payfleet config   get|diff|sign|set|apply|rollback         configurations of boxes: payfleet config --help   配置
-  payfleet update   sign|inspect|send                        programs of boxes: payfleet update --help   升级
+  payfleet update   manifest|sign|inspect|send               programs of boxes: payfleet update --help   升级
   payfleet rollout  ls|pause|resume|abort|run|forget [ID] [--by WHO] [--sign-with FILE]   roll-outs; run goes on with one here   分批发布
   payfleet console  [--listen IP:PORT] [--sign-with FILE] [--key-id ID] [--passphrase-file FILE] [--headlines] [--tls-cert FILE --tls-key FILE --token-file FILE]   控制台网页
   payfleet key      new|show                                 keys that sign: payfleet key --help   签名密钥

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -210,6 +212,37 @@ func TestSendAndSign(t *testing.T) {
 	for _, bad := range [][]string{{"send", "B1", "restart"}, append([]string{"send", "B1", "refund"}, p.with("wang")...), append([]string{"send", "B1", "restart", "--expires", "200h"}, p.with("wang")...)} {
 		if out, err := p.run(bad...); err == nil {
 			t.Errorf("%v was done: %s", bad, out)
+		}
+	}
+}
+
+// TestUpdate: the manifest of a release is made, signed by two and read again.
+func TestUpdate(t *testing.T) {
+	p := newPlace(t)
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", p.file("payagent_1.2.3"), "payagent/agent/cmd/payagent")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	out := p.must("update", "manifest", "--version", "1.2.3", "--floor", "1.2.0", "--url", "https://mirror.example/1.2.3/", "--days", "7", "--out", p.file("manifest.json"), p.file("payagent_1.2.3"))
+	if !strings.Contains(out, runtime.GOOS+"/"+runtime.GOARCH) {
+		t.Errorf("it does not say what it described:\n%s", out)
+	}
+	p.must(append([]string{"update", "sign", p.file("manifest.json"), "--out", p.file("update.json")}, p.with("wang")...)...)
+	if out, err := p.run(append([]string{"update", "send", p.file("update.json")}, p.with("wang")...)...); err == nil || !strings.Contains(err.Error(), "one key") {
+		t.Errorf("one person's update went out: %v\n%s", err, out)
+	}
+	p.must(append([]string{"send", "--add-signature", p.file("update.json")}, p.with("li")...)...)
+	out = p.must("update", "inspect", p.file("update.json"))
+	for _, want := range []string{"1.2.3", "1.2.0", "https://mirror.example/1.2.3/payagent_1.2.3", "wang", "li"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing:\n%s", want, out)
+		}
+	}
+	for _, bad := range [][]string{{"--out", p.file("x"), p.file("payagent_1.2.3")}, {"--version", "1.2.3", "--out", p.file("x")}, {"--version", "1.2.3", "--out", p.file("x"), p.file("update.json")},
+		{"--version", "1.2.3", "--store", "0x", "--out", p.file("x"), p.file("payagent_1.2.3")}} {
+		if out, err := p.run(append([]string{"update", "manifest"}, bad...)...); err == nil {
+			t.Errorf("%v was taken: %s", bad, out)
 		}
 	}
 }
