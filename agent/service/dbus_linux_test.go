@@ -54,9 +54,9 @@ func startBus(t *testing.T) string {
 type logind struct {
 	asked  chan string // what was asked for
 	mu     sync.Mutex
-	locks  []*os.File  // the other ends of the locks that were given
-	second bool        // refuses the second lock only
-	handed []*os.File  // our copies of what was given
+	locks  []*os.File // the other ends of the locks that were given
+	second bool       // refuses the second lock only
+	handed []*os.File // our copies of what was given
 	refuse bool
 	wrong  bool // answers a text instead of a descriptor
 }
