@@ -29,6 +29,9 @@ type Status struct {
 	Reasons []string  `json:"reasons,omitempty"` // codes, see words.md
 	Open    int       `json:"open_orders"`
 	Waiting int       `json:"events_waiting"` // not acknowledged by the fleet
+	// Acked is how far the stream of orders was acknowledged when this was
+	// written. A hub that has less lacks events, whatever Waiting says.
+	Acked Ack `json:"acked,omitzero"`
 }
 
 // Ack is what the hub says of a stream of a box: everything of Epoch up to Seq

@@ -75,6 +75,7 @@ type Box struct {
 	acks    map[string]uint64
 	low     map[string]uint64 // the hub's last word where it is below acks
 	status  fleet.Status
+	counted uint64 // the log's last record when status.Waiting was counted
 	active  map[string]*active
 	shown   map[string]string // what was put on the board without its time; belongs to watch
 	bad     []time.Time       // commands that were not signed
@@ -214,6 +215,9 @@ func (b *Box) begin(ctx context.Context) error {
 			return err
 		}
 	}
+	b.mu.Lock()
+	b.status.Acked = fleet.Ack{Epoch: b.epoch, Seq: b.orders.acked}
+	b.mu.Unlock()
 	close(b.ready)
 	b.beginAlarms()
 	b.showCan()
@@ -223,9 +227,9 @@ func (b *Box) begin(ctx context.Context) error {
 // leave says good-bye: no will is to be believed then.
 func (b *Box) leave(ctx context.Context) {
 	b.mu.Lock()
-	s := b.status
+	s := b.present()
 	b.mu.Unlock()
-	s.State, s.At, s.Since, s.Reasons = fleet.StateGone, b.now(), b.now(), nil
+	s.State, s.Since, s.Reasons = fleet.StateGone, s.At, nil
 	if c, _ := b.online(); c != nil {
 		if data, err := json.Marshal(s); err == nil {
 			ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), bye)

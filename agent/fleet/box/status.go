@@ -108,11 +108,22 @@ func (b *Box) look(proof bool) {
 	}
 }
 
+// present is the status as of now. What was written since it was counted waits
+// too: a hub takes a status with nothing waiting as the proof that it has all
+// there was up to then. The lock is held.
+func (b *Box) present() fleet.Status {
+	s := b.status
+	s.At = b.now()
+	if last := b.o.Agent.LastEvent(); last > b.counted {
+		s.Waiting += int(last - b.counted)
+	}
+	return s
+}
+
 // say writes the status.
 func (b *Box) say() {
 	b.mu.Lock()
-	b.status.At = b.now()
-	data, err := json.Marshal(b.status)
+	data, err := json.Marshal(b.present())
 	b.mu.Unlock()
 	if err == nil {
 		b.board.put(b.topic(fleet.LevelStatus), data)

@@ -221,11 +221,16 @@ func (s *stream) load() (more bool, err error) {
 
 // late tells again what nobody acknowledged, with growing pauses.
 func (s *stream) late() {
-	if len(s.flight) == 0 || time.Since(s.moved) < s.pause() {
+	// A hub that says by itself that it has less is not made to wait for the next
+	// payment. Where the broker's word counts, it is no reason.
+	asked := len(s.flight) == 0 && !s.b.o.PubAck && s.b.less(s.name)
+	if len(s.flight) == 0 && !asked || time.Since(s.moved) < s.pause() {
 		return
 	}
-	s.b.log.Info("events are told again, nobody acknowledged them", "stream", s.name, "events", len(s.flight))
-	s.b.stats.add(&s.b.stats.again, 1)
+	if !asked {
+		s.b.log.Info("events are told again, nobody acknowledged them", "stream", s.name, "events", len(s.flight))
+		s.b.stats.add(&s.b.stats.again, 1)
+	}
 	s.wait, s.moved = min(2*s.pause(), longWait), time.Now()
 	s.again()
 	if low, ok := s.b.lower(s.name); ok && low < s.acked {
@@ -364,7 +369,8 @@ func (b *Box) keep(always bool) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.status.Waiting = b.owed()
+	b.counted = b.o.Agent.LastEvent()
+	b.status.Waiting, b.status.Acked = b.owed(b.counted), fleet.Ack{Epoch: b.epoch, Seq: b.orders.acked}
 	b.unheard = time.Time{}
 	for _, s := range []*stream{b.alarms, b.orders} {
 		if !s.unheard.IsZero() && (b.unheard.IsZero() || s.unheard.Before(b.unheard)) {
@@ -383,14 +389,14 @@ func (b *Box) silent() bool {
 	return !b.o.PubAck && l.Up && l.Since >= hubSilent && !b.unheard.IsZero() && time.Since(b.unheard) >= hubSilent
 }
 
-// owed is how many records may hold events that nobody acknowledged. It belongs
-// to tell.
-func (b *Box) owed() int {
+// owed is how many records up to last may hold events that nobody acknowledged.
+// It belongs to tell.
+func (b *Box) owed(last uint64) int {
 	n := 0
 	for _, s := range []*stream{b.alarms, b.orders} {
 		n += len(s.flight) + len(s.ready)
 	}
-	if last := b.o.Agent.LastEvent(); last > b.orders.read {
+	if last > b.orders.read {
 		n += int(last - b.orders.read)
 	}
 	return n
@@ -424,6 +430,14 @@ func (b *Box) takeAck(m uplink.Message) {
 		b.acks[levels[1]] = a.Seq
 		b.ring()
 	}
+}
+
+// less tells whether the hub's last word was below an earlier one.
+func (b *Box) less(stream string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, ok := b.low[stream]
+	return ok
 }
 
 // lower gives the hub's last word, where it was below an earlier one; that one

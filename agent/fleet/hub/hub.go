@@ -196,8 +196,12 @@ func (h *Hub) commit(ctx context.Context, list []uplink.Message) {
 	var counts Counts
 	for _, m := range list {
 		if _, levels, ok := fleet.Split(h.cfg.Root, m.Topic); ok && len(levels) == 1 && levels[0] == fleet.LevelStatus {
-			if !h.status(m, at, moved) {
+			lacks, ok := h.status(m, at, moved)
+			if !ok {
 				counts.Refused++
+			}
+			for key, ack := range lacks {
+				lagging[key] = ack
 			}
 			continue
 		}
@@ -322,15 +326,17 @@ func (h *Hub) failed(ctx context.Context, err error) {
 	}
 }
 
-// status takes in what a box says of itself; false: it is no status.
-func (h *Hub) status(m uplink.Message, at func(string) Stream, moved map[string]Stream) bool {
+// status takes in what a box says of itself; false: it is no status. lacks is
+// what to tell a box that was acknowledged more than is here: the hub is new,
+// or was put back from a copy. Its word that nothing waits proves nothing then.
+func (h *Hub) status(m uplink.Message, at func(string) Stream, moved map[string]Stream) (lacks map[string]fleet.Ack, ok bool) {
 	p, _, _ := fleet.Split(h.cfg.Root, m.Topic)
 	var s fleet.Status
 	if len(m.Payload) == 0 {
-		return true // it was cleared
+		return nil, true // it was cleared
 	}
 	if fleet.Unmarshal(m.Payload, &s) != nil || fleet.CheckName(p.Site) != nil || fleet.CheckName(p.Box) != nil {
-		return false
+		return nil, false
 	}
 	name := p.Site + "/" + p.Box
 	h.mu.Lock()
@@ -344,19 +350,22 @@ func (h *Hub) status(m uplink.Message, at func(string) Stream, moved map[string]
 	}
 	h.mu.Unlock()
 	if !believed {
-		return true
+		return nil, true
 	}
 	key := streamKey(p.Site, p.Box, fleet.StreamOrders)
 	x := at(key)
 	x.Site, x.Box, x.Name = p.Site, p.Box, fleet.StreamOrders
 	until, ok := quiet(s, h.cfg.Now())
+	if s.Acked.Seq > seqIn(x, s.Acked.Epoch) {
+		lacks, ok = map[string]fleet.Ack{key: {Epoch: s.Acked.Epoch, Seq: seqIn(x, s.Acked.Epoch)}}, false
+	}
 	if ok && until.After(x.Until) {
 		x.Until = until
 		moved[key] = x
 	} else if x.Epoch == "" && x.Until.IsZero() {
 		moved[key] = x // from now on it is known, and waited for
 	}
-	return true
+	return lacks, true
 }
 
 // ackAll says how far the hub is with everything.

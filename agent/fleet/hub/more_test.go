@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"payagent/agent/fleet"
 )
 
 func (r *rig) metrics() string {
@@ -42,4 +44,33 @@ func readFile(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return string(data)
+}
+
+// TestCopy: a hub that is new, or was put back from a copy, lacks what it
+// acknowledged before. What a box says of nothing waiting does not hide that,
+// and the box is told where the hub is.
+func TestCopy(t *testing.T) {
+	r := newRig(t, nil)
+	a, b := r.box("A"), r.box("B")
+	a.send(a.event("E", 1, 0, paid("1", noon, 100), zhang))
+	a.acked("E", 1)
+	a.quiet()
+	r.at(noon.Add(time.Hour))
+	lacks := fleet.Status{State: fleet.StateReady, At: r.now(), BootID: "boot", Seq: 1, Every: 60, Acked: fleet.Ack{Epoch: "E", Seq: 9}}
+	a.status(lacks)
+	a.acked("E", 1)
+	if got, err := r.list(noon, noon.Add(time.Hour)); err == nil {
+		t.Errorf("the list was answered without what only the box has: %q", got)
+	}
+	a.send(a.event("E", 9, 1, paid("2", noon.Add(time.Minute), 200), zhang))
+	a.acked("E", 9)
+	a.status(lacks)
+	if got, err := r.list(noon, noon.Add(time.Hour)); err != nil || len(got) != 2 {
+		t.Errorf("%q %v", got, err)
+	}
+	b.status(lacks) // of another store, and nothing of it is here
+	b.acked("E", 0)
+	if got, err := r.list(noon, noon.Add(time.Hour)); err == nil {
+		t.Errorf("the list was answered without a till of which the hub has nothing: %q", got)
+	}
 }

@@ -141,6 +141,12 @@ func merge(tx *bbolt.Tx, next hub.Order) error {
 			}
 		}
 	}
+	// What comes late, of a day whose patients were forgotten, is looked at again.
+	if day := []byte(hub.DayOf(next.Changed)); next.Sealed != "" && bytes.Compare(day, tx.Bucket([]byte(meta)).Get([]byte(persons))) < 0 {
+		if err := tx.Bucket([]byte(meta)).Put([]byte(persons), day); err != nil {
+			return err
+		}
+	}
 	for _, day := range next.Days() {
 		if err := tx.Bucket([]byte(days)).Put(key(day, next.Site, next.Box, no), nil); err != nil {
 			return err

@@ -298,7 +298,16 @@ func casePersons(w *World) error {
 			return err
 		}
 	}
-	return nil
+	// A till that was away tells now what happened long ago.
+	late := order("B1", "late", 1, t0)
+	late.Sealed, late.SealedIn = "c2VhbGVk", "E-2"
+	if err := w.Store.Put(w.Ctx, hub.Batch{Orders: []hub.Order{late}}); err != nil {
+		return err
+	}
+	if err := w.Store.Put(w.Ctx, hub.Batch{ForgetPersons: t0.AddDate(0, 0, 12)}); err != nil {
+		return err
+	}
+	return check(map[string]bool{"late": false})
 }
 
 func caseForget(w *World) error {
