@@ -2,9 +2,12 @@ package door_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"image"
 	"image/color"
 	"image/png"
+	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strconv"
@@ -178,6 +181,30 @@ func TestTillNotes(t *testing.T) {
 		}
 		if n := len(r.w.Banks["full"].Calls("charge")); n != 1 {
 			t.Errorf("%d charges", n)
+		}
+	})
+}
+
+// TestDiag: the bundle comes as the program makes it, and one that cannot be
+// made says so.
+func TestDiag(t *testing.T) {
+	fails := false
+	change := func(_ *agenttest.Options, o *door.Options) {
+		o.Diag = func(context.Context) ([]byte, error) {
+			if fails {
+				return nil, errors.New("no disk")
+			}
+			return []byte("PK"), nil
+		}
+	}
+	inBubbleWith(t, change, func(t *testing.T, r *rig) {
+		got := r.call("GET", "/v1/diag", admin, nil)
+		if got.status != http.StatusOK || string(got.raw) != "PK" || got.head.Get("Content-Type") != "application/zip" {
+			t.Errorf("%d %q %v", got.status, got.raw, got.head)
+		}
+		fails = true
+		if got := r.call("GET", "/v1/diag", admin, nil); got.status < 500 {
+			t.Errorf("%d %q", got.status, got.raw)
 		}
 	})
 }

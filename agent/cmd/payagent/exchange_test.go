@@ -150,7 +150,7 @@ func (m *manager) build(version string, ill bool) string {
 	cmd := exec.CommandContext(m.t.Context(), "../../../.ci/build", out, "payagent")
 	cmd.Env = append(os.Environ(), "VERSION="+version, "HID=0")
 	if ill {
-		cmd.Env = append(cmd.Env, "GOFLAGS=-overlay="+m.illness())
+		cmd.Env = append(cmd.Env, "REPLACE="+m.illness())
 	}
 	if text, err := cmd.CombinedOutput(); err != nil {
 		m.t.Fatalf("%v\n%s", err, text)
