@@ -212,6 +212,14 @@ func (c *conductor) step(ctx context.Context) error {
 			return s
 		})
 	})
+	if c.r.State().Phase != rollout.Running {
+		// Whoever only has the document was sent nothing, and gets nothing now.
+		for box := range c.staging {
+			c.r.Withdraw(box, now)
+			delete(c.staging, box)
+			changed = true
+		}
+	}
 	if changed || len(acts) > 0 {
 		// Kept before it is sent: a restart must not send anything else.
 		if err := c.keep(ctx); err != nil {

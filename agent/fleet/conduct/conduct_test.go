@@ -31,6 +31,7 @@ type boxes struct {
 	done   int
 	desire map[string]bool
 	ends   func(box string) fleet.CommandState
+	slow   bool // only the first that gets a document says so
 }
 
 func (b *boxes) open(broker *uplinktest.Broker, n int) (names []string, stop func()) {
@@ -61,7 +62,11 @@ func (b *boxes) open(broker *uplinktest.Broker, n int) (names []string, stop fun
 			case "desired":
 				b.mu.Lock()
 				b.desire[name] = true
+				mute := b.slow && len(b.desire) > 1
 				b.mu.Unlock()
+				if mute {
+					return
+				}
 				say(p.Topic("reported", "config"), fleet.ReportedConfig{Version: "local", State: fleet.ConfigStaged, Document: 7})
 			case "cmd":
 				if levels[3] == "req" {
@@ -277,6 +282,34 @@ func TestKeptFirst(t *testing.T) {
 		_, err := conduct.Run(ctx, r.begin(), r.o)
 		if err == nil || !strings.Contains(err.Error(), "roll-out") || len(r.got) != 0 {
 			t.Fatal(err, len(r.got))
+		}
+	})
+}
+
+// TestStopsStaged: a box that has the document and not yet its command gets
+// none once the roll-out has stopped, and counts as waiting again.
+func TestStopsStaged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 40)
+		r.slow = true
+		r.ends = func(string) fleet.CommandState {
+			return fleet.CommandState{State: fleet.Failed, Reason: "rolled_back"}
+		}
+		spec := r.spec()
+		doc, err := fleet.SignConfig(fleet.NewDesired(7, "H1", r.names, "text: x", time.Now(), time.Now().Add(time.Hour), ""), r.o.Keys...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec.Verb, spec.Document, r.o.Document = fleet.VerbConfigApply, fleet.HashText(doc), doc
+		ro, err := rollout.New(spec, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Hour)
+		defer cancel()
+		_, err = conduct.Run(ctx, ro, r.o)
+		if s := r.kept(); err == nil || s.Phase != rollout.Stopped || len(r.got) != 1 || len(s.Under) != 0 {
+			t.Fatalf("%v %s, %d commands, under way %v", err, s.Phase, len(r.got), s.Under)
 		}
 	})
 }

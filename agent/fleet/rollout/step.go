@@ -106,6 +106,17 @@ func (r *Rollout) Abort(by string, now time.Time) {
 	r.person(by, Aborted, now, Running, Paused, Stopped)
 }
 
+// Withdraw takes back that a box was sent its command: it was not, and waits
+// again.
+func (r *Rollout) Withdraw(box string, now time.Time) {
+	i := slices.Index(r.order, box)
+	if i < 0 || r.boxes[i] != Sent {
+		return
+	}
+	r.end(i, Waiting, "")
+	r.s.At = now
+}
+
 func (r *Rollout) person(by, phase string, now time.Time, from ...string) {
 	if slices.Contains(from, r.s.Phase) {
 		r.s.Phase, r.s.By, r.s.Why, r.s.At = phase, by, "", now
