@@ -16,13 +16,15 @@ import (
 const (
 	lookAgain = 30 * time.Second // an edit on the box is seen by looking
 	tellWait  = 30 * time.Second
+	// The pause after a refused subscription, at least.
+	subscribeAgain = time.Minute
 )
 
 // Link takes documents from the bus and tells what became of them, until ctx
 // ends: <box>/desired/config in, <box>/reported/config out, both retained.
 func (d *Files) Link(ctx context.Context, bus uplink.Bus, at fleet.Place, log *slog.Logger) error {
 	docs := make(chan []byte, 1)
-	stop, err := bus.Subscribe(at.Topic(fleet.LevelDesired, "config"), func(m uplink.Message) {
+	take := func(m uplink.Message) {
 		if len(m.Payload) == 0 {
 			return // taken off the broker: nothing is desired any more
 		}
@@ -37,13 +39,25 @@ func (d *Files) Link(ctx context.Context, bus uplink.Bus, at fleet.Place, log *s
 			default:
 			}
 		}
-	})
-	if err != nil {
-		return err
 	}
-	defer stop()
 	told := ""
+	var stop func()
+	var asked time.Time // when the broker refused the subscription
 	for {
+		// A refusal is for IT to mend at the broker; the box goes on without.
+		if stop == nil && (asked.IsZero() || time.Since(asked) >= subscribeAgain) {
+			end, err := bus.Subscribe(at.Topic(fleet.LevelDesired, "config"), take)
+			switch {
+			case err == nil:
+				stop = end
+				defer stop()
+			case errors.Is(err, uplink.ErrClosed):
+				return nil
+			default:
+				asked = time.Now()
+				log.Error("the broker refuses the subscription to configurations; see its access list in docs/mqtt.md", "error", err)
+			}
+		}
 		link, linked := bus.Link()
 		changed := d.Changed()
 		if !link.Up {

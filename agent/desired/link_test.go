@@ -186,3 +186,58 @@ func TestOverABroker(t *testing.T) {
 		}
 	})
 }
+
+// TestDenied: a broker that refuses the subscription stops nothing on the box;
+// the subscription is asked for again.
+func TestDenied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newBox(t)
+		broker := uplinktest.NewBroker()
+		defer broker.Close()
+		place := fleet.Place{Root: "payagent", Site: "H1", Box: "B1"}
+		bus := &picky{Bus: broker.Bus("box", nil)}
+		bus.deny.Store(true)
+		d, _ := x.start()
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- d.Link(ctx, bus, place, slog.New(slog.DiscardHandler)) }()
+		<-time.After(5 * time.Minute)
+		select {
+		case err := <-ended:
+			t.Fatal("it ended, and every payment with it:", err)
+		default:
+		}
+		if _, ok := broker.Retained(place.Topic("reported", "config")); !ok {
+			t.Error("nothing is reported")
+		}
+		bus.deny.Store(false)
+		ops := broker.Bus("ops", nil)
+		if err := ops.Publish(t.Context(), uplink.Message{Topic: place.Topic("desired", "config"), Payload: x.doc(1, named("one")), Retain: true}); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(2 * time.Minute)
+		if r, err := d.Reported(); err != nil || r.State != fleet.ConfigStaged {
+			t.Error(r.State, err)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if err := errors.Join(bus.Close(), ops.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// picky is a connection whose broker refuses subscriptions.
+type picky struct {
+	uplink.Bus
+	deny atomic.Bool
+}
+
+func (p *picky) Subscribe(filter string, handle func(uplink.Message)) (func(), error) {
+	if p.deny.Load() {
+		return nil, errors.New("the broker refuses it")
+	}
+	return p.Bus.Subscribe(filter, handle)
+}

@@ -35,9 +35,12 @@ type active struct {
 
 // The bounds of what is shown of an alarm.
 const (
-	subjectsKept = 20
-	occurrence   = 24 * time.Hour
-	absentFor    = 10 * time.Second // a device that is gone so long is an alarm
+	// More than any box has devices: a condition whose subject was dropped here
+	// would be told again at every look.
+	subjectsKept  = 1024
+	subjectsShown = 20 // the newest
+	occurrence    = 24 * time.Hour
+	absentFor     = 10 * time.Second // a device that is gone so long is an alarm
 )
 
 // readAlarms reads the events of alarms.
@@ -202,6 +205,7 @@ func (b *Box) showAlarm(code string) {
 		return
 	}
 	subjects := slices.DeleteFunc(slices.Clone(x.Subjects), func(s string) bool { return s == "" })
+	subjects = subjects[max(0, len(subjects)-subjectsShown):]
 	data, err := json.Marshal(fleet.Alarm{Code: code, Since: x.Since, Last: x.Last, Count: x.Count, Subjects: subjects, Text: textOf(code)})
 	if err == nil {
 		b.board.put(b.topic(fleet.LevelAlarm, code), data)

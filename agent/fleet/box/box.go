@@ -69,18 +69,19 @@ type Box struct {
 	epoch          string
 	ready          chan struct{} // closed when the place in the log is known
 
-	mu      sync.Mutex
-	conn    *conn
-	changed chan struct{} // closed when conn changed or an ack came
-	acks    map[string]uint64
-	low     map[string]uint64 // the hub's last word where it is below acks
-	status  fleet.Status
-	counted uint64 // the log's last record when status.Waiting was counted
-	active  map[string]*active
-	shown   map[string]string // what was put on the board without its time; belongs to watch
-	bad     []time.Time       // commands that were not signed
-	badTold time.Time
-	unheard time.Time // since when events are told and nothing is acknowledged
+	mu       sync.Mutex
+	conn     *conn
+	changed  chan struct{} // closed when conn changed or an ack came
+	acks     map[string]uint64
+	low      map[string]uint64 // the hub's last word where it is below acks
+	status   fleet.Status
+	counted  uint64 // the log's last record when status.Waiting was counted
+	active   map[string]*active
+	shown    map[string]string // what was put on the board without its time; belongs to watch
+	bad      []time.Time       // commands that were not signed
+	badTold  time.Time
+	keptTold map[string]time.Time // by verb: the last alarm of a retained command; belongs to command
+	unheard  time.Time            // since when events are told and nothing is acknowledged
 }
 
 // conn is one connection to the broker; ctx ends with it.
@@ -92,7 +93,7 @@ type conn struct {
 // New prepares a box. Open the bus with Start.Will and OnUp, then call Run.
 func New(o Options) (*Box, error) {
 	b := &Box{o: o, log: o.Logger, place: o.Start.Place, every: o.Start.Every, verbs: map[string]Verb{}, changed: make(chan struct{}),
-		acks: map[string]uint64{}, low: map[string]uint64{}, active: map[string]*active{}, shown: map[string]string{}, ready: make(chan struct{}), heard: make(chan struct{})}
+		acks: map[string]uint64{}, low: map[string]uint64{}, active: map[string]*active{}, shown: map[string]string{}, keptTold: map[string]time.Time{}, ready: make(chan struct{}), heard: make(chan struct{})}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}

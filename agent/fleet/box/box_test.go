@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -202,6 +203,50 @@ func TestLastingAlarms(t *testing.T) {
 		slices.Sort(got)
 		if want := []string{"audit_failed cleared", "audit_failed raised", "disk_worn cleared", "disk_worn raised"}; !slices.Equal(got, want) {
 			t.Error(got)
+		}
+		r.end()
+	})
+}
+
+// TestManySubjects: a switch that fails takes more devices along than an alarm
+// shows; each is told once, and once more when it is back.
+func TestManySubjects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		h := r.hub()
+		var last atomic.Int32
+		last.Store(45)
+		r.opts = func(o *box.Options) {
+			o.Lasting = []string{"disk_worn"}
+			o.Conditions = func() (list []agent.Alarm) {
+				for i := range last.Load() {
+					list = append(list, agent.Alarm{Code: "disk_worn", Subject: fmt.Sprint("d", i)})
+				}
+				return list
+			}
+		}
+		r.start()
+		r.pass(time.Minute)
+		if n := len(h.got(fleet.StreamAlarms)); n != 45 {
+			t.Errorf("%d events, want one for each of 45", n)
+		}
+		if shown, _ := r.kept(fleet.LevelAlarm, "disk_worn")["subjects"].([]any); len(shown) != 20 {
+			t.Error(len(shown), "are shown")
+		}
+		r.crash()
+		last.Store(1)
+		r.start()
+		r.pass(time.Minute)
+		if n := len(h.got(fleet.StreamAlarms)); n != 45+44 {
+			t.Errorf("%d events, want 44 more", n)
+		}
+		if r.kept(fleet.LevelAlarm, "disk_worn") == nil {
+			t.Error("the one that lasts is not shown")
+		}
+		last.Store(0)
+		r.pass(time.Minute)
+		if r.kept(fleet.LevelAlarm, "disk_worn") != nil {
+			t.Error("what ended is shown")
 		}
 		r.end()
 	})

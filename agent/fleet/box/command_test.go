@@ -349,6 +349,31 @@ func TestRetained(t *testing.T) {
 	})
 }
 
+// TestRetainedFlood: whoever can write retained messages does not fill the
+// order store with alarms.
+func TestRetainedFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		h := r.hub()
+		other := r.broker.Bus("other", nil)
+		for i := range 40 {
+			topic := place().Topic(fleet.LevelCommand, fleet.VerbRestart, fmt.Sprint("kept", i), "req")
+			if err := other.Publish(t.Context(), uplink.Message{Topic: topic, Payload: []byte("{}"), Retain: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.start()
+		r.pass(time.Minute)
+		if n := len(h.got(fleet.StreamAlarms)); n != 1 {
+			t.Errorf("%d alarms, want 1", n)
+		}
+		if n := len(r.broker.Accepted("payagent/+/+/cmd/+/+/req")); n != 80 {
+			t.Errorf("%d messages; not every one was cleared", n)
+		}
+		r.end()
+	})
+}
+
 // TestPaymentLock: what disturbs waits for the lock, one at a time, and expires.
 func TestPaymentLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -386,6 +411,44 @@ func TestPaymentLock(t *testing.T) {
 		r.pass(2 * time.Minute)
 		if s := r.state(short.Verb, short.ID); s.State != fleet.Expired || s.Reason != box.WhyLock {
 			t.Errorf("%+v", s)
+		}
+		r.lock.set("")
+		r.pass(time.Second)
+		if r.restarts() != 1 {
+			t.Fatal(r.restarts())
+		}
+		r.end()
+		r.start()
+		r.pass(time.Minute)
+		if s := r.state(c.Verb, c.ID); s.State != fleet.Succeeded {
+			t.Errorf("%+v", s)
+		}
+		r.end()
+	})
+}
+
+// TestLockAtTheEnd: a payment that begins while a command is carried out ends
+// before the process does.
+func TestLockAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		_, conf, _, _ := keys()
+		r.opts = func(o *box.Options) {
+			o.Verbs = append(o.Verbs, box.Verb{Name: fleet.VerbConfigApply, Schema: "{}", Disturbs: true,
+				Do: func(_ context.Context, _ fleet.Command, run box.Runner) (any, error) {
+					r.lock.set(agent.BusyOrders) // a patient was faster
+					run.Restart("test")
+					return nil, nil
+				},
+				Resume: func(context.Context, fleet.Command, json.RawMessage) (any, error) { return nil, nil }})
+		}
+		r.start()
+		r.pass(time.Second)
+		c := r.cmd(fleet.VerbConfigApply, "c1")
+		r.send(c, sign(t, c, conf))
+		r.pass(time.Minute)
+		if s := r.state(c.Verb, c.ID); s.State != fleet.Running || r.restarts() != 0 {
+			t.Fatalf("%d restarts while a patient pays: %+v", r.restarts(), s)
 		}
 		r.lock.set("")
 		r.pass(time.Second)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"payagent/agent/fleet"
+	"payagent/agent/trial"
 )
 
 // Notes of commands. A thread per command, open until it is finished.
@@ -376,7 +377,14 @@ func (j *job) ended(ctx context.Context, result any, err error) {
 	switch {
 	case j.ends:
 		j.b.book.save()
-		j.b.o.End(j.why)
+		// Since the lock was free something took its time, and a patient may have
+		// been faster. What was begun is durable and waits for the end with us.
+		wait := func(why string) {
+			j.set(func(s *fleet.CommandState) { s.Reason, s.Text = WhyLock, why })
+		}
+		if trial.Await(ctx, j.b.o.Lock, wait) == nil {
+			j.b.o.End(j.why)
+		}
 	case err != nil && ctx.Err() != nil: // the box stops; the next start goes on
 	case err != nil:
 		code, text := failureOf(err)
