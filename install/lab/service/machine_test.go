@@ -152,17 +152,6 @@ func (m *machine) cutPower() {
 	m.cmd = nil
 }
 
-// off waits until the machine has switched itself off.
-func (m *machine) off() {
-	m.t.Helper()
-	select {
-	case <-m.ended:
-		m.cmd = nil
-	case <-time.After(3 * time.Minute):
-		m.t.Fatal("the machine does not switch off")
-	}
-}
-
 // try runs a command in the machine.
 func (m *machine) try(command string) (out string, code int) {
 	m.t.Helper()
