@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	kardianos "github.com/kardianos/service"
+	"golang.org/x/sys/unix"
 )
 
 // booted tells whether systemd runs this machine.
@@ -39,6 +40,9 @@ func exists(path string) bool {
 // it. What it does is told on out. A machine without systemd gets what the
 // library has for it: no watchdog, no user of its own, no hardening.
 func Install(o Options, out io.Writer) error {
+	// Neither the library nor systemctl syncs: a power cut in the next half
+	// minute would leave an empty unit, which systemd takes for a masked one.
+	defer unix.Sync()
 	if os.Geteuid() != 0 {
 		return errors.New("cannot install the service; run this as root (sudo)")
 	}
