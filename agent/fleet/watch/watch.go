@@ -31,7 +31,7 @@ type Watch struct {
 	mu      sync.Mutex
 	model   *view.Model
 	changed chan struct{} // closed at the next change
-	last    time.Time     // of the last message
+	last    time.Time     // of the last message that the broker had kept
 	stops   []func()
 	looks   map[view.Key]*look
 	taps    map[*tap]struct{}
@@ -82,7 +82,9 @@ func (w *Watch) take(m uplink.Message) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.o.Now()
-	w.last = now
+	if m.Retain {
+		w.last = now
+	}
 	for t := range w.taps {
 		t.do(m)
 	}
@@ -170,8 +172,9 @@ func (w *Watch) unlook(k view.Key, l *look) {
 	}
 }
 
-// Settled waits until the connection is up and nothing has arrived for as long
-// as quiet: a broker does not say when it has sent everything that it keeps.
+// Settled waits until the connection is up and nothing that the broker keeps has
+// arrived for as long as quiet: a broker does not say when it has sent it all.
+// What boxes say meanwhile does not count, since a fleet is never silent.
 func (w *Watch) Settled(ctx context.Context, quiet time.Duration) error {
 	for {
 		l, changed := w.bus.Link()

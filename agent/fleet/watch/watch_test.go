@@ -115,3 +115,41 @@ func TestNoBroker(t *testing.T) {
 		}
 	})
 }
+
+// TestSettlesInABusyFleet: a fleet is never silent. What boxes say meanwhile
+// does not put off the moment at which all that the broker kept is here.
+func TestSettlesInABusyFleet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broker := uplinktest.NewBroker()
+		defer broker.Close()
+		box, it := broker.Bus("B1", nil), broker.Bus("it", nil)
+		defer func() { _ = box.Close(); _ = it.Close() }()
+		publish(t, box, "payagent/H1/B1/status", fleet.Status{State: "ready", BootID: "a", At: time.Now(), Every: 60})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for seq := uint64(1); ctx.Err() == nil; seq++ {
+				publish(t, box, "payagent/H1/B1/status", fleet.Status{State: "ready", BootID: "a", Seq: seq, At: time.Now(), Every: 60})
+				select {
+				case <-time.After(300 * time.Millisecond):
+				case <-ctx.Done():
+				}
+			}
+		}()
+		w, err := watch.Open(it, watch.Options{Root: "payagent", Limits: view.Usual()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		if err := w.Settled(ctx, time.Second); err != nil {
+			t.Error(err)
+		}
+		if r := row(w, "B1"); r.State != "ready" {
+			t.Errorf("%+v", r)
+		}
+		cancel()
+		<-done
+	})
+}
