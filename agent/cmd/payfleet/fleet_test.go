@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -18,6 +19,7 @@ import (
 	"payagent/agent/fleet"
 	"payagent/agent/fleet/broker"
 	"payagent/agent/fleet/keyring"
+	"payagent/agent/fleet/rollout"
 	"payagent/agent/fleet/view"
 	"payagent/agent/signed"
 	"payagent/uplink"
@@ -281,5 +283,21 @@ func TestConfig(t *testing.T) {
 	p.must("rollout", "forget", "r1")
 	if out := p.must("rollout", "ls"); out != "" {
 		t.Error(out)
+	}
+}
+
+// TestRolloutSaysWhy: whoever looks at a roll-out that stopped sees which boxes
+// failed and why, of many boxes some.
+func TestRolloutSaysWhy(t *testing.T) {
+	s := &session{connection: &connection{}}
+	st := rollout.State{Phase: rollout.Stopped, Why: rollout.WhyFailures, Reasons: map[string]string{"B2": "edited", "B1": "not_\x1b[31mstaged"}}
+	if line := s.rolloutLine(st); !strings.Contains(line, " | B1: not_") || !strings.HasSuffix(line, "staged | B2: edited") || strings.Contains(line, "\x1b") {
+		t.Errorf("%q", line)
+	}
+	for i := range 10 {
+		st.Reasons[fmt.Sprintf("C%d", i)] = "failed"
+	}
+	if line := s.rolloutLine(st); !strings.HasSuffix(line, "C2: failed | …") {
+		t.Errorf("%q", line)
 	}
 }

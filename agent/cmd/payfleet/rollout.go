@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,12 +74,16 @@ func (s *session) conduct(ctx context.Context, r *rollout.Rollout, keys *signing
 	if _, err := fmt.Fprintf(s.out, s.pick("发布 %s 开始。可以中断本程序；用 payfleet rollout run %s 接着做。\n", "Roll-out %s begins. This program may be stopped; payfleet rollout run %s goes on with it.\n"), id, id); err != nil {
 		return err
 	}
-	last := ""
+	last, told := "", false
 	end, err := conduct.Run(ctx, r, conduct.Options{Bus: s.bus, Watch: s.watch, Root: s.Root, Keys: private, Document: document, Every: time.Second, Tell: func(st rollout.State) {
 		if line := s.rolloutLine(st); line != last {
 			last = line
 			_, _ = fmt.Fprintf(s.out, "%s  %s\n", time.Now().Format(time.TimeOnly), line) // a lost line loses nothing
 		}
+		if st.Phase == rollout.Stopped && !told {
+			_, _ = fmt.Fprintf(s.out, s.pick("已停下：payfleet rollout resume %s 接着做，payfleet rollout abort %s 永远停止；本程序等着。\n", "It has stopped: payfleet rollout resume %s goes on, payfleet rollout abort %s ends it; this program waits.\n"), id, id)
+		}
+		told = st.Phase == rollout.Stopped
 	}})
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
@@ -92,6 +97,10 @@ func (s *session) conduct(ctx context.Context, r *rollout.Rollout, keys *signing
 	return nil
 }
 
+// shownReasons is of how many boxes a line says why they failed; payfleet show
+// says it in full of each.
+const shownReasons = 5
+
 func (s *session) rolloutLine(st rollout.State) string {
 	parts := []string{s.say("phase", st.Phase)}
 	if st.Why != "" {
@@ -104,6 +113,13 @@ func (s *session) rolloutLine(st rollout.State) string {
 	}
 	if st.AwayCount > 0 {
 		parts = append(parts, fmt.Sprintf(s.pick("不在线 %d", "away %d"), st.AwayCount))
+	}
+	for i, box := range slices.Sorted(maps.Keys(st.Reasons)) {
+		if i == shownReasons {
+			parts = append(parts, "…")
+			break
+		}
+		parts = append(parts, clean(box+": "+st.Reasons[box]))
 	}
 	return strings.Join(parts, " | ")
 }
