@@ -94,6 +94,7 @@ type Agent struct {
 	over    chan struct{} // closed when nothing reads events any more
 	once    sync.Once
 	cause   error
+	alarmed map[counter.Alarm]order.Instant // when an alarm was written last; the writer's
 }
 
 // New puts an agent together. Nothing runs before Run.

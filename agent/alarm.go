@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 
 	"payagent/agent/counter"
+	"payagent/agent/order"
 	"payagent/queue"
 )
 
@@ -44,16 +46,32 @@ func (a *Agent) TellAlarm(ctx context.Context, x Alarm) error {
 	return a.Note(ctx, NoteAlarm, nil, x)
 }
 
+// alarmAgain is how long an alarm about the same thing is not written anew: a
+// platform that keeps mixing up its answers would fill the log with it, and the
+// fleet's side with events.
+const alarmAgain = 10 * time.Minute
+
+// alarmsKnown bounds how many alarms are remembered for that.
+const alarmsKnown = 1024
+
 // addAlarm puts an alarm of the counter into the batch of the facts that led to
-// it.
+// it. Only the goroutine that writes calls it.
 func (a *Agent) addAlarm(b *queue.Batch, e counter.Alarm) error {
+	now := a.Now()
+	if at, ok := a.alarmed[e]; ok && now.Age(at) < alarmAgain {
+		return nil
+	}
+	if a.alarmed == nil || len(a.alarmed) >= alarmsKnown {
+		a.alarmed = map[counter.Alarm]order.Instant{}
+	}
+	a.alarmed[e] = now.Instant
 	var raw [12]byte
 	if _, err := io.ReadFull(a.random, raw[:]); err != nil {
 		return fmt.Errorf("cannot write an alarm: no random numbers: %w", err)
 	}
 	data, err := json.Marshal(Alarm{Code: e.Code, Order: e.Order, Platform: e.Platform})
 	if err == nil {
-		data, err = json.Marshal(Note{Kind: NoteAlarm, At: a.Now().Instant, Data: data})
+		data, err = json.Marshal(Note{Kind: NoteAlarm, At: now.Instant, Data: data})
 	}
 	if err != nil {
 		return fmt.Errorf("cannot write an alarm: %w", err)

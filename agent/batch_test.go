@@ -1,9 +1,11 @@
 package agent
 
 import (
+	"crypto/rand"
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"payagent/agent/counter"
 	"payagent/agent/order"
@@ -59,5 +61,33 @@ func TestClosedAndOpenedAgain(t *testing.T) {
 	}
 	if list, err = (&Agent{}).batches([][]counter.Effect{{counter.Changed{}}}); err != nil || len(list) != 0 {
 		t.Fatal("nothing to write is no commit:", list, err)
+	}
+}
+
+// standing is a clock that a test moves.
+type standing struct{ now order.Now }
+
+func (s *standing) Now() order.Now { return s.now }
+
+// TestTheSameAlarm: what goes wrong again every second is written once in a
+// while, and what goes wrong elsewhere at once.
+func TestTheSameAlarm(t *testing.T) {
+	clock := &standing{order.Now{Instant: order.Instant{Boot: "b"}}}
+	a := &Agent{parts: Parts{Clock: clock}, random: rand.Reader}
+	written := 0
+	for range 3600 {
+		clock.now.Mono += time.Second
+		list, err := a.batches([][]counter.Effect{{wrote("N1"), counter.Alarm{Code: "answer_mixed_up", Order: "N1"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		written += len(list[0].Records) - 1
+	}
+	if written != 6 {
+		t.Errorf("an hour of the same alarm was written %d times", written)
+	}
+	list, err := a.batches([][]counter.Effect{{counter.Alarm{Code: "answer_mixed_up", Order: "N2"}, counter.Alarm{Code: "order_in_doubt", Order: "N1"}}})
+	if err != nil || len(list) != 1 || len(list[0].Records) != 2 {
+		t.Error(list, err)
 	}
 }

@@ -465,7 +465,7 @@ func newPrograms(t *testing.T, broker *uplinktest.MosquittoBroker, side *fleetSi
 		door := freePort(t)
 		conf := filepath.Join(home, "payagent.yaml")
 		must(t, os.WriteFile(conf, fmt.Appendf(nil, `
-site: {hospital_id: "H1", name: soak, test: true}
+site: {hospital_id: "H0001", name: soak, test: true}
 data_dir: %[1]s/data
 door: {listen: [%[2]q]}
 booking: {expect: false}
@@ -515,7 +515,7 @@ func (p *programs) pay(t *testing.T) {
 	for i := range p.list {
 		all.Go(func() {
 			n := strconv.FormatInt(p.paid[i].Load(), 10)
-			body := fmt.Sprintf(`{"till":"w","bill":"S%s","amount_fen":100,"mode":"charge","order_type":"TREATMENT","subject":"soak","patient":{"name":"X","card_no":"1","admission_no":"1"},"auth_code":"13%04d%07d%05d"}`, n, i, p.paid[i].Load(), 0)
+			body := fmt.Sprintf(`{"till":"w","bill":"S%s","amount_fen":100,"mode":"charge","order_type":"TREATMENT","subject":"soak","patient":{"name":"X","card_no":"1","admission_no":"1"},"auth_code":"13990099%04d%04d00"}`, n, i, p.paid[i].Load())
 			var o struct {
 				No    string `json:"out_trade_no"`
 				State string `json:"state"`
