@@ -235,7 +235,7 @@ func TestService(t *testing.T) {
 
 	bill = r.charge(90)
 	lock := r.until("systemd-inhibit --list --no-pager --no-legend", "payagent")
-	r.row("a payment under way", "lock: `"+strings.Join(strings.Fields(line(lock, "payagent")), " ")+"`")
+	r.row("a payment under way", "lock: "+strings.Join(strings.Fields(line(lock, "payagent")), " "))
 	r.control("system_powerdown")
 	r.until("journalctl -b --no-pager -u systemd-logind", "ower key pressed")
 	r.row("the power button, pressed meanwhile", r.ends(bill)+"; the machine stayed up")
