@@ -54,9 +54,11 @@ func TestFleet(t *testing.T) {
 	// until asks again and again: what is waited for comes over sockets.
 	until := func(what string, good func() bool) {
 		t.Helper()
-		for end := time.Now().Add(90 * time.Second); !good(); {
+		for end := time.Now().Add(4 * time.Minute); !good(); {
 			if time.Now().After(end) {
-				t.Fatal("never seen: " + what)
+				var l view.List
+				ask("GET", "/v1/boxes", nil, &l)
+				t.Fatalf("never seen: %s: %+v", what, l)
 			}
 			<-time.After(50 * time.Millisecond)
 		}
