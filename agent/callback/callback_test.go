@@ -268,6 +268,7 @@ func TestReturnPageWithoutBooking(t *testing.T) {
 		paid, closed, never := r.collect(platforms.ModeH5), r.collect(platforms.ModeH5), r.collect(platforms.ModeH5)
 		r.ask("POST", "/notify/mute", agenttest.Message(paid.No, platforms.Paid, paid.Amount).Query)
 		r.ask("POST", "/notify/mute", agenttest.Message(closed.No, platforms.Closed, closed.Amount).Query)
+		synctest.Wait()
 		r.shows(paid.No, "page_success")
 		r.shows(closed.No, "page_not_paid")
 		rev := r.state(never.No, "").Rev
