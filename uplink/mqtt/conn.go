@@ -28,6 +28,7 @@ type conn struct {
 	toSend chan struct{}
 	syncs  chan syncing
 	own    sync.WaitGroup
+	taking sync.Mutex // held while a message goes to its handlers
 
 	mu       sync.Mutex
 	current  *pending            // what is in paho's Publish now
@@ -191,6 +192,9 @@ func (x *conn) stay() error {
 	x.own.Go(x.send)
 	<-x.ctx.Done()
 	x.own.Wait()
+	// What this connection read last must not come after what the next one reads.
+	x.taking.Lock()
+	defer x.taking.Unlock()
 	return context.Cause(x.ctx)
 }
 
@@ -278,8 +282,15 @@ func (x *conn) takeBack() []*pending {
 }
 
 // receive takes a message from paho, which reads no further until it returns,
-// and acknowledges it when it is with its handlers.
+// and acknowledges it when it is with its handlers. After the end of the
+// connection it takes nothing more: the broker still has what was not
+// acknowledged, and sends it again in its place.
 func (x *conn) receive(_ paho.Client, m paho.Message) {
+	x.taking.Lock()
+	defer x.taking.Unlock()
+	if x.ctx.Err() != nil {
+		return
+	}
 	msg := uplink.Message{Topic: m.Topic(), Payload: m.Payload(), Retain: m.Retained(), Sample: m.Qos() == 0}
 	for _, s := range x.c.fitting(msg.Topic) {
 		select {

@@ -591,7 +591,7 @@ func TestThroughTheAgent(t *testing.T) {
 	if err := agentEnded(); err != nil {
 		t.Error(err)
 	}
-	if err := watchEnded(); err == nil || !strings.Contains(err.Error(), "the agent stopped") {
+	if err := watchEnded(); err == nil || !strings.Contains(err.Error(), "the agent stopped answering") {
 		t.Errorf("the watch ended with %v", err)
 	}
 	stopWatch()

@@ -277,7 +277,7 @@ func (cl *client) watch(ctx context.Context, out *printer, rows []deviceRow) err
 			if ctx.Err() != nil {
 				return nil
 			}
-			return fmt.Errorf("cannot go on: the agent stopped; start it again, or watch without it: %w", err)
+			return stopped(err)
 		case <-tick.C:
 		}
 		rows, err := cl.devices(ctx)
@@ -285,10 +285,14 @@ func (cl *client) watch(ctx context.Context, out *printer, rows []deviceRow) err
 			return nil
 		}
 		if err != nil {
-			return err
+			return stopped(err) // noticed before the end of the events was
 		}
 		note(rows, true)
 	}
+}
+
+func stopped(err error) error {
+	return fmt.Errorf("cannot go on: the agent stopped answering; start it again, or watch without it: %w", err)
 }
 
 // seenCounts says how often a scanner read.
