@@ -109,6 +109,9 @@ func (c *Checker) Pages() ([]string, error) {
 }
 
 var (
+	// conflict is what a merge leaves where two sides changed the same lines.
+	conflict = regexp.MustCompile(`(?m)^(<{7}|>{7}) .*$`)
+
 	fence  = regexp.MustCompile("(?ms)^```[^\n]*\n(.*?)^```")
 	span   = regexp.MustCompile("`([^`\n]+)`")
 	link   = regexp.MustCompile(`\]\(([^()\s]+)\)`)
@@ -124,6 +127,9 @@ var (
 func (c *Checker) Page(name, text string) []string {
 	var wrong []string
 	complain := func(format string, args ...any) { wrong = append(wrong, name+": "+fmt.Sprintf(format, args...)) }
+	if mark := conflict.FindString(text); mark != "" {
+		complain("%q was left by a merge", mark)
+	}
 	var blocks []string
 	prose := fence.ReplaceAllStringFunc(text, func(s string) string {
 		blocks = append(blocks, fence.FindStringSubmatch(s)[1])

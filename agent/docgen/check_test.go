@@ -68,6 +68,7 @@ func TestCheckerFindsNonsense(t *testing.T) {
 		"method":             {"`GET /v1/orders/{id}/cancel`", "no route"},
 		"route in a block":   {"```\ncurl http://127.0.0.1:8780/v1/order/1\n```", "no route"},
 		"below an article":   {"[x](states.md)", "leads nowhere"},
+		"merge":              {"good\n<<<<<<< HEAD\n| a |\n", "left by a merge"},
 		"words of catalogue": {"`canceled.close` `canceled.open`", "canceled.open"},
 	} {
 		got := strings.Join(c.Page("x.md", x.text), "\n")
