@@ -48,7 +48,8 @@ clib: ## C 动态库（需要 mingw-w64） build/clib: payagent.dll 32 and 64 bi
 samples: ## 全部可编译的示例（另需 mono-mcs、fp-compiler） every sample that Debian has a compiler for, against a running agent
 	$(GO) test -count=1 -v -timeout 20m ./install/samples -args -all
 
-vet: ## 静态检查 gofmt and go vet
+vet: ## 静态检查 gofmt, go vet, no half-done merge
+	@! git grep -nIE '^(<<<<<<<|>>>>>>>) ' || { echo "a merge was left half-done"; exit 1; }
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet $(PKGS)
 

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -232,6 +233,8 @@ func TestService(t *testing.T) {
 
 	bill := r.charge(0)
 	r.row("a payment", r.ends(bill))
+	r.row("`payagent doctor`", r.doctor(agent))
+	r.row("`payagent doctor` as the service's user", r.doctor("setpriv --reuid payagent --regid payagent --init-groups "+agent))
 
 	bill = r.charge(90)
 	lock := r.until("systemd-inhibit --list --no-pager --no-legend", "payagent")
@@ -278,7 +281,15 @@ func TestService(t *testing.T) {
 	r.codes(agent+" service status", 3)
 	r.run(agent + " service uninstall")
 	r.codes(agent+" service status", 4)
-	r.row("`service uninstall`", "orders stay: "+r.run("ls /var/lib/payagent/store"))
+	r.row("`service uninstall`", "orders stay: "+strings.Join(strings.Fields(r.run("ls /var/lib/payagent/store")), " "))
+	r.row("`payagent doctor` after it", r.doctor(agent, "process.ready"))
+
+	// Once more, from where the first installation put the program.
+	r.run(agent + " service install && chgrp payagent /etc/payagent/* && chmod 640 /etc/payagent/*")
+	r.run(agent + " service start")
+	r.ready(true)
+	r.row("installed again: the order of before the power cut", r.ends(bill))
+	r.row("a payment then", r.ends(r.charge(0)))
 }
 
 // TestPackage: the package is installed, upgraded in the middle of a payment and
@@ -292,6 +303,7 @@ func TestPackage(t *testing.T) {
 	r.row("its service", "`"+strings.ReplaceAll(r.run("payagent service status"), "\n", "`; `")+"`")
 	r.row("its `systemd-analyze security`", score(r))
 	r.row("a payment", r.ends(r.charge(0)))
+	r.row("`payagent doctor`", r.doctor("payagent"))
 	bill := r.charge(90)
 	pid := r.show("MainPID")
 	r.run("dpkg -i /mnt/2.deb")
@@ -307,6 +319,48 @@ func TestPackage(t *testing.T) {
 	r.row("the package removed", "orders stay: "+strings.Join(strings.Fields(r.run("ls /var/lib/payagent/store")), " "))
 	r.run("dpkg -P payagent")
 	r.row("the package purged", "orders stay: "+strings.Join(strings.Fields(r.run("ls /var/lib/payagent/store")), " "))
+}
+
+// doctor runs payagent doctor, which may find nothing failed but the checks that
+// are named, and must find each of those.
+func (r *rig) doctor(program string, failed ...string) string {
+	r.t.Helper()
+	out, code := r.try(program + " doctor --config " + conf + " --json")
+	var got struct {
+		Findings []struct {
+			ID, About, Level string
+			Found            struct{ EN string }
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		r.t.Fatalf("exit code %d: %v\n%s", code, err, out)
+	}
+	ids := map[string][]string{}
+	for _, f := range got.Findings {
+		if !slices.Contains(ids[f.Level], f.ID) {
+			ids[f.Level] = append(ids[f.Level], f.ID)
+		}
+		if f.Level == "fail" && !slices.Contains(failed, f.ID) {
+			r.t.Errorf("doctor: %s %s: %s", f.ID, f.About, f.Found.EN)
+		}
+	}
+	want := 0
+	switch {
+	case len(ids["fail"]) > 0:
+		want = 2
+	case len(ids["warn"]) > 0:
+		want = 1
+	}
+	if code != want || len(ids["fail"]) != len(failed) || len(ids["ok"]) < 15 {
+		r.t.Errorf("doctor: exit code %d, want %d; failed %v, want %v; ok %v", code, want, ids["fail"], failed, ids["ok"])
+	}
+	seen := fmt.Sprintf("exit code %d: %d checks well", code, len(ids["ok"]))
+	for _, level := range []string{"warn", "fail"} {
+		if len(ids[level]) > 0 {
+			seen += fmt.Sprintf("; %s: %s", level, strings.Join(ids[level], " "))
+		}
+	}
+	return seen
 }
 
 // score is systemd's judgement; it must be 2.0 at most.
@@ -335,6 +389,7 @@ func TestOffline(t *testing.T) {
 	at := r.run("systemctl show payagent -p ActiveEnterTimestampMonotonic --value | awk '{print $1/1e6}'; cat /proc/uptime")
 	r.row("power cut in the middle of a payment, power on without a network, clock or name server", fmt.Sprintf("ready %s s after the kernel's start; addresses: %s; status: %s", strings.Fields(at)[0],
 		strings.Join(strings.Fields(r.run("ip -o -4 addr | awk '{print $4}'")), " "), r.show("StatusText")))
+	r.row("`payagent doctor` without a network", r.doctor(agent, "process.ready", "net.link", "net.tcp"))
 	r.cutPower()
 	r.powerOn(true)
 	r.ready(true)
@@ -376,6 +431,7 @@ gadget line 0x1eab 0x0d06 acm.line; ln -s $g/functions/acm.line $g/configs/c.1/;
 		r.until("journalctl -u payagent --no-pager | grep present", `"device":"`+name+`","present":true`)
 	}
 	r.row("scanners plugged in after the start", "both are open in the hardened service")
+	r.row("`payagent doctor`", r.doctor(agent))
 	r.row("no autosuspend", "power/control of both: "+strings.Join(strings.Fields(r.run("for d in /sys/bus/usb/devices/*-1; do cat $d/power/control; done")), " "))
 	r.row("left alone by ModemManager", r.run(`udevadm info -q property $(readlink -f /dev/payagent/tty-*) | grep ID_MM_DEVICE_IGNORE`))
 }
