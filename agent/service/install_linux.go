@@ -31,6 +31,15 @@ func stock() string {
 	return ""
 }
 
+// installed tells whether there is a service to act on. Without systemd it is a
+// script or a job of what the library found instead.
+func installed() bool {
+	if booted() {
+		return exists(unitPath) || stock() != ""
+	}
+	return exists("/etc/init.d/"+Name) || exists("/etc/init/"+Name+".conf")
+}
+
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return !errors.Is(err, fs.ErrNotExist)
@@ -186,14 +195,14 @@ func Uninstall(out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if !installed() {
+		return ErrNotInstalled
+	}
 	if !booted() {
 		return s.Uninstall()
 	}
 	if !exists(unitPath) {
-		if stock() != "" {
-			return errors.New("cannot uninstall: the service belongs to the package; remove the package, or systemctl disable --now payagent")
-		}
-		return ErrNotInstalled
+		return errors.New("cannot uninstall: the service belongs to the package; remove the package, or systemctl disable --now payagent")
 	}
 	if err := s.Stop(); err != nil {
 		return fmt.Errorf("cannot stop the service: %w", err)
@@ -223,11 +232,15 @@ func act(do func(kardianos.Service) error) error {
 	if err != nil {
 		return err
 	}
-	if booted() && !exists(unitPath) && stock() == "" {
+	if !installed() {
 		return ErrNotInstalled
 	}
 	if err := do(s); err != nil {
-		return fmt.Errorf("cannot do that with the service; look at journalctl -u payagent: %w", err)
+		where := "journalctl -u payagent"
+		if !booted() {
+			where = "/var/log/payagent.err"
+		}
+		return fmt.Errorf("cannot do that with the service; look at %s: %w", where, err)
 	}
 	return nil
 }
@@ -239,7 +252,7 @@ func Look() (Status, error) {
 		if err != nil {
 			return Status{}, err
 		}
-		return lookOther(s)
+		return lookOther(s, installed())
 	}
 	out, err := exec.Command("systemctl", "show", Name+".service",
 		"--property=LoadState,ActiveState,SubState,UnitFileState,MainPID,NRestarts,StatusText,Result,FragmentPath").Output()
@@ -275,15 +288,26 @@ func readShow(text string) Status {
 	return s
 }
 
-func lookOther(s kardianos.Service) (Status, error) {
+// lookOther asks a manager that is not systemd. The library runs a program of
+// its, and gives no more than that program's exit code, which for a service that
+// does not run is not 0, as for one that nobody knows.
+func lookOther(s kardianos.Service, installed bool) (Status, error) {
+	status := Status{State: Missing, Manager: s.Platform()}
+	if !installed {
+		return status, nil
+	}
 	state, err := s.Status()
+	var code *exec.ExitError
 	switch {
 	case errors.Is(err, kardianos.ErrNotInstalled):
-		return Status{State: Missing}, nil
+	case errors.As(err, &code):
+		status.State = Stopped
 	case err != nil:
-		return Status{}, fmt.Errorf("cannot ask for the service: %w", err)
+		return Status{}, fmt.Errorf("cannot ask %s for the service; look for it in /etc/init.d: %w", status.Manager, err)
 	case state == kardianos.StatusRunning:
-		return Status{State: Running}, nil
+		status.State = Running
+	default:
+		status.State = Stopped
 	}
-	return Status{State: Stopped}, nil
+	return status, nil
 }

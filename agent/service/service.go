@@ -50,6 +50,7 @@ type Status struct {
 	Text     string // what the agent said last
 	Result   string // how the last run ended, in the manager's word
 	Unit     string // the file that defines the service
+	Manager  string // what manages services on a Linux machine that systemd does not run, as the library calls it
 }
 
 // Options say what is installed.

@@ -21,6 +21,19 @@ const (
 	codeMissing exitCode = 4
 )
 
+const serviceUsage = `payagent service — payagent as a service of this machine   系统服务
+
+  payagent service install [--config FILE]   installs it, to start at power-on; it is not started yet    安装，随开机启动
+  payagent service start                     starts it, and says what came of it                         启动
+  payagent service stop                      stops it, after what is under way is settled                停止
+  payagent service status                    what the service manager says                               状态
+  payagent service uninstall                 takes it away; orders and configuration stay                卸载，订单和配置保留
+
+  install、uninstall、start、stop 需要 root 或管理员。 All but status need root, or an administrator.
+  --config 缺省 defaults to: /etc/payagent/payagent.yaml; Windows: %ProgramData%\payagent\payagent.yaml
+  status 的退出码 exit code of status: 0 运行中 running, 1 失败 failed, 3 已停止 stopped, 4 未安装 not installed
+`
+
 // serviceCommand installs, starts, stops or shows the service.
 func serviceCommand(args []string, out io.Writer) error {
 	verb := ""
@@ -33,10 +46,18 @@ func serviceCommand(args []string, out io.Writer) error {
 	if verb == "install" {
 		f.StringVar(&file, "config", file, "configuration file")
 	}
-	if err := f.Parse(args); err != nil || f.NArg() > 0 {
-		return fmt.Errorf("%w: payagent service %s takes no %s\n\n%s", errUsage, verb, strings.Join(args, " "), usage)
+	switch err := f.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		verb = "help"
+	case err != nil || f.NArg() > 0:
+		return fmt.Errorf("%w: payagent service %s does not take %s\n\n%s", errUsage, verb, strings.Join(args, " "), serviceUsage)
 	}
 	switch verb {
+	case "help", "--help", "-help", "-h":
+		_, err := io.WriteString(out, serviceUsage)
+		return err
+	case "":
+		return fmt.Errorf("%w: say what to do with the service\n\n%s", errUsage, serviceUsage)
 	case "install":
 		return installService(file, out)
 	case "uninstall":
@@ -51,7 +72,7 @@ func serviceCommand(args []string, out io.Writer) error {
 	case "status":
 		return serviceStatus(out)
 	}
-	return fmt.Errorf("%w: there is no command \"service %s\"\n\n%s", errUsage, verb, usage)
+	return fmt.Errorf("%w: there is no command \"service %s\"\n\n%s", errUsage, verb, serviceUsage)
 }
 
 // defaultConfig is where the service's configuration lies.
@@ -121,12 +142,17 @@ func (p plan) nodes() []string {
 	return list
 }
 
-// serviceStatus prints what the service manager says, in Chinese and English.
+// serviceStatus prints what the service manager says.
 func serviceStatus(out io.Writer) error {
 	s, err := service.Look()
 	if err != nil {
 		return err
 	}
+	return tellStatus(s, out)
+}
+
+// tellStatus prints it in Chinese and English.
+func tellStatus(s service.Status, out io.Writer) error {
 	line := map[service.State]string{
 		service.Running:  "运行中 running",
 		service.Starting: "正在启动 starting",
@@ -138,7 +164,7 @@ func serviceStatus(out io.Writer) error {
 		line += fmt.Sprintf(", pid %d", s.PID)
 	}
 	rows := [][2]string{{"服务 service", line}}
-	if s.State != service.Missing {
+	if s.State != service.Missing && s.Manager == "" {
 		atPower := "否 no"
 		if s.Enabled {
 			atPower = "是 yes"
@@ -149,6 +175,10 @@ func serviceStatus(out io.Writer) error {
 		if row[1] != "" {
 			rows = append(rows, row)
 		}
+	}
+	if s.Manager != "" {
+		rows = append(rows, [2]string{"说明 note", "本机不是由 systemd 管理（" + s.Manager + "）：服务没有看门狗和隔离；在容器里请由容器运行 payagent run；体检看 payagent doctor。 " +
+			"systemd does not run this machine: no watchdog and no hardening; in a container let that run payagent run; payagent doctor looks at the agent"})
 	}
 	if s.Restarts > 0 {
 		rows = append(rows, [2]string{"自动重启 restarts", fmt.Sprint(s.Restarts)})
