@@ -35,6 +35,7 @@ type Log struct {
 	quit       chan struct{} // closed by stop
 	dead       chan struct{} // closed when the writer has ended
 	last       atomic.Uint64
+	read       atomic.Int64 // records since pages were given back
 	stats      counters
 
 	mu       sync.Mutex

@@ -37,3 +37,10 @@ func allocate(f *os.File, n int64) error {
 	}
 	return err
 }
+
+// dropPages takes the pages of a shared, read-only mapping out of the process.
+// They come back from the kernel's cache when they are read again, so an error
+// costs memory only.
+func dropPages(at uintptr, n int64) {
+	_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, at, uintptr(n), syscall.MADV_DONTNEED)
+}

@@ -36,3 +36,5 @@ func lockFile(f *os.File) (bool, error) {
 	}
 	return err == nil, err
 }
+
+func dropPages(uintptr, int64) {}

@@ -44,6 +44,7 @@ func (l *Log) Stream(stream string) ([]queue.Entry, error) {
 		}
 		return chain(tx.Bucket([]byte(bLog)), stream, h, func(seq uint64, r record) error {
 			out = append(out, queue.Entry{Seq: queue.Seq(seq), Stream: stream, Data: r.data})
+			l.walked(tx, 1)
 			return nil
 		})
 	})
@@ -83,12 +84,29 @@ func (l *Log) After(seq queue.Seq, limit int) ([]queue.Entry, queue.Seq, error) 
 			out = append(out, queue.Entry{Seq: queue.Seq(want), Stream: r.stream, Data: r.data})
 			want++
 		}
+		l.walked(tx, len(out))
 		return nil
 	})
 	if err != nil {
 		return nil, 0, err
 	}
 	return out, first, nil
+}
+
+// pagesFor is after how many records the pages that were read are given back:
+// about 2 MB of them.
+const pagesFor = 4096
+
+// walked gives pages of the file back when many records were read. Otherwise a
+// walk over the whole log, as at every start, stays in the process's memory for
+// good, although nobody reads there again; the kernel has them in its cache.
+func (l *Log) walked(tx *bbolt.Tx, records int) {
+	if l.read.Add(int64(records)) < pagesFor {
+		return
+	}
+	l.read.Store(0)
+	// The transaction keeps the library from moving the mapping meanwhile.
+	dropPages(tx.DB().Info().Data, tx.Size())
 }
 
 // Last implements queue.Reader.
