@@ -35,7 +35,7 @@ func resident(t *testing.T, path string) int {
 	return total
 }
 
-// TestWalkIsForgotten: who reads the whole log once does not keep it in memory,
+// TestWalkIsForgotten: who opens or reads the whole log once does not keep it in memory,
 // and reads the same again.
 func TestWalkIsForgotten(t *testing.T) {
 	dir := t.TempDir()
@@ -43,7 +43,7 @@ func TestWalkIsForgotten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	const records, size = 3 * pagesFor, 1000
 	for from := 0; from < records; from += 256 {
 		var b queue.Batch
@@ -53,6 +53,15 @@ func TestWalkIsForgotten(t *testing.T) {
 		if _, err := l.Append(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if l, _, err = Open(dir, Options{Writer: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if kib := resident(t, dir+"/"+dbName); kib > records*size/1024/2 {
+		t.Errorf("%d KiB of %d KiB of the file are in memory after opening", kib, records*size/1024)
 	}
 	for range 2 {
 		var at queue.Seq

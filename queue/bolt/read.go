@@ -105,9 +105,12 @@ func (l *Log) walked(tx *bbolt.Tx, records int) {
 		return
 	}
 	l.read.Store(0)
-	// The transaction keeps the library from moving the mapping meanwhile.
-	dropPages(tx.DB().Info().Data, tx.Size())
+	l.giveBack(tx)
 }
+
+// giveBack needs a transaction, which keeps the library from moving the mapping
+// meanwhile.
+func (l *Log) giveBack(tx *bbolt.Tx) { dropPages(tx.DB().Info().Data, tx.Size()) }
 
 // Last implements queue.Reader.
 func (l *Log) Last() queue.Seq { return queue.Seq(l.last.Load()) }
@@ -237,6 +240,7 @@ func (l *Log) Prune(ctx context.Context, before queue.Seq) (streams int, err err
 // load reads what the writer keeps in memory.
 func (l *Log) load() error {
 	return l.db.View(func(tx *bbolt.Tx) error {
+		defer l.giveBack(tx) // the library read every page to know which are free
 		t, err := newTxn(tx)
 		if err != nil {
 			return err
