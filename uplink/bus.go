@@ -28,6 +28,15 @@ const MaxPayload = 512 << 10
 // every loss of the connection and of the broker's memory; a handler never
 // holds up the connection; after Close nothing is delivered and every call
 // fails.
+//
+// The order is that of a stream which, after a loss, begins anew at an older
+// message and goes on from there, so old ones come again after newer ones. Who
+// was subscribed at the broker the whole time had them before. Who was not may
+// see them then for the first time: it subscribed later, or the broker was
+// killed and forgot. Brokers acknowledge before they save (mosquitto 2.0.11
+// does, subscriptions too, with autosave_on_changes as well), so one that is
+// killed may also lose what it acknowledged. Receivers that need more number
+// what they are sent.
 type Bus interface {
 	// Publish returns nil when the broker has acknowledged the message (for a
 	// Sample: when it was handed over). That is no proof that anybody else has

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"payagent/uplink"
@@ -163,4 +164,35 @@ func FuzzWire(f *testing.F) {
 			t.Fatalf("%x became %x", data, passed)
 		}
 	})
+}
+
+// arrived is a message as paho hands it over.
+type arrived struct {
+	paho.Message
+	acked bool
+}
+
+func (*arrived) Topic() string   { return "o" }
+func (*arrived) Payload() []byte { return []byte("x") }
+func (*arrived) Retained() bool  { return false }
+func (*arrived) Qos() byte       { return 1 }
+func (a *arrived) Ack()          { a.acked = true }
+
+// TestEndedConnectionTakesNothing: paho may go on handing over what it had read
+// when the next connection delivers already; the broker sends it again there,
+// in its place.
+func TestEndedConnectionTakesNothing(t *testing.T) {
+	c := newClient(Config{}, "", false, "")
+	defer c.stop()
+	s := &subscription{filter: "o", queue: make(chan uplink.Message, 2), ctx: c.ctx}
+	c.subs = append(c.subs, s)
+	x := &conn{c: c}
+	x.ctx, x.end = context.WithCancelCause(c.ctx)
+	a, b := &arrived{}, &arrived{}
+	x.receive(nil, a)
+	x.end(io.EOF)
+	x.receive(nil, b)
+	if len(s.queue) != 1 || !a.acked || b.acked {
+		t.Errorf("%d messages were taken, acknowledged: %v, after the end %v", len(s.queue), a.acked, b.acked)
+	}
 }

@@ -130,11 +130,23 @@ func TestBrokerKilled(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	const n = 600
+	// A killed broker forgets a subscription that it acknowledged and had not
+	// saved. What its publisher then repeats comes for the first time after newer
+	// messages, and nobody can mend that here: see uplink.Bus. One that is ended
+	// politely has saved it.
+	if err := m.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, to, "down", down)
+	if err := m.Start(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, to, "up", up)
+	const n = 300
 	var done []<-chan error
 	for i := range n {
 		done = append(done, from.Send(ctx, uplink.Message{Topic: "o", Payload: []byte(fmt.Sprint(i))}))
-		if i%200 == 100 {
+		if i%100 == 50 {
 			m.Kill()
 			until(t, to, "down", down)
 			if err := m.Start(); err != nil {
@@ -148,9 +160,9 @@ func TestBrokerKilled(t *testing.T) {
 			t.Fatal(i, err)
 		}
 	}
-	// A killed broker may lose what it acknowledged, and forgets who had
-	// subscribed (that is why the hub acknowledges too). What is sent while the
-	// reader is there comes, and nothing before what was published before it.
+	// A killed broker may lose what it acknowledged (that is why the hub
+	// acknowledges too). What comes, comes after what was published before it, and
+	// what was sent after the last kill comes.
 	seen, highest := map[int]bool{}, -1
 	for highest < n-1 {
 		select {
@@ -163,7 +175,7 @@ func TestBrokerKilled(t *testing.T) {
 			t.Fatal("the last message never came")
 		}
 	}
-	for i := 501; i < n; i++ {
+	for i := 251; i < n; i++ {
 		if !seen[i] {
 			t.Errorf("%d never came, though the broker was not killed after it", i)
 		}
