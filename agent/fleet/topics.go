@@ -26,6 +26,23 @@ func CheckName(name string) error {
 	return nil
 }
 
+// ClientID is the MQTT client id of a program of the fleet side: the name in
+// its certificate, a colon, and what the program is for, so that one name can
+// run several. A box's client id is its name, in which no colon can be
+// (CheckName), so that no program of the fleet side can take a box's place at
+// the broker: whoever connects with the id of another ends its connection and
+// is given what waits for it.
+func ClientID(name, purpose string) string { return name + idMark + purpose }
+
+// MayHaveID tells whether the fleet-side holder of a name may connect with a
+// client id: its name alone, or one that ClientID makes.
+func MayHaveID(name, id string) bool {
+	return id == name || strings.HasPrefix(id, name+idMark) && len(id) > len(name)+len(idMark)
+}
+
+// idMark stands in no name.
+const idMark = ":"
+
 // Topic joins levels under the place.
 func (p Place) Topic(levels ...string) string {
 	return p.Root + "/" + p.Site + "/" + p.Box + "/" + strings.Join(levels, "/")

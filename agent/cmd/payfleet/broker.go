@@ -12,9 +12,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"payagent/agent/fleet"
 	"payagent/agent/fleet/broker"
+	"payagent/agent/fleet/ca"
 )
 
 // brokerCommand runs the built-in broker.
@@ -25,14 +27,15 @@ func brokerCommand(ctx context.Context, args []string, c console) error {
 	caFile := f.String("ca", "", "`file` with the fleet's authority: clients must show a certificate of it")
 	cert := f.String("cert", "", "`file` with the broker's certificate, as payfleet ca server makes it")
 	key := f.String("key", "", "`file` with its private key")
+	crl := f.String("crl", "", "`file` with the revoked certificates (crl.pem of payfleet ca), read anew when it changes")
 	roles := f.String("roles", "", "rôles of the fleet side by the names in certificates, e.g. `ops=operate,console=watch,hub-1=hub,relay-1=relay`")
 	root := f.String("root", "payagent", "first `level` of every topic")
 	words, err := parse(f, args)
 	if err != nil {
 		return err
 	}
-	if len(words) > 0 || (*caFile == "") != (*cert == "") || (*cert == "") != (*key == "") {
-		return fmt.Errorf("%w: payfleet broker [--listen IP:PORT] [--data DIR] [--ca FILE --cert FILE --key FILE --roles NAME=RÔLE,…]", errUsage)
+	if len(words) > 0 || (*caFile == "") != (*cert == "") || (*cert == "") != (*key == "") || *crl != "" && *caFile == "" {
+		return fmt.Errorf("%w: payfleet broker [--listen IP:PORT] [--data DIR] [--ca FILE --cert FILE --key FILE --crl FILE --roles NAME=RÔLE,…]", errUsage)
 	}
 	if err := fleet.CheckName(*root); err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
@@ -49,6 +52,13 @@ func brokerCommand(ctx context.Context, args []string, c console) error {
 		if cfg.TLS, err = brokerTLS(*caFile, *cert, *key); err != nil {
 			return err
 		}
+	}
+	if *crl != "" {
+		list, err := ca.OpenRevocations(*crl, *caFile)
+		if err != nil {
+			return err
+		}
+		cfg.Revoked = list.Revoked
 	}
 	if *data != "" {
 		if err := os.MkdirAll(*data, 0o700); err != nil {
@@ -71,13 +81,31 @@ func brokerCommand(ctx context.Context, args []string, c console) error {
 	if _, err := fmt.Fprintf(c.out, "消息服务器已启动 the broker serves %s%s\n", scheme, addr); err != nil {
 		return errors.Join(err, b.Close())
 	}
-	select {
-	case <-ctx.Done():
-		return b.Close()
-	case <-b.Failed():
-		return errors.Join(errors.New("cannot keep messages on disk; make room and start the broker again"), b.Close())
+	recheck := time.NewTicker(recheckEvery)
+	defer recheck.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return b.Close()
+		case <-b.Failed():
+			return errors.Join(errors.New("cannot keep messages on disk; make room and start the broker again"), b.Close())
+		case <-recheck.C:
+			ids, err := b.Recheck()
+			if err != nil {
+				cfg.Logger.Error("nobody is thrown off, and nobody let in", "error", err)
+			}
+			for _, id := range ids {
+				if _, err := fmt.Fprintf(c.out, "证书已吊销，已断开 thrown off, its certificate was revoked: %s\n", id); err != nil {
+					return errors.Join(err, b.Close())
+				}
+			}
+		}
 	}
 }
+
+// recheckEvery is how often clients that are connected are compared with the
+// list of revoked certificates.
+const recheckEvery = 5 * time.Second
 
 // brokerTLS reads the certificate anew at every connection, so that a renewed
 // one needs no restart.

@@ -37,7 +37,7 @@ const caUsage = `payfleet ca — the fleet's certificate authority   机群证�
   payfleet ca server --dir DIR --out DIR NAME…             certificate and key for a server: broker, hub, console   服务器证书
   payfleet ca client --dir DIR --out DIR NAME              for a program beside the broker: hub, relay, an operator   程序证书
   payfleet ca list   --dir DIR                             what was issued, and open codes   列出
-  payfleet ca revoke --dir DIR BOX|SERIAL [--reason TEXT]  end certificates; copy crl.pem to the broker then   吊销
+  payfleet ca revoke --dir DIR BOX|SERIAL [--reason TEXT]  end certificates; then copy crl.pem to the broker (payfleet broker --crl)   吊销
 `
 
 // caOptions are the flags of payfleet ca.
@@ -353,7 +353,7 @@ func caRevoke(_ context.Context, o caOptions, c console) error {
 			return err
 		}
 	}
-	return say(c, "请把 %s 复制到 broker（mosquitto 的 crlfile）并重新加载；之后它才拒绝这些证书。\nCopy %s to the broker (mosquitto: crlfile) and reload it; only then are they refused.\n",
+	return say(c, "请把 %s 复制给消息服务器：payfleet broker --crl 几秒内断开并拒绝它们；mosquitto（crlfile）要重启才断开。\nCopy %s to the broker: payfleet broker --crl throws them off within seconds; mosquitto (crlfile) must be restarted for that.\n",
 		filepath.Join(o.dir, "crl.pem"), filepath.Join(o.dir, "crl.pem"))
 }
 

@@ -21,7 +21,7 @@ func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 const usage = `payfleet — the fleet of payment boxes over one message broker   机群管理
 
   payfleet ca       init|code|serve|sign|server|client|list|revoke   certificates: payfleet ca --help   证书
-  payfleet broker   [--listen IP:PORT] [--data DIR] [--ca FILE --cert FILE --key FILE] [--roles NAME=operate|watch|hub|relay,…] [--root R]   内置消息服务器（试用、单服务器医院）
+  payfleet broker   [--listen IP:PORT] [--data DIR] [--ca FILE --cert FILE --key FILE] [--crl FILE] [--roles NAME=operate|watch|hub|relay,…] [--root R]   内置消息服务器（试用、单服务器医院）
   payfleet ls       [--state S] [--version V] [--alarm CODE|any] [--text T] [--json]   all boxes, alarms first; exit code 3 if one needs a person   机器列表
   payfleet show     BOX [--json]                             one box with everything it says; BOX may be SITE/BOX   单机详情
   payfleet watch    [BOX] [--json]                           what happens, line by line   实时经过

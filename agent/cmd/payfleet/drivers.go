@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"payagent/agent/fleet"
 	"payagent/agent/fleet/hub"
 	"payagent/agent/fleet/hub/boltstore"
 	"payagent/agent/fleet/hub/pgstore"
@@ -20,8 +21,7 @@ import (
 )
 
 // openBus opens the connection to the broker. purpose tells several programs
-// of one identity apart: the client id is the certificate's name, a hyphen,
-// the purpose and a few letters.
+// of one identity apart: it stands, with a few letters, in the client id.
 func openBus(o *connection, purpose string) (uplink.Bus, error) {
 	u, err := url.Parse(o.Broker)
 	if err != nil {
@@ -29,11 +29,11 @@ func openBus(o *connection, purpose string) (uplink.Bus, error) {
 	}
 	switch u.Scheme {
 	case "mqtt", "mqtts":
-		name, err := o.identity()
+		name, err := identity(o.Cert)
 		if err != nil {
 			return nil, err
 		}
-		cfg := mqtt.Config{Broker: o.Broker, ClientID: name + "-" + purpose + "-" + strings.ToLower(rand.Text()[:6]), ServerName: o.ServerName, Clean: true,
+		cfg := mqtt.Config{Broker: o.Broker, ClientID: fleet.ClientID(name, purpose+"-"+strings.ToLower(rand.Text()[:6])), ServerName: o.ServerName, Clean: true,
 			Phase: func() time.Duration { return 0 }, Every: 5 * time.Second}
 		if u.Scheme == "mqtts" {
 			cfg.CA = fromFile(o.CA)
@@ -64,23 +64,23 @@ func fromFile(name string) func() ([]byte, error) {
 	return func() ([]byte, error) { return os.ReadFile(name) }
 }
 
-// identity is the common name of the certificate, by which the broker knows
-// who this is.
-func (o *connection) identity() (string, error) {
-	if o.Cert == "" {
+// identity is the common name of a certificate, by which the broker knows who
+// this is; without a certificate any name will do.
+func identity(file string) (string, error) {
+	if file == "" {
 		return "payfleet", nil
 	}
-	data, err := os.ReadFile(o.Cert)
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return "", fmt.Errorf("cannot read the certificate: %w", err)
 	}
 	block, _ := pem.Decode(data)
 	if block == nil {
-		return "", fmt.Errorf("cannot read the certificate: %s holds no PEM", o.Cert)
+		return "", fmt.Errorf("cannot read the certificate: %s holds no PEM", file)
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return "", fmt.Errorf("cannot read the certificate %s: %w", o.Cert, err)
+		return "", fmt.Errorf("cannot read the certificate %s: %w", file, err)
 	}
 	return cert.Subject.CommonName, nil
 }

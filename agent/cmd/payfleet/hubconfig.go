@@ -198,11 +198,11 @@ func (o *hubConfig) openStore(ctx context.Context) (hub.Store, error) {
 func (o *hubConfig) busConfig() (mqtt.Config, error) {
 	id := o.ClientID
 	if id == "" {
-		name, err := o.Conn.identity()
+		name, err := identity(o.Conn.Cert)
 		if err != nil {
 			return mqtt.Config{}, err
 		}
-		id = name + "-hub"
+		id = fleet.ClientID(name, "hub")
 	}
 	cfg := mqtt.Config{Broker: o.Conn.Broker, ClientID: id, ServerName: o.Conn.ServerName, Every: 5 * time.Second}
 	if strings.HasPrefix(o.Conn.Broker, "mqtts:") {

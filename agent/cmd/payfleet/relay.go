@@ -14,6 +14,8 @@ import (
 	"os"
 	"time"
 
+	"payagent/agent/fleet"
+	"payagent/agent/fleet/ca"
 	"payagent/agent/listen"
 	"payagent/agent/seal"
 	"payagent/uplink"
@@ -181,7 +183,11 @@ func (o *relayConfig) run(ctx context.Context, logTo io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	bus, err := mqtt.Open(o.busConfig(log))
+	busConfig, err := o.busConfig(log)
+	if err != nil {
+		return err
+	}
+	bus, err := mqtt.Open(busConfig)
 	if err != nil {
 		return err
 	}
@@ -189,11 +195,11 @@ func (o *relayConfig) run(ctx context.Context, logTo io.Writer) (err error) {
 	cfg := relay.Config{Bus: bus, Root: o.Root, Sites: o.Sites, Keys: keys, Roots: o.roots, Allow: o.allow, Platforms: ways,
 		Store: store, StoreName: store.Name(), Logger: log}
 	if o.BoxCRL != "" {
-		list := &revocations{file: o.BoxCRL}
-		if _, err := readRevocations(o.BoxCRL); err != nil {
-			return fmt.Errorf("cannot use box_crl_file: %w", err)
+		list, err := ca.OpenRevocations(o.BoxCRL, o.BoxCA)
+		if err != nil {
+			return fmt.Errorf("box_crl_file: %w", err)
 		}
-		cfg.Revoked = list.revoked
+		cfg.Revoked = list.Revoked
 	}
 	r, err := relay.New(cfg)
 	if err != nil {
@@ -269,11 +275,15 @@ func relayHealth(r *relay.Relay, bus uplink.Bus) http.Handler {
 // busConfig is how the relay connects to its broker. Its session outlives a
 // short loss of the connection, and it comes back quickly: there are few
 // relays, and tills wait for them.
-func (o *relayConfig) busConfig(log *slog.Logger) mqtt.Config {
+func (o *relayConfig) busConfig(log *slog.Logger) (mqtt.Config, error) {
 	cfg := mqtt.Config{Broker: o.Broker, ClientID: o.ClientID, ServerName: o.ServerName, Logger: log, Every: relayReconnect, Phase: func() time.Duration { return 0 }}
 	if cfg.ClientID == "" {
+		name, err := identity(o.Cert)
+		if err != nil {
+			return cfg, err
+		}
 		host, _ := os.Hostname() // no name is a name too
-		cfg.ClientID = "payfleet-relay-" + host
+		cfg.ClientID = fleet.ClientID(name, "relay-"+host)
 	}
 	read := func(file string) func() ([]byte, error) {
 		if file == "" {
@@ -282,7 +292,7 @@ func (o *relayConfig) busConfig(log *slog.Logger) mqtt.Config {
 		return func() ([]byte, error) { return os.ReadFile(file) }
 	}
 	cfg.CA, cfg.Cert, cfg.Key = read(o.CA), read(o.Cert), read(o.Key)
-	return cfg
+	return cfg, nil
 }
 
 // relayReconnect is the distance of attempts to reach the broker.

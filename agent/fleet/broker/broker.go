@@ -12,6 +12,7 @@ package broker
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,6 +35,9 @@ type Config struct {
 	TLS *tls.Config
 	// Root is the first level of every topic.
 	Root string
+	// Revoked tells whether a certificate was revoked. It is asked at every
+	// handshake, where an error refuses too, and by Recheck. Nil: none is.
+	Revoked func(*x509.Certificate) (bool, error)
 	// Roles gives the rôle of a fleet-side identity by its certificate's common
 	// name; see Roles. Boxes need none.
 	Roles map[string]string
@@ -47,6 +51,7 @@ type Broker struct {
 	server *mqtt.Server
 	kept   *keeper
 	addr   string
+	gone   func(*x509.Certificate) (bool, error)
 	once   sync.Once
 	err    error
 }
@@ -72,7 +77,7 @@ func Open(cfg Config) (*Broker, error) {
 		if cfg.TLS.ClientAuth != tls.RequireAndVerifyClientCert || cfg.TLS.ClientCAs == nil {
 			return nil, errors.New("cannot start the broker: its TLS must require a client certificate of the fleet's authority")
 		}
-		l = tls.NewListener(l, cfg.TLS)
+		l = tls.NewListener(l, refusing(cfg.TLS, cfg.Revoked, cfg.Logger))
 	}
 	limits := mqtt.NewDefaultServerCapabilities()
 	limits.MaximumMessageExpiryInterval = 0 // what is retained stays until it is cleared
@@ -81,7 +86,7 @@ func Open(cfg Config) (*Broker, error) {
 	limits.MaximumInflight = 1<<16 - 1
 	limits.MaximumPacketSize = MaxPacket
 	limits.MaximumQos = 1
-	b := &Broker{addr: cfg.Listener.Addr().String(), server: mqtt.New(&mqtt.Options{Capabilities: limits, Logger: cfg.Logger, SysTopicResendInterval: 3600})}
+	b := &Broker{addr: cfg.Listener.Addr().String(), gone: cfg.Revoked, server: mqtt.New(&mqtt.Options{Capabilities: limits, Logger: cfg.Logger, SysTopicResendInterval: 3600})}
 	if err := b.server.AddHook(&guard{root: cfg.Root, roles: cfg.Roles, open: cfg.TLS == nil, log: cfg.Logger}, nil); err != nil {
 		return nil, fmt.Errorf("cannot start the broker: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -44,8 +45,16 @@ func TestWithin(t *testing.T) {
 type site struct {
 	*testing.T
 	authority *ca.Authority
+	crl       string // the broker's copy of the list
 	addr      string
 	broker    *Broker
+	certs     map[string]creds // of boxes
+	ups       map[uplink.Bus]*atomic.Uint64
+}
+
+type creds struct {
+	key  []byte
+	cert string
 }
 
 func listener(t *testing.T) net.Listener {
@@ -73,18 +82,42 @@ func newSite(t *testing.T) *site {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(a.Certificate())
+	dir := t.TempDir()
+	s := &site{T: t, authority: a, crl: filepath.Join(dir, "crl.pem"), certs: map[string]creds{}, ups: map[uplink.Bus]*atomic.Uint64{}}
+	s.renew()
+	roots := filepath.Join(dir, "ca.pem")
+	if err := os.WriteFile(roots, a.Certificate(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	revoked, err := ca.OpenRevocations(s.crl, roots)
+	if err != nil {
+		t.Fatal(err)
+	}
 	l := listener(t)
-	b, err := Open(Config{Listener: l, Root: "payagent", TLS: &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MinVersion: tls.VersionTLS12},
+	s.addr = "mqtts://" + l.Addr().String()
+	s.broker, err = Open(Config{Listener: l, Root: "payagent", Revoked: revoked.Revoked, TLS: &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MinVersion: tls.VersionTLS12},
 		Roles: map[string]string{"ops": RoleOperate, "eyes": RoleWatch, "hub-1": RoleHub}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := b.Close(); err != nil {
+		if err := s.broker.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return &site{t, a, "mqtts://" + l.Addr().String(), b}
+	return s
+}
+
+// renew gives the broker the authority's list of revoked certificates.
+func (s *site) renew() {
+	s.Helper()
+	data, err := s.authority.CRL()
+	if err == nil {
+		err = os.WriteFile(s.crl, data, 0o600)
+	}
+	if err != nil {
+		s.Fatal(err)
+	}
 }
 
 func (s *site) connect(id string, key []byte, cert string, will *uplink.Message) uplink.Bus {
@@ -92,6 +125,8 @@ func (s *site) connect(id string, key []byte, cert string, will *uplink.Message)
 	give := func(b []byte) func() ([]byte, error) { return func() ([]byte, error) { return b, nil } }
 	cfg := mqtt.Config{Broker: s.addr, ClientID: id, CA: give(s.authority.Certificate()), Cert: give([]byte(cert)), Key: give(key), Clean: true,
 		Phase: func() time.Duration { return 0 }, Every: 50 * time.Millisecond}
+	ups := &atomic.Uint64{}
+	cfg.OnUp = func(_ context.Context, n uint64) { ups.Store(n) }
 	if will != nil {
 		cfg.Will = func(uint64) *uplink.Message { return will }
 	}
@@ -100,7 +135,16 @@ func (s *site) connect(id string, key []byte, cert string, will *uplink.Message)
 		s.Fatal(err)
 	}
 	s.Cleanup(func() { _ = bus.Close() })
+	s.ups[bus] = ups
 	return bus
+}
+
+// stayed makes sure that a client has its first connection still.
+func (s *site) stayed(bus uplink.Bus) {
+	s.Helper()
+	if l, _ := bus.Link(); s.ups[bus].Load() > 1 || !l.Up {
+		s.Errorf("has had %d connections: %+v", s.ups[bus].Load(), l)
+	}
 }
 
 func (s *site) client(name, id string) uplink.Bus {
@@ -130,7 +174,9 @@ func (s *site) box(name, id string, will *uplink.Message) uplink.Bus {
 	if err != nil {
 		s.Fatal(err)
 	}
-	return s.connect(id, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), got.Certificate, will)
+	p := creds{pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), got.Certificate}
+	s.certs[name] = p
+	return s.connect(id, p.key, p.cert, will)
 }
 
 func up(t *testing.T, bus uplink.Bus) {
@@ -148,7 +194,7 @@ func up(t *testing.T, bus uplink.Bus) {
 	}
 }
 
-// refused waits until the broker has said no.
+// refused waits until the broker has said no, and ends the attempts.
 func refused(t *testing.T, bus uplink.Bus) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); ; {
@@ -157,6 +203,7 @@ func refused(t *testing.T, bus uplink.Bus) {
 			t.Fatal("was let in")
 		}
 		if l.Cause != "" {
+			_ = bus.Close()
 			return
 		}
 		select {
@@ -169,14 +216,81 @@ func refused(t *testing.T, bus uplink.Bus) {
 
 func TestIdentities(t *testing.T) {
 	s := newSite(t)
-	box, ops := s.box("B1", "B1", nil), s.client("ops", "ops-ls-1")
+	box, ops := s.box("B1", "B1", nil), s.client("ops", fleet.ClientID("ops", "ls-1"))
 	up(t, box)
 	up(t, ops)
+	// A box may be called as if it were a program of ops: it keeps its place.
+	twin := s.box("ops-ls-2", "ops-ls-2", nil)
+	up(t, twin)
+	for _, id := range []string{"ops-ls-2", "B1", "ops:", "opsx", "eyes:ls"} {
+		refused(t, s.client("ops", id))
+	}
+	refused(t, s.box("B7", fleet.ClientID("B7", "ls"), nil))
+	refused(t, s.box("B8", fleet.ClientID("ops", "ls"), nil))
+	for _, bus := range []uplink.Bus{box, ops, twin} {
+		s.stayed(bus)
+	}
 	refused(t, s.box("B2", "B3", nil))
 	refused(t, s.box("B4", "B4-2", nil))
 	refused(t, s.client("nobody", "nobody"))
 	refused(t, s.box("B5", "B5", &uplink.Message{Topic: "payagent/H1/B1/status", Payload: []byte("x"), Retain: true}))
 	up(t, s.box("B6", "B6", &uplink.Message{Topic: "payagent/H1/B6/status", Payload: []byte("x"), Retain: true}))
+}
+
+// TestRevoked: a box whose certificate was revoked is thrown off once the broker
+// has the renewed list, and not let in again; others stay. A list that cannot be
+// read throws off nobody and lets nobody in.
+func TestRevoked(t *testing.T) {
+	s := newSite(t)
+	will := &uplink.Message{Topic: "payagent/H1/B1/status", Payload: []byte("lost"), Retain: true}
+	stolen, other, eyes := s.box("B1", "B1", will), s.box("B2", "B2", nil), s.client("eyes", "eyes")
+	for _, bus := range []uplink.Bus{stolen, other, eyes} {
+		up(t, bus)
+	}
+	wills := make(chan uplink.Message, 1)
+	if _, err := eyes.Subscribe("payagent/+/+/status", func(m uplink.Message) { wills <- m }); err != nil {
+		t.Fatal(err)
+	}
+	recheck := func() []string {
+		t.Helper()
+		ids, err := s.broker.Recheck()
+		if err != nil {
+			t.Error(err)
+		}
+		return ids
+	}
+	if ids := recheck(); len(ids) > 0 {
+		t.Error("thrown off without a reason:", ids)
+	}
+	if _, err := s.authority.Revoke("B1", "stolen"); err != nil {
+		t.Fatal(err)
+	}
+	if ids := recheck(); len(ids) > 0 {
+		t.Error("thrown off before the list was renewed:", ids)
+	}
+	s.renew()
+	if ids := recheck(); len(ids) != 1 || ids[0] != "B1" {
+		t.Error("thrown off:", ids)
+	}
+	if m := <-wills; m.Topic != will.Topic || string(m.Payload) != "lost" {
+		t.Errorf("%+v", m)
+	}
+	refused(t, s.connect("B1", s.certs["B1"].key, s.certs["B1"].cert, nil))
+	refused(t, s.client("eyes", "B1")) // nor does anybody else take its place
+	if err := os.WriteFile(s.crl, []byte("half a li"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.broker.Recheck(); err == nil {
+		t.Error("a spoilt list was taken")
+	}
+	refused(t, s.box("B3", "B3", nil))
+	s.renew()
+	up(t, s.box("B4", "B4", nil))
+	s.stayed(other)
+	s.stayed(eyes)
+	if l, _ := stolen.Link(); l.Up || s.ups[stolen].Load() > 1 {
+		t.Errorf("the stolen one was let in again: %+v", l)
+	}
 }
 
 // forbidden marks a message that should not have arrived.

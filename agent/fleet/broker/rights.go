@@ -2,7 +2,6 @@ package broker
 
 import (
 	"bytes"
-	"crypto/tls"
 	"log/slog"
 	"slices"
 	"strings"
@@ -77,9 +76,9 @@ func (g *guard) Provides(b byte) bool {
 	return bytes.Contains([]byte{mqtt.OnConnectAuthenticate, mqtt.OnACLCheck}, []byte{b})
 }
 
-// OnConnectAuthenticate implements mqtt.Hook: the client id must be the
-// certificate's common name; on the fleet side it may go on with a hyphen, so
-// that one identity can run several programs.
+// OnConnectAuthenticate implements mqtt.Hook: the client id of a box must be
+// its certificate's common name; on the fleet side it may go on behind a colon,
+// which no box has in its name (fleet.ClientID).
 // A will must be one that the client could publish; it is not looked at when
 // it is sent.
 func (g *guard) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
@@ -98,7 +97,7 @@ func (g *guard) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	case site != "":
 		ok = id == name
 	case role != "":
-		ok = id == name || strings.HasPrefix(id, name+"-")
+		ok = fleet.MayHaveID(name, id)
 	default:
 		ok = false
 	}
@@ -123,16 +122,12 @@ func apart(cl *mqtt.Client) {
 // who reads the certificate: a box has its place in it, as payfleet ca gives
 // it, a program of the fleet side its name.
 func (g *guard) who(cl *mqtt.Client) (name, site, role string, ok bool) {
-	conn, ok := cl.Net.Conn.(*tls.Conn)
-	if !ok {
+	c := certificate(cl)
+	if c == nil {
 		return "", "", "", false
 	}
-	certs := conn.ConnectionState().PeerCertificates
-	if len(certs) == 0 {
-		return "", "", "", false
-	}
-	name = certs[0].Subject.CommonName
-	for _, u := range certs[0].URIs {
+	name = c.Subject.CommonName
+	for _, u := range c.URIs {
 		if u.Scheme == "payagent" {
 			return name, u.Host, "", u.Path == "/"+name && fleet.CheckName(name) == nil && fleet.CheckName(u.Host) == nil
 		}
