@@ -154,7 +154,7 @@ func (p *pretendFleet) open(addr, id string, will func(uint64) *uplink.Message, 
 // clock, the twelfth an old program, the fifteenth no platform.
 func (p *pretendFleet) till(ctx context.Context, i int) error {
 	name := fmt.Sprintf("TILL-%02d", i+1)
-	addr := p.broker
+	addr, up := p.broker, func() {}
 	o := tills.Options{Place: fleet.Place{Root: "payagent", Site: "H1", Box: name}, Version: "1.4.0", Dir: filepath.Join(p.dir, name), Keys: p.keys, HubKey: &p.hubKey, Every: p.every, Busy: p.busy,
 		Logger: slog.New(slog.DiscardHandler)}
 	switch i {
@@ -164,12 +164,20 @@ func (p *pretendFleet) till(ctx context.Context, i int) error {
 			return err
 		}
 		addr = w.Addr()
+		// Not before it was there: nobody misses what was never seen.
+		there := make(chan struct{})
+		up = sync.OnceFunc(func() { close(there) })
 		p.group.Go(func() {
+			defer w.Cut()
+			select {
+			case <-ctx.Done():
+				return
+			case <-there:
+			}
 			select {
 			case <-ctx.Done():
 			case <-time.After(p.cutAfter):
 			}
-			w.Cut()
 		})
 	case 8:
 		o.Alarms = []agent.Alarm{{Code: "clock_skew"}}
@@ -184,8 +192,11 @@ func (p *pretendFleet) till(ctx context.Context, i int) error {
 	if err := os.MkdirAll(filepath.Join(o.Dir, "fleet"), 0o700); err != nil {
 		return err
 	}
-	o.Open = func(will func(uint64) *uplink.Message, up func(context.Context, uint64)) (uplink.Bus, error) {
-		return p.open(addr, name, will, up)
+	o.Open = func(will func(uint64) *uplink.Message, onUp func(context.Context, uint64)) (uplink.Bus, error) {
+		return p.open(addr, name, will, func(ctx context.Context, n uint64) {
+			onUp(ctx, n)
+			up()
+		})
 	}
 	p.group.Go(func() {
 		if err := tills.Run(ctx, o); err != nil {

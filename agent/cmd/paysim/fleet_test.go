@@ -54,7 +54,7 @@ func TestFleet(t *testing.T) {
 	// until asks again and again: what is waited for comes over sockets.
 	until := func(what string, good func() bool) {
 		t.Helper()
-		for end := time.Now().Add(4 * time.Minute); !good(); {
+		for end := time.Now().Add(8 * time.Minute); !good(); {
 			if time.Now().After(end) {
 				var l view.List
 				ask("GET", "/v1/boxes", nil, &l)

@@ -188,7 +188,7 @@ func TestCashierByKeyboard(t *testing.T) {
 	b.wait(`!document.querySelector('#order button').disabled`)
 	b.key(kb.F9)
 	b.says("已受理撤销")
-	if c, x := s.posted("/check"), s.posted("/cancel"); len(c) != 1 || len(x) != 1 || x[0].body["operator"] == nil {
+	if c, x := s.arrived("/check"), s.arrived("/cancel"); len(c) != 1 || len(x) != 1 || x[0].body["operator"] == nil {
 		t.Errorf("checks %v, cancels %v", c, x)
 	}
 
@@ -321,7 +321,7 @@ func TestCashierDoubleClicks(t *testing.T) {
 	b.wait(`document.querySelector('[data-act="cancel"]')`)
 	b.truth(`(function () { const x = document.querySelector('[data-act="cancel"]'); x.click(); x.click(); return true; })()`)
 	b.says("已受理撤销")
-	if n := len(s.posted("/cancel")); n != 1 {
+	if n := len(s.arrived("/cancel")); n != 1 {
 		t.Errorf("canceled %d times", n)
 	}
 }
@@ -397,7 +397,7 @@ func TestCashierOffline(t *testing.T) {
 	b.shot("cashier-back")
 	b.key(kb.Enter)
 	b.says("等待用户扫码")
-	if n := len(s.posted("/confirm")); n != 1 {
+	if n := len(s.arrived("/confirm")); n != 1 {
 		t.Errorf("confirmed %d times", n)
 	}
 }
@@ -449,7 +449,7 @@ func TestCashierSearch(t *testing.T) {
 	b.fits(false, 12, 4.5)
 	b.key("多收" + kb.Enter)
 	b.says("退款已登记")
-	list := s.posted("/refunds")
+	list := s.arrived("/refunds")
 	if len(list) != 1 || list[0].key == "" || list[0].body["amount_fen"] != 2850.0 || list[0].body["reason"] != "多收" || list[0].body["operator"] == nil {
 		t.Errorf("refunds: %v", list)
 	}

@@ -167,7 +167,7 @@ func TestCashierQueueList(t *testing.T) {
 	b.wait(`document.activeElement.getAttribute("data-queue") === "confirm"`)
 	b.key(kb.Enter)
 	b.says("等待用户扫码")
-	if c, x := s.posted("/Q2/confirm"), s.posted("/Q1/cancel"); len(c) != 1 || len(x) != 1 {
+	if c, x := s.arrived("/Q2/confirm"), s.arrived("/Q1/cancel"); len(c) != 1 || len(x) != 1 {
 		t.Errorf("confirmed %v, canceled %v", c, x)
 	}
 }

@@ -260,7 +260,7 @@ func TestKioskCancel(t *testing.T) {
 		b.truth(`(function () { const x = document.querySelector('[data-act="kCancel"]'); x.click(); x.click(); return true; })()`)
 		b.wait(`!document.querySelector("img") && document.querySelector('[data-screen="canceling"]')`)
 		b.says("请勿再支付")
-		if list := s.posted("/cancel"); len(list) != 1 || list[0].body["reason"] != "patient" {
+		if list := s.arrived("/cancel"); len(list) != 1 || list[0].body["reason"] != "patient" {
 			t.Errorf("cancels: %v", list)
 		}
 	})
@@ -281,7 +281,7 @@ func TestKioskCancel(t *testing.T) {
 		b.says("您还在吗？")
 		b.ahead(20000)
 		b.wait(`document.querySelector('[data-screen="canceling"]')`)
-		if list := s.posted("/cancel"); len(list) != 1 || list[0].path != "/v1/orders/"+number+"/cancel" {
+		if list := s.arrived("/cancel"); len(list) != 1 || list[0].path != "/v1/orders/"+number+"/cancel" {
 			t.Errorf("cancels: %v", list)
 		}
 	})
@@ -328,7 +328,7 @@ func TestKioskForgets(t *testing.T) {
 	b.says(number[len(number)-6:])
 	b.ahead(60000)
 	b.wait(`document.querySelector('[data-screen="idle"]')`)
-	if list := s.posted("/detach"); len(list) != 1 {
+	if list := s.arrived("/detach"); len(list) != 1 {
 		t.Errorf("detached %d times", len(list))
 	}
 	if found := b.leftovers(append(personal, number[len(number)-6:])...); slices.Contains(found, "张*丰") || slices.Contains(found, "128.50") {
@@ -382,7 +382,7 @@ func TestKioskConfirm(t *testing.T) {
 	b.wait(`document.querySelector('[data-act="kGoOn"]')`)
 	b.truth(`(document.querySelector('[data-act="kGoOn"]').click(), true)`)
 	b.wait(`document.querySelector('[data-screen="qr"]')`)
-	if list := s.posted("/confirm"); len(list) != 1 {
+	if list := s.arrived("/confirm"); len(list) != 1 {
 		t.Errorf("confirmed %d times", len(list))
 	}
 }

@@ -36,6 +36,7 @@ type stand struct {
 
 	mu      sync.Mutex
 	change  chan struct{}
+	came    chan struct{} // closed at the next post
 	seq     int
 	till    object
 	reasons []object // of /readyz
@@ -57,7 +58,7 @@ type post struct {
 
 func newStand(t *testing.T, kind string) *stand {
 	t.Helper()
-	s := &stand{t: t, words: words.New(), change: make(chan struct{}), orders: map[string]object{}}
+	s := &stand{t: t, words: words.New(), change: make(chan struct{}), came: make(chan struct{}), orders: map[string]object{}}
 	s.till = object{"till": kind + "1", "title": map[string]string{"counter": "1号窗口", "kiosk": "1号自助机"}[kind], "kind": kind,
 		"state": "idle", "armed": false, "scanner": object{"state": "closed", "text": object{"zh": "扫码设备空闲", "en": "The scanner is idle"}}, "online": true, "queued": 0, "test": false}
 	pages := Handler()
@@ -106,6 +107,26 @@ func (s *stand) front(o object) {
 	}
 }
 
+// arrived waits until the page has posted: it shows what it does before the
+// request is out.
+func (s *stand) arrived(path string) []post {
+	s.t.Helper()
+	for late := time.After(patient); ; {
+		s.mu.Lock()
+		change := s.came
+		s.mu.Unlock()
+		if list := s.posted(path); len(list) > 0 {
+			return list
+		}
+		select {
+		case <-change:
+		case <-late:
+			s.t.Fatalf("nothing was posted to %s", path)
+		}
+	}
+}
+
+// posted is what has arrived so far.
 func (s *stand) posted(path string) []post {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -182,6 +203,8 @@ func (s *stand) post(w http.ResponseWriter, r *http.Request, parts []string) {
 		s.t.Errorf("%s: %v", r.URL.Path, err)
 	}
 	s.posts = append(s.posts, p)
+	close(s.came)
+	s.came = make(chan struct{})
 	status, answer := http.StatusNotFound, s.problem("not_found", nil)
 	switch {
 	case len(parts) == 2 && s.created != nil:
@@ -346,4 +369,4 @@ func svg(t *testing.T, text string) string {
 }
 
 // patient bounds every wait for a browser; it is no measure of speed.
-const patient = 30 * time.Second
+const patient = 90 * time.Second
