@@ -207,11 +207,25 @@ func checkFastCommit(_ context.Context, s *Subject, r *report) {
 	}
 }
 
+// store looks at the order store, once for all checks: a look takes the store's
+// lock, and two at the same moment would each see a program that has it open.
+func (s *Subject) store() (Store, error) {
+	type look struct {
+		Store
+		err error
+	}
+	l := once(&s.known, "store", func() look {
+		st, err := s.Store()
+		return look{st, err}
+	})
+	return l.Store, l.err
+}
+
 func checkStore(_ context.Context, s *Subject, r *report) {
 	if !s.usable(r) {
 		return
 	}
-	st, err := s.Store()
+	st, err := s.store()
 	switch {
 	case err != nil:
 		r.fail("", say("%v", "%v", err))
@@ -232,7 +246,7 @@ func checkAside(_ context.Context, s *Subject, r *report) {
 	if !s.usable(r) {
 		return
 	}
-	st, err := s.Store()
+	st, err := s.store()
 	if err != nil && len(st.Aside) == 0 {
 		r.skipped("", words.Text{ZH: "订单库看不到", EN: "the store cannot be seen"})
 		return

@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -518,6 +519,18 @@ func broker(t *testing.T, b *box, takes bool) (ca, address string) {
 		return deaf(), nil
 	}
 	return cert, l.Addr().String()
+}
+
+// TestStoreOnce: the store is looked at once for all checks. Two looks at the
+// same moment would take each other for a program that has it open.
+func TestStoreOnce(t *testing.T) {
+	b := well(t)
+	var looks atomic.Int32
+	b.Store = func() (Store, error) { looks.Add(1); return b.store, nil }
+	b.run(t, "")
+	if n := looks.Load(); n != 1 {
+		t.Error("looked at the store", n, "times")
+	}
 }
 
 // TestBroker: a broker that refuses the certificate says so only after the

@@ -48,7 +48,7 @@ func checkSingle(_ context.Context, s *Subject, r *report) {
 	if !s.usable(r) {
 		return
 	}
-	st, err := s.Store()
+	st, err := s.store()
 	switch {
 	case err != nil && !st.InUse:
 		r.skipped("", words.Text{ZH: "订单库看不到（见 store.opens）", EN: "the store cannot be seen (see store.opens)"})

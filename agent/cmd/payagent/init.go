@@ -214,7 +214,7 @@ func (o initFlags) write(m starter.Made, profile string, out io.Writer) error {
 			return fmt.Errorf("cannot read %s: %w", path, err)
 		case bytes.Equal(old, data):
 			delete(todo, path)
-		case string(old) != profile: // that is what a package put there
+		case strings.ReplaceAll(string(old), "\r\n", "\n") != profile: // that is what a package put there
 			differ = append(differ, path)
 		}
 	}

@@ -123,10 +123,20 @@ func TestInitAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, []byte(profile), 0o640); err != nil {
+	answers := writeAnswers(t, a)
+	// The zip and the set-up for Windows bring it with that system's line ends.
+	windows := filepath.Join(dir, "windows", "payagent.yaml")
+	if err := os.Mkdir(filepath.Dir(windows), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	answers := writeAnswers(t, a)
+	for path, text := range map[string]string{file: profile, windows: strings.ReplaceAll(profile, "\n", "\r\n")} {
+		if err := os.WriteFile(path, []byte(text), 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := runInit("", "--config", windows, "--answers", answers); err != nil || !strings.Contains(out, "written") {
+		t.Error(out, err)
+	}
 	if out, err := runInit("", "--config", file, "--answers", answers); err != nil || !strings.Contains(out, "written") {
 		t.Fatal(out, err)
 	}
