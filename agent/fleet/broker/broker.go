@@ -20,7 +20,6 @@ import (
 	"sync"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
 )
 
 // MaxPacket bounds a packet: a message (uplink.MaxPayload) with its topic.
@@ -72,12 +71,12 @@ func Open(cfg Config) (*Broker, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	l := cfg.Listener
+	door := &gate{from: cfg.Listener, log: cfg.Logger, inside: map[net.Conn]bool{}}
 	if cfg.TLS != nil {
 		if cfg.TLS.ClientAuth != tls.RequireAndVerifyClientCert || cfg.TLS.ClientCAs == nil {
 			return nil, errors.New("cannot start the broker: its TLS must require a client certificate of the fleet's authority")
 		}
-		l = tls.NewListener(l, refusing(cfg.TLS, cfg.Revoked, cfg.Logger))
+		door.tls = refusing(cfg.TLS, cfg.Revoked, cfg.Logger)
 	}
 	limits := mqtt.NewDefaultServerCapabilities()
 	limits.MaximumMessageExpiryInterval = 0 // what is retained stays until it is cleared
@@ -99,7 +98,7 @@ func Open(cfg Config) (*Broker, error) {
 			return nil, errors.Join(err, b.kept.close())
 		}
 	}
-	if err := b.server.AddListener(listeners.NewNet("fleet", l)); err != nil {
+	if err := b.server.AddListener(door); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot start the broker: %w", err), b.closeFile())
 	}
 	if err := b.server.Serve(); err != nil {

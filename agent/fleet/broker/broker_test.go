@@ -431,6 +431,29 @@ func TestKept(t *testing.T) {
 	}
 }
 
+// TestEndsAtOnce: whoever connected and says nothing is not waited for.
+func TestEndsAtOnce(t *testing.T) {
+	s := newSite(t)
+	for range 3 {
+		conn, err := net.Dial("tcp", s.broker.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+	}
+	up(t, s.box("B1", "B1", nil)) // and so the three were let in before it
+	done := make(chan error, 1)
+	go func() { done <- s.broker.Close() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it waits for clients that say nothing")
+	}
+}
+
 // TestManySubscriptions: a client that subscribes to one thing after the other
 // is given all that is retained, while it is still being given the first.
 func TestManySubscriptions(t *testing.T) {
