@@ -246,6 +246,13 @@ func (s *relayedStore) Add(id [32]byte) (bool, error) {
 	return fresh, err
 }
 
+func (s *relayedStore) Has(id [32]byte) (bool, error) {
+	if s.e.dead.Load() {
+		return false, errDead
+	}
+	return s.x.site.Store.Has(id)
+}
+
 func (s *relayedStore) Turn() error { return s.x.site.Store.Turn() }
 
 // relayedWay is the relay's own way to a platform.

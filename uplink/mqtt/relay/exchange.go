@@ -16,8 +16,10 @@ import (
 	"payagent/uplink/mqtt/internal/sealed"
 )
 
-// entry is one exchange in memory, from the moment its request came.
+// entry is one exchange in memory, from the moment its request came with its
+// ticket.
 type entry struct {
+	of     exchange
 	sum    [sha256.Size]byte // of the request as it came
 	open   *sealed.Context
 	stop   context.CancelFunc
@@ -66,7 +68,7 @@ func (r *Relay) do(x exchange, o sealed.Opened, s [sha256.Size]byte) {
 	case sealed.OpTicket:
 		r.ticket(x, o)
 	case sealed.OpReach:
-		r.goUnlessClosed(func() { r.reach(x, o) })
+		r.probe(x, o)
 	case sealed.OpSend:
 		if o.Ticket.Store != r.cfg.StoreName {
 			return // another relay with the same key issued it, and will answer
@@ -122,20 +124,21 @@ func (r *Relay) send(x exchange, o sealed.Opened, s [sha256.Size]byte) {
 			p, why = nil, "too many calls to this platform are under way"
 		}
 	}
+	if p == nil {
+		r.mu.Unlock()
+		r.answer(x, o.Context, r.refuse(x, why))
+		return
+	}
 	ctx, stop := context.WithTimeout(r.ctx, min(max(o.Left, time.Millisecond), Turn/2))
-	e := &entry{sum: s, open: o.Context, stop: stop}
+	e := &entry{of: x, sum: s, open: o.Context, stop: stop}
 	r.memory[x] = e
 	box := r.boxes[x.place]
 	box.busy++
+	box.kept++ // its ticket's place
 	r.running.Go(func() {
 		defer stop()
-		var a sealed.Answer
-		if p == nil {
-			a = r.refuse(x, why)
-		} else {
-			a = r.call(ctx, x, p, o.Ask)
-			p.leave()
-		}
+		a := r.call(ctx, x, p, o.Ask)
+		p.leave()
 		payload := r.answer(x, o.Context, a)
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -149,13 +152,11 @@ func (r *Relay) send(x exchange, o sealed.Opened, s [sha256.Size]byte) {
 // oldest answers go first: who asks for one of those gets "unknown".
 func (r *Relay) keep(e *entry, payload []byte) {
 	e.over, e.ended, e.answer = true, time.Now(), payload
+	r.over = append(r.over, e)
 	r.held += len(payload)
-	for r.held > r.cfg.Memory {
-		oldest := e
-		for _, other := range r.memory {
-			if other.over && len(other.answer) > 0 && other.ended.Before(oldest.ended) {
-				oldest = other
-			}
+	for _, oldest := range r.over {
+		if r.held <= r.cfg.Memory {
+			break
 		}
 		r.held -= len(oldest.answer)
 		oldest.answer = nil
@@ -165,17 +166,18 @@ func (r *Relay) keep(e *entry, payload []byte) {
 // durable is the name of an exchange in the store.
 func durable(x exchange) [32]byte { return sha256.Sum256(append([]byte(x.place+"\x00"), x.id[:]...)) }
 
-// refuse makes a refusal durable, so that it is true for ever, and says so. An
-// id that was there already belongs to an exchange of an earlier process, or
-// from before memory ended: nobody knows any more what became of it.
+// refuse says why a request without a good ticket is not executed: that is a
+// proof if it was not executed before. An id that is durable belongs to an
+// exchange of an earlier process, or from before memory ended: nobody knows any
+// more what became of it.
 func (r *Relay) refuse(x exchange, why string) sealed.Answer {
-	fresh, err := r.cfg.Store.Add(durable(x))
+	was, err := r.cfg.Store.Has(durable(x))
 	switch {
 	case err != nil:
 		r.stats.refuse("store")
-		r.log.Error("the store of ids cannot be written", "error", err)
-		return sealed.Answer{Verdict: sealed.Unknown, Why: "the relay cannot write its store of ids"}
-	case !fresh:
+		r.log.Error("the store of ids cannot be read", "error", err)
+		return sealed.Answer{Verdict: sealed.Unknown, Why: "the relay cannot read its store of ids"}
+	case was:
 		r.stats.refuse("forgotten")
 		return sealed.Answer{Verdict: sealed.Unknown, Why: "this exchange was here before, and its answer is not in memory any more"}
 	}

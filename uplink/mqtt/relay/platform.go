@@ -101,6 +101,28 @@ func (p *platform) leave() { <-p.places }
 // A probe's finding holds for that long: many tills ask at once.
 const probeHolds = time.Second
 
+// probe begins to find out for a box whether its platform can be reached, if it
+// has not too much under way already.
+func (r *Relay) probe(x exchange, o sealed.Opened) {
+	r.mu.Lock()
+	box := r.boxes[x.place]
+	busy := box.busy
+	if r.closed || busy >= r.cfg.PerBox {
+		r.mu.Unlock()
+		r.stats.refuse("ticket")
+		r.answer(x, o.Context, sealed.Answer{Verdict: sealed.NotSent, Why: fmt.Sprintf("this box has %d exchanges under way", busy)})
+		return
+	}
+	box.busy++
+	r.running.Go(func() {
+		r.reach(x, o)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		box.busy--
+	})
+	r.mu.Unlock()
+}
+
 // reach tells a box whether its platform can be reached from here.
 func (r *Relay) reach(x exchange, o sealed.Opened) {
 	a := sealed.Answer{Verdict: sealed.NotSent, Why: "it does not call " + o.Platform + "; list it under the relay's platforms"}

@@ -4,11 +4,16 @@
 //
 // An exchange is executed at most once. It needs a ticket, which this process
 // issued less than Config.TicketLife ago by its own clock and which is good for
-// one id of one box. The id is made durable before the platform is called. A
-// repeated id gets the answer that is in memory, for Config.Remember; afterwards
-// "unknown". Whoever makes an id durable first decides: the call, or a refusal.
-// So a refusal proves that nothing was sent and never will be, also after a
-// restart, and an id of an earlier process is unknown.
+// one id of one box; a request takes it away. The id is made durable before the
+// platform is called. A repeated id gets the answer that is in memory, for
+// Config.Remember; afterwards "unknown". A request without a good ticket whose id
+// is neither in memory nor durable was not executed and never will be, because
+// tickets are in this process alone and no two are alike. So its refusal is a
+// proof, for which nothing has to be kept, and an id of an earlier process is
+// unknown.
+//
+// What is kept for a box is bounded when it gets a ticket: nothing else that it
+// says takes any room.
 //
 // The relay never decides anything about money. It reads what it passes on,
 // because it is the end of the TLS connection to the platform; it keeps nothing
@@ -35,6 +40,8 @@ type Store interface {
 	// Add makes an id durable before it returns; fresh tells that it was not
 	// there. After an error it may or may not be there.
 	Add(id [32]byte) (fresh bool, err error)
+	// Has tells whether an id is durable. It must not wait for the disk to write.
+	Has(id [32]byte) (bool, error)
 	// Turn forgets what was there at the Turn before the last. It is called
 	// every [Turn] of a running relay, so an id stays at least so long, whatever
 	// clocks say, and however long the relay was down in between.
@@ -84,8 +91,10 @@ type Config struct {
 	TicketLife time.Duration // default 15 s, and at most
 	Remember   time.Duration // default 2 minutes
 	Parallel   int           // calls at once per platform; default 256
-	PerBox     int           // tickets and calls of one box at once; default 64
+	PerBox     int           // tickets, calls and probes of one box at once; default 64
 	Memory     int           // of answers, in bytes; default 64 MiB
+	Kept       int           // tickets and exchanges in memory; default 65536
+	KeptPerBox int           // of one box; default 8192
 }
 
 // Relay is a running relay.
@@ -106,7 +115,10 @@ type Relay struct {
 	boxes   map[string]*boxState // by place
 	tickets map[exchange]ticket
 	memory  map[exchange]*entry
-	held    int // bytes of answers in memory
+	over    []*entry       // of memory, in the order in which they ended
+	held    int            // bytes of answers in memory
+	telling map[string]int // messages without an acknowledgement, by topic
+	told    int            // of all topics
 	wake    uint64
 }
 
@@ -125,13 +137,14 @@ type ticket struct {
 
 // boxState is what is known of a box that has shown its certificate.
 type boxState struct {
-	busy  int // tickets and calls
+	busy  int // tickets, calls and probes
+	kept  int // tickets and exchanges in memory
 	wakes bucket
 }
 
 // New checks the configuration and starts to listen.
 func New(cfg Config) (*Relay, error) {
-	r := &Relay{cfg: cfg, log: cfg.Logger, boxes: map[string]*boxState{}, tickets: map[exchange]ticket{}, memory: map[exchange]*entry{}}
+	r := &Relay{cfg: cfg, log: cfg.Logger, boxes: map[string]*boxState{}, tickets: map[exchange]ticket{}, memory: map[exchange]*entry{}, telling: map[string]int{}}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
@@ -154,7 +167,7 @@ func New(cfg Config) (*Relay, error) {
 		}
 	}
 	r.cfg.Parallel, r.cfg.PerBox = orElse(cfg.Parallel, 256), orElse(cfg.PerBox, 64)
-	r.cfg.Memory = orElse(cfg.Memory, 64<<20)
+	r.cfg.Memory, r.cfg.Kept, r.cfg.KeptPerBox = orElse(cfg.Memory, 64<<20), orElse(cfg.Kept, 1<<16), orElse(cfg.KeptPerBox, 1<<13)
 	for _, p := range cfg.Platforms {
 		listed, err := newPlatform(p, r.cfg.Parallel)
 		if err != nil {
@@ -245,11 +258,12 @@ func (r *Relay) tidy(now time.Time) {
 			r.dropTicket(x)
 		}
 	}
-	for x, e := range r.memory {
-		if e.over && now.Sub(e.ended) > r.cfg.Remember {
-			r.held -= len(e.answer)
-			delete(r.memory, x)
-		}
+	for len(r.over) > 0 && now.Sub(r.over[0].ended) > r.cfg.Remember {
+		e := r.over[0]
+		r.over = r.over[1:]
+		r.held -= len(e.answer)
+		delete(r.memory, e.of)
+		r.boxes[e.of.place].kept--
 	}
 }
 
@@ -258,6 +272,7 @@ func (r *Relay) dropTicket(x exchange) {
 	if _, ok := r.tickets[x]; ok {
 		delete(r.tickets, x)
 		r.boxes[x.place].busy--
+		r.boxes[x.place].kept--
 	}
 }
 
@@ -349,12 +364,34 @@ func (r *Relay) revoked(c *x509.Certificate, why *error) bool {
 	return *why != nil
 }
 
+// Bounds of what waits for the broker's acknowledgement, of one topic and in
+// all. What comes on top is not said: who needs it asks again.
+const (
+	maxTelling = 256
+	maxTold    = 4096
+)
+
 func (r *Relay) publish(m uplink.Message) {
+	r.mu.Lock()
+	if r.closed || r.telling[m.Topic] >= maxTelling || r.told >= maxTold {
+		r.mu.Unlock()
+		r.stats.refuse("unread")
+		return
+	}
+	r.telling[m.Topic]++
+	r.told++
+	r.mu.Unlock()
 	ctx, stop := context.WithTimeout(r.ctx, r.cfg.Remember)
 	done := r.cfg.Bus.Send(ctx, m)
-	r.goUnlessClosed(func() {
+	r.running.Go(func() {
 		defer stop()
 		<-done
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.told--
+		if r.telling[m.Topic]--; r.telling[m.Topic] == 0 {
+			delete(r.telling, m.Topic)
+		}
 	})
 }
 
@@ -395,6 +432,10 @@ func (r *Relay) give(x exchange, p string) (ticket, string) {
 		return ticket{}, "this exchange is under way or over"
 	case box.busy >= r.cfg.PerBox:
 		return ticket{}, fmt.Sprintf("this box has %d exchanges under way", box.busy)
+	case box.kept >= r.cfg.KeptPerBox:
+		return ticket{}, fmt.Sprintf("this box had %d exchanges within %v; let it wait", box.kept, r.cfg.Remember)
+	case len(r.tickets)+len(r.memory) >= r.cfg.Kept:
+		return ticket{}, fmt.Sprintf("it had %d exchanges within %v; start another relay beside it", len(r.memory), r.cfg.Remember)
 	}
 	t := ticket{platform: p, issued: time.Now()}
 	if _, err := rand.Read(t.secret[:]); err != nil {
@@ -402,5 +443,6 @@ func (r *Relay) give(x exchange, p string) (ticket, string) {
 	}
 	r.tickets[x] = t
 	box.busy++
+	box.kept++
 	return t, ""
 }

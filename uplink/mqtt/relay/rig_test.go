@@ -232,6 +232,21 @@ func (r *rig) wantCalls(n int) {
 	}
 }
 
+// wantFigures demands lines among the metrics, and gives all of them.
+func (r *rig) wantFigures(lines ...string) string {
+	r.t.Helper()
+	var out strings.Builder
+	if err := r.relay.Metrics(&out); err != nil {
+		r.t.Fatal(err)
+	}
+	for _, want := range lines {
+		if !strings.Contains(out.String(), want+"\n") {
+			r.t.Errorf("%q is missing in\n%s", want, out.String())
+		}
+	}
+	return out.String()
+}
+
 // newQuiet is a relay that knows no box.
 func newQuiet(t testing.TB) *relay.Relay {
 	t.Helper()

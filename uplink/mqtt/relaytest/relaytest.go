@@ -91,7 +91,7 @@ func NewStore() *Store {
 	return s
 }
 
-// Break makes every later Add fail (true) or work again.
+// Break makes every later Add and Has fail (true) or work again.
 func (s *Store) Break(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,6 +108,16 @@ func (s *Store) Add(id [32]byte) (bool, error) {
 	fresh := !s.young[id] && !s.old[id]
 	s.young[id] = true
 	return fresh, nil
+}
+
+// Has implements relay.Store.
+func (s *Store) Has(id [32]byte) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken {
+		return false, errors.New("the disk cannot be read")
+	}
+	return s.young[id] || s.old[id], nil
 }
 
 // Turn implements relay.Store.

@@ -4,10 +4,11 @@
 package ids
 
 import (
+	"bytes"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"time"
 
@@ -39,19 +40,24 @@ const (
 func halves() [2]string { return [2]string{"ids0", "ids1"} }
 
 // Open opens the file or makes it. Another relay with the same file is an
-// error.
+// error. A file whose making was interrupted is made anew: nothing had been
+// written into it, and it gets another name.
 func Open(path string) (*File, error) {
-	fresh := false
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		fresh = true
+	if unused(path) {
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("cannot make the store of ids %s anew: %w", path, err)
+		}
 	}
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 2 * time.Second})
 	if err != nil {
-		return nil, fmt.Errorf("cannot open the store of ids %s; does another relay run with it, and is the folder writable: %w", path, err)
+		return nil, fmt.Errorf("cannot open the store of ids %s; does another relay run with it, and is the folder writable? "+
+			"If the file is damaged, move it away; what is under way is unknown then: %w", path, err)
 	}
 	db.MaxBatchDelay = time.Millisecond
 	f := &File{db: db, most: Most}
 	err = db.Update(func(tx *bbolt.Tx) error {
+		first, _ := tx.Cursor().First()
+		fresh := first == nil
 		for _, b := range append([]string{meta}, halves()[0], halves()[1]) {
 			if _, err := tx.CreateBucketIfNotExists([]byte(b)); err != nil {
 				return err
@@ -80,6 +86,24 @@ func Open(path string) (*File, error) {
 	}
 	return f, nil
 }
+
+// unused tells whether a file was cut off while the library made it, before our
+// first transaction, which makes it longer. The library itself would stumble
+// over such a file.
+func unused(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 || info.Size() > int64(4*os.Getpagesize()) {
+		return false
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return false
+	}
+	return len(bytes.Trim(data, "\x00")) == 0 || len(data) >= 20 && binary.NativeEndian.Uint32(data[16:]) == magic
+}
+
+// magic is in every file of the library, in its header.
+const magic = 0xED0CDAED
 
 // Name is the file's own name.
 func (f *File) Name() [16]byte { return f.name }
@@ -111,6 +135,17 @@ func (f *File) Add(id [32]byte) (fresh bool, err error) {
 		return young(tx).Put(id[:], []byte{1})
 	})
 	return fresh && err == nil, err
+}
+
+// Has implements relay.Store.
+func (f *File) Has(id [32]byte) (has bool, err error) {
+	err = f.db.View(func(tx *bbolt.Tx) error {
+		for _, half := range halves() {
+			has = has || tx.Bucket([]byte(half)).Get(id[:]) != nil
+		}
+		return nil
+	})
+	return has, err
 }
 
 // Turn implements relay.Store: the older half is emptied and becomes the young

@@ -1,7 +1,9 @@
 package ids
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -120,6 +122,57 @@ func TestFull(t *testing.T) {
 	add(t, f, 1, false)
 }
 
+// TestInterrupted: a file that was made, and not yet written into when the
+// machine lost its power, is made anew.
+func TestInterrupted(t *testing.T) {
+	whole := filepath.Join(t.TempDir(), "ids.db")
+	db, err := bbolt.Open(whole, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	made, err := os.ReadFile(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := os.Getpagesize()
+	if len(made) != 4*page {
+		t.Fatalf("the library makes a file of %d bytes", len(made))
+	}
+	cases := map[string][]byte{"empty": {}, "made": made, "one zero": {0}, "zeros": make([]byte, 4*page), "half written": append(made[:2*page:2*page], make([]byte, 2*page)...)}
+	for _, n := range []int{20, page, page + 1000, 2 * page, 2*page + 1, 3 * page, 4*page - 1} {
+		cases[fmt.Sprint(n, " bytes")] = made[:n]
+	}
+	for name, content := range cases {
+		path := filepath.Join(t.TempDir(), "ids.db")
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := Open(path)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		add(t, f, 1, true)
+		was := f.Name()
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+		f = open(t, path)
+		if has, err := f.Has([32]byte{1}); err != nil || !has || f.Name() != was || was == [16]byte{} {
+			t.Errorf("%s: what was written is not there any more: %v, %v", name, has, err)
+		}
+		if has, err := f.Has([32]byte{2}); err != nil || has {
+			t.Errorf("%s: there is what was not written: %v", name, err)
+		}
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestNotOurs: another program's file and one in use are refused, with a word
 // what to do.
 func TestNotOurs(t *testing.T) {
@@ -128,11 +181,28 @@ func TestNotOurs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := db.Update(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("its own")); return err }); err != nil {
+		t.Fatal(err)
+	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(path); err == nil {
-		t.Error("another program's file was taken")
+	text := filepath.Join(t.TempDir(), "relay.yaml")
+	if err := os.WriteFile(text, []byte("broker: mqtts://broker.hospital.lan:8883\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{path, text} {
+		before, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f, err := Open(path); err == nil {
+			t.Error("another program's file was taken")
+			_ = f.Close()
+		}
+		if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, before) {
+			t.Error("another program's file was changed", err)
+		}
 	}
 	path = filepath.Join(t.TempDir(), "ids.db")
 	f := open(t, path)
