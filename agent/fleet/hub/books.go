@@ -31,7 +31,9 @@ type row struct {
 	at       time.Time
 	amount   platforms.Fen
 	refunded bool
-	flow     string // HIS's number of the booking; empty: HIS booked nothing
+	// id tells the rows of one order apart: HIS's number of the booking, or the
+	// refund's where HIS booked nothing.
+	id string
 }
 
 // rows lists the lines of an order. What HIS did not book is left out, unless
@@ -44,7 +46,7 @@ func rows(o Order, unbooked bool) []row {
 		if e.BookedAt == nil {
 			continue
 		}
-		r := row{o: o, at: *e.BookedAt, amount: platforms.Fen(e.AmountFen), flow: e.HisFlowID}
+		r := row{o: o, at: *e.BookedAt, amount: platforms.Fen(e.AmountFen), id: "booked " + e.HisFlowID}
 		if e.AmountFen < 0 || e.RefundNo != "" {
 			r.refunded, given[e.RefundNo] = true, true
 			r.amount = max(r.amount, -r.amount)
@@ -57,11 +59,11 @@ func rows(o Order, unbooked bool) []row {
 		return list
 	}
 	if o.Facts.State == "paid" && !paid && o.Facts.EndedAt != nil && !o.Facts.Foreign {
-		list = append(list, row{o: o, at: *o.Facts.EndedAt, amount: platforms.Fen(o.Facts.AmountFen)})
+		list = append(list, row{o: o, at: *o.Facts.EndedAt, amount: platforms.Fen(o.Facts.AmountFen), id: "payment"})
 	}
 	for _, r := range o.Facts.Refunds {
 		if r.State == "done" && !given[r.RefundNo] && r.EndedAt != nil {
-			list = append(list, row{o: o, at: *r.EndedAt, amount: platforms.Fen(r.AmountFen), refunded: true})
+			list = append(list, row{o: o, at: *r.EndedAt, amount: platforms.Fen(r.AmountFen), refunded: true, id: "refund " + r.RefundNo})
 		}
 	}
 	return list
@@ -94,24 +96,35 @@ func (b *Books) day(ctx context.Context, day string, q platforms.TradeQuery, yie
 	if err != nil {
 		return err
 	}
-	var list []row
-	// The till that took a payment may know of the refund at another, too.
-	seen := map[[2]string]bool{}
+	var known []Order
 	err = b.hub.store.Read(ctx, Query{Site: b.site, From: start, To: start}, func(i Item) error {
-		if q.Channel != "" && q.Channel != platforms.Channel(i.Order.Facts.Channel) {
-			return nil
-		}
-		for _, r := range rows(*i.Order, q.IncludeUnbooked) {
-			at := [2]string{i.Order.Facts.OutTradeNo, r.flow}
-			if DayOf(r.at) == day && !r.at.Before(q.From) && !r.at.After(q.To) && !seen[at] {
-				list = append(list, r)
-				seen[at] = r.flow != ""
-			}
-		}
+		known = append(known, *i.Order)
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("cannot read the books: %w", err)
+	}
+	var list []row
+	seen := map[[2]string]bool{}
+	for _, o := range known {
+		// What one till did with an order of another is told in full by the two
+		// together: of which platform it is, and whether HIS booked a payment or
+		// a refund at the other.
+		if o.Facts.Foreign || q.IncludeUnbooked && len(rows(o, true)) > len(rows(o, false)) {
+			if o, err = b.whole(ctx, o); err != nil {
+				return err
+			}
+		}
+		if q.Channel != "" && q.Channel != platforms.Channel(o.Facts.Channel) {
+			continue
+		}
+		for _, r := range rows(o, q.IncludeUnbooked) {
+			at := [2]string{o.Facts.OutTradeNo, r.id}
+			if DayOf(r.at) == day && !r.at.Before(q.From) && !r.at.After(q.To) && !seen[at] {
+				list = append(list, r)
+				seen[at] = true
+			}
+		}
 	}
 	slices.SortStableFunc(list, func(x, y row) int {
 		return cmp.Or(x.at.Compare(y.at), cmp.Compare(x.o.Facts.OutTradeNo, y.o.Facts.OutTradeNo))
@@ -129,6 +142,22 @@ func (b *Books) day(ctx context.Context, day string, q platforms.TradeQuery, yie
 		}
 	}
 	return nil
+}
+
+// whole joins what all tills of the site know of an order.
+func (b *Books) whole(ctx context.Context, o Order) (Order, error) {
+	var all []Order
+	err := b.hub.store.Read(ctx, Query{Site: b.site, No: o.Facts.OutTradeNo}, func(i Item) error {
+		all = append(all, *i.Order)
+		return nil
+	})
+	switch {
+	case err != nil:
+		return o, fmt.Errorf("cannot read the books: %w", err)
+	case len(all) == 0: // dropped for its age meanwhile
+		return o, nil
+	}
+	return join(all), nil
 }
 
 // person opens the patient of an order. Booked under another card wins where

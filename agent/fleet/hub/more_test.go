@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"payagent/agent/fleet"
+	"payagent/agent/fleet/sealed"
+	"payagent/platforms"
 )
 
 func (r *rig) metrics() string {
@@ -44,6 +46,65 @@ func readFile(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return string(data)
+}
+
+// TestUnbookedOnce: with what HIS did not book, too, every payment and refund is
+// one row, whichever tills know of it and whichever of them HIS booked it at.
+func TestUnbookedOnce(t *testing.T) {
+	r := newRig(t, nil)
+	a, b := r.box("A"), r.box("B")
+	later := ptr(noon.Add(time.Minute))
+	give := func(o fleet.Order, no string) fleet.Order {
+		o.Refunds = append(o.Refunds, fleet.Refund{RefundNo: no, AmountFen: 30, State: "done", EndedAt: later})
+		return o
+	}
+	book := func(o fleet.Order, e ...fleet.Entry) fleet.Order {
+		o.Entries = e
+		return o
+	}
+	elsewhere := func(no string) fleet.Order { // as a till knows an order of another
+		return fleet.Order{OutTradeNo: no, State: "paid", AmountFen: 100, Platform: "fwc", Merchant: "m", CreatedAt: ptr(noon), EndedAt: ptr(noon), Foreign: true}
+	}
+	for seq, o := range []fleet.Order{
+		give(paid("1", noon, 100), "R1"),                   // the refund was booked at the other till
+		book(paid("2", noon, 100)),                         // the payment was
+		give(paid("3", noon, 100), "R3"),                   // both know of a refund that nobody booked
+		give(give(paid("4", noon, 100), "R4"), "R5"),       // one of two was booked, here
+		book(give(paid("5", noon, 100), "R6")),             // nobody booked anything
+		give(paid("6", noon.AddDate(0, 0, -1), 100), "R7"), // the payment is of the day before
+	} {
+		if o.OutTradeNo == "4" {
+			o.Entries = append(o.Entries, fleet.Entry{HisFlowID: "RF4", RefundNo: "R4", AmountFen: -30, BookedAt: later})
+		}
+		a.send(a.event("E", uint64(seq)+1, uint64(seq), o, zhang))
+	}
+	for seq, o := range []fleet.Order{
+		book(give(elsewhere("1"), "R1"), fleet.Entry{HisFlowID: "RF1", RefundNo: "R1", AmountFen: -30, BookedAt: later}),
+		book(elsewhere("2"), fleet.Entry{HisFlowID: "SF2", AmountFen: 100, BookedAt: ptr(noon)}),
+		give(elsewhere("3"), "R3"),
+	} {
+		b.send(b.event("F", uint64(seq)+1, uint64(seq), o, sealed.Person{}))
+	}
+	a.acked("E", 6)
+	b.acked("F", 3)
+	r.at(noon.Add(time.Hour))
+	a.quiet()
+	b.quiet()
+	all := "1+100T1 2+100T2 3+100T3 4+100T4 5+100T5 1-30T1 3-30T3 4-30T4 4-30T4 5-30T5 6-30T6"
+	for channel, want := range map[platforms.Channel]string{"": all, "wechat": all, "alipay": ""} {
+		var got []string
+		err := r.hub.Books("H1").Trades(t.Context(), platforms.TradeQuery{From: noon, To: noon.Add(time.Hour), Channel: channel, IncludeUnbooked: true}, func(t platforms.Trade) error {
+			sign := "+"
+			if t.Refunded {
+				sign = "-"
+			}
+			got = append(got, fmt.Sprintf("%s%s%d%s", t.OutTradeNo, sign, t.Amount, t.TradeNo))
+			return nil
+		})
+		if err != nil || strings.Join(got, " ") != want {
+			t.Errorf("%s: %q, wanted %q, %v", channel, got, want, err)
+		}
+	}
 }
 
 // TestCopy: a hub that is new, or was put back from a copy, lacks what it
