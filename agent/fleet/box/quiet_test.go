@@ -3,6 +3,7 @@ package box_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,6 +83,31 @@ func TestHubFromCopy(t *testing.T) {
 		h.bus.Send(context.Background(), uplink.Message{Topic: place().Topic(fleet.LevelAck, fleet.StreamOrders), Payload: data})
 		r.pass(2 * time.Minute)
 		r.check(h)
+		r.end()
+	})
+}
+
+// TestStrangeAcks: words about streams that the box does not have leave nothing
+// in its memory, however many come.
+func TestStrangeAcks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		h := r.hub()
+		r.start()
+		r.take(0, 1)
+		r.pass(time.Minute)
+		before, epoch := r.box.Acks(), h.got(fleet.StreamOrders)[0].Epoch
+		data, err := json.Marshal(fleet.Ack{Epoch: epoch, Seq: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 1000 {
+			h.bus.Send(context.Background(), uplink.Message{Topic: place().Topic(fleet.LevelAck, fmt.Sprint("s", i)), Payload: data})
+		}
+		r.pass(time.Minute)
+		if now := r.box.Acks(); before == 0 || now != before {
+			t.Errorf("it remembers %d streams, and %d before", now, before)
+		}
 		r.end()
 	})
 }

@@ -415,6 +415,9 @@ func (b *Box) takeAck(m uplink.Message) {
 	if !ok || len(levels) != 2 || len(m.Payload) == 0 || fleet.Unmarshal(m.Payload, &a) != nil {
 		return
 	}
+	if levels[1] != fleet.StreamOrders && levels[1] != fleet.StreamAlarms {
+		return // whoever may write here must not fill the memory
+	}
 	<-b.ready
 	if a.Epoch != b.epoch {
 		return // of a store that is gone
