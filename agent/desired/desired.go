@@ -237,7 +237,14 @@ func (d *Files) parse(name string, text, local []byte) (config.Config, []string,
 // before it is returned. Whatever is wrong with the fleet's configurations
 // ends with one that works, at last IT's file: notes are for the log; an error
 // means that IT's file itself cannot be used.
-func (d *Files) Start() (e Effective, notes []error, err error) {
+func (d *Files) Start() (e Effective, notes []error, err error) { return d.start(false) }
+
+// StartOnTrial is Start for a program that must prove itself still. Where it
+// cannot use what the fleet's configuration says, that is an error, and nothing
+// is given up: the program before it can.
+func (d *Files) StartOnTrial() (e Effective, notes []error, err error) { return d.start(true) }
+
+func (d *Files) start(onProof bool) (e Effective, notes []error, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	local, err := d.local()
@@ -267,6 +274,9 @@ func (d *Files) Start() (e Effective, notes []error, err error) {
 		chosen, onTrial := b.Start(now)
 		b.settle(now)
 		e, err = d.open(chosen, local)
+		if err != nil && !chosen.IsBase() && onProof {
+			return Effective{}, notes, fmt.Errorf("cannot start this program, which must prove itself, with the configuration in effect: %w", err)
+		}
 		if err != nil && !chosen.IsBase() {
 			notes = append(notes, err)
 			if onTrial {

@@ -434,6 +434,43 @@ func TestBrokenFiles(t *testing.T) {
 	}
 }
 
+// TestProgramOnTrial: a new program that must prove itself and cannot use the
+// configuration in effect gives up and not the configuration: the program
+// before it works with that.
+func TestProgramOnTrial(t *testing.T) {
+	t.Parallel()
+	x := newBox(t)
+	x.commit(1, "one")
+	text := filepath.Join(x.dir, "1.yaml")
+	good, err := os.ReadFile(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(text, append(good, '#'), 0o600); err != nil { // stands for what this program does not understand
+		t.Fatal(err)
+	}
+	state, err := os.ReadFile(filepath.Join(x.dir, "state.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := desired.Open(desired.Options{File: x.file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, _, err := d.StartOnTrial(); err == nil {
+		t.Errorf("it starts with %s", e.Version)
+	}
+	if after, err := os.ReadFile(filepath.Join(x.dir, "state.json")); err != nil || !bytes.Equal(state, after) {
+		t.Errorf("it wrote the state anew: %s, %v", after, err)
+	}
+	if err := os.WriteFile(text, good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, e := x.start(); e.Config.Site.Name != "one" {
+		t.Error("the program before it has", e.Version)
+	}
+}
+
 // TestPowerCut cuts the power before and after every step on the disk.
 func TestPowerCut(t *testing.T) {
 	t.Parallel()

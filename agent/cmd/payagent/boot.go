@@ -85,7 +85,11 @@ func runCommand(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	x.program = onTrial
-	e, notes, err := files.Start()
+	start := files.Start
+	if onTrial != nil {
+		start = files.StartOnTrial
+	}
+	e, notes, err := start()
 	for _, n := range notes {
 		_, _ = fmt.Fprintln(os.Stderr, "payagent: "+n.Error()) // the log is not open yet
 	}

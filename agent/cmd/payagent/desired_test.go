@@ -45,6 +45,27 @@ func (m *manager) apply(version uint64, text string, before trial.Health) {
 	}
 }
 
+// text is the service's configuration under another name, with changes, as a
+// document has it: without what is the box's own.
+func (m *manager) text(name string, change ...string) string {
+	m.t.Helper()
+	conf, err := os.ReadFile(m.conf)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	own := regexp.MustCompile(`(?m)^(data_dir|fleet):.*\n`)
+	s := own.ReplaceAllString(string(conf), "")
+	change = append([]string{"name: kill", "name: " + name}, change...)
+	for i := 0; i < len(change); i += 2 {
+		next := strings.Replace(s, change[i], change[i+1], 1)
+		if next == s {
+			m.t.Fatal("nothing to change:", change[i])
+		}
+		s = next
+	}
+	return s
+}
+
 // inEffect is the hospital's name in the configuration that counts.
 func (m *manager) inEffect() string {
 	m.t.Helper()
@@ -77,24 +98,11 @@ func TestDesired(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What is the box's own stays out of documents.
-	own := regexp.MustCompile(`(?m)^(data_dir|fleet):.*\n`)
-	text := func(name string, change ...string) string {
-		s := strings.Replace(own.ReplaceAllString(string(conf), ""), "name: kill", "name: "+name, 1)
-		for i := 0; i < len(change); i += 2 {
-			next := strings.Replace(s, change[i], change[i+1], 1)
-			if next == s {
-				t.Fatal("nothing to change:", change[i])
-			}
-			s = next
-		}
-		return s
-	}
 	fwcAddress := regexp.MustCompile(`driver: fwc, url: "([^"]+)"`).FindStringSubmatch(string(conf))[1]
 	works := trial.Health{Store: true, Door: true, Platforms: map[string]bool{"smartpay": true, "fwc": true}}
 	m.start()
 	m.pause()
-	m.apply(1, text("one"), works)
+	m.apply(1, m.text("one"), works)
 	m.resume()
 	m.until("keeping what works", func() bool { return m.reported().State == fleet.ConfigCommitted })
 	if m.inEffect() != "one" {
@@ -105,7 +113,7 @@ func TestDesired(t *testing.T) {
 	}
 
 	m.pause()
-	m.apply(2, text("two", fwcAddress, "http://127.0.0.1:9/"), works)
+	m.apply(2, m.text("two", fwcAddress, "http://127.0.0.1:9/"), works)
 	m.resume()
 	m.until("going back from a platform that does not answer", func() bool { return m.reported().State == fleet.ConfigRolledBack })
 	if r := m.reported(); m.inEffect() != "one" || fmt.Sprint(r.Missing) != "[platform:fwc]" {
@@ -119,7 +127,7 @@ func TestDesired(t *testing.T) {
 	defer taken.Close()
 	m.awaitReady()
 	m.pause()
-	m.apply(3, text("three", m.door, taken.Addr().String()), works)
+	m.apply(3, m.text("three", m.door, taken.Addr().String()), works)
 	m.resume()
 	m.until("going back from an address that is taken", func() bool { return m.reported().State == fleet.ConfigRolledBack && m.reported().Document == 3 })
 	if r := m.reported(); m.inEffect() != "one" || len(r.Missing) != 1 || !strings.Contains(r.Missing[0], "address already in use") {
@@ -128,7 +136,7 @@ func TestDesired(t *testing.T) {
 
 	m.awaitReady()
 	m.pause()
-	m.apply(4, text("four"), works)
+	m.apply(4, m.text("four"), works)
 	m.resume()
 	for range 4 {
 		<-time.After(time.Duration(rand.IntN(1200)) * time.Millisecond)

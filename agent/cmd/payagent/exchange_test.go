@@ -177,14 +177,12 @@ func (m *manager) release(version, program string) string {
 	return filepath.Dir(program)
 }
 
-// illness is the program with faults that a release could have.
+// illness is a program with faults that a release could have: which one it has
+// the version says as which it is started, so that one build does for all.
 func (m *manager) illness() string {
 	m.t.Helper()
-	overlay := filepath.Join(m.dir, "overlay.json")
-	if _, err := os.Stat(overlay); err == nil {
-		return overlay
-	}
-	change := func(name, from, to string) string {
+	table := map[string]string{}
+	change := func(name, from, to string) {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			m.t.Fatal(err)
@@ -193,36 +191,56 @@ func (m *manager) illness() string {
 		if text == string(data) {
 			m.t.Fatalf("%s has no %q any more", name, from)
 		}
-		path := filepath.Join(m.dir, "ill-"+name)
+		path := filepath.Join(m.dir, "ill-"+filepath.Base(name))
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			m.t.Fatal(err)
 		}
-		return path
-	}
-	here, err := filepath.Abs(".")
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	table := map[string]string{
-		filepath.Join(here, "main.go"): change("main.go", "\tnoCores()\n", `	noCores()
-	if len(os.Args) > 1 && os.Args[1] == "run" {
-		switch version {
-		case "3.0.1": // crashes at once
-			panic("ill")
-		case "3.0.2": // hangs before it does anything
-			<-make(chan int)
+		if name, err = filepath.Abs(name); err != nil {
+			m.t.Fatal(err)
 		}
+		table[name] = path
 	}
-`),
-		filepath.Join(here, "assemble.go"): change("assemble.go", `func storeDir(c config.Config) string   { return filepath.Join(c.DataDir, "store") }`,
-			`func storeDir(c config.Config) string {
-	if version == "3.0.3" { // does not find its store
+	change("boot.go", "const startedEnv = \"PAYAGENT_STARTED\"\n", `const startedEnv = "PAYAGENT_STARTED"
+
+var illAs, _, _ = strings.Cut(os.Getenv(startedEnv), " ")
+`)
+	change("main.go", "\tnoCores()\n", `	noCores()
+	switch illAs {
+	case "3.0.1": // crashes at once
+		panic("ill")
+	case "3.0.2": // hangs before it does anything
+		<-make(chan int)
+	}
+`)
+	change("assemble.go", `func storeDir(c config.Config) string   { return filepath.Join(c.DataDir, "store") }`,
+		`func storeDir(c config.Config) string {
+	if illAs == "3.0.3" { // does not find its store
 		return "/dev/null/store"
 	}
 	return filepath.Join(c.DataDir, "store")
-}`),
+}`)
+	change("../../desired/desired.go", `	c, err := config.Parse(name, text)
+	if err != nil {
+		return config.Config{}, nil, err
 	}
+	c, kept := c.At(own)
+	return c, kept, c.Validate()
+}
+`, `	if len(illAs) > 5 && illAs[:5] == "3.0.4" { // does not understand what the fleet wrote
+		text = append([]byte("nonsense: 1\n"), text...)
+	}
+	c, err := config.Parse(name, text)
+	if err != nil {
+		return config.Config{}, nil, err
+	}
+	c, kept := c.At(own)
+	return c, kept, c.Validate()
+}
+
+var illAs = os.Getenv("PAYAGENT_STARTED")
+`)
 	data, err := json.Marshal(map[string]any{"Replace": table})
+	overlay := filepath.Join(m.dir, "overlay.json")
 	if err == nil {
 		err = os.WriteFile(overlay, data, 0o600)
 	}
@@ -358,8 +376,19 @@ func TestUpdate(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 
-	for version, want := range map[string]string{"3.0.1": trial.NotStarted, "3.0.2": trial.NotStarted, "3.0.3": trial.StartFailed} {
-		dir := m.build(version, true)
+	// A configuration of the fleet is in effect. A new program that cannot read
+	// it goes, and the configuration stays.
+	m.pause()
+	m.apply(1, m.text("one"), trial.Health{Store: true, Door: true})
+	m.resume()
+	m.until("keeping a configuration", func() bool { return m.reported().State == fleet.ConfigCommitted && m.runs() == "2.0.0" })
+	ill := m.build("3.0.0", true)
+	for version, want := range map[string]string{"3.0.1": trial.NotStarted, "3.0.2": trial.NotStarted, "3.0.3": trial.StartFailed, "3.0.4": trial.StartFailed} {
+		dir := filepath.Join(m.dir, "releases", version)
+		if err := joinErrs(os.MkdirAll(dir, 0o700), os.Link(filepath.Join(ill, "payagent"), filepath.Join(dir, "payagent"))); err != nil {
+			t.Fatal(err)
+		}
+		dir = m.release(version, filepath.Join(dir, "payagent"))
 		watchdog := make(chan struct{})
 		if version == "3.0.2" {
 			go m.watch(watchdog)
@@ -373,13 +402,16 @@ func TestUpdate(t *testing.T) {
 		if st := m.state(); st.Current != "2.0.0" || st.Trial != "" || st.Last.Version != version || st.Last.Good {
 			t.Errorf("%s: %+v", version, st)
 		}
+		if r := m.reported(); m.inEffect() != "one" || r.State != fleet.ConfigCommitted {
+			t.Fatalf("%s took the configuration with it: %+v", version, r)
+		}
 	}
 	// What is no program at all.
-	junk := filepath.Join(m.dir, "releases", "3.0.4")
+	junk := filepath.Join(m.dir, "releases", "3.0.5")
 	if err := joinErrs(os.MkdirAll(junk, 0o700), os.WriteFile(filepath.Join(junk, "payagent"), bytes.Repeat([]byte("no program"), 100), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := m.command("update", m.release("3.0.4", filepath.Join(junk, "payagent"))); err == nil || !strings.Contains(out, trial.Unusable) {
+	if out, err := m.command("update", m.release("3.0.5", filepath.Join(junk, "payagent"))); err == nil || !strings.Contains(out, trial.Unusable) {
 		t.Errorf("%v: %s", err, out)
 	}
 	m.until("going back", func() bool { return m.runs() == "2.0.0" })
