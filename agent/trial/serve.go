@@ -65,24 +65,45 @@ func (s Service) Requests(ctx context.Context, d Disk, dir string, do func(Reque
 
 // request is true when nothing more is to be done.
 func (s Service) request(ctx context.Context, d Disk, dir string, do func(Request) error) bool {
-	r, ok, err := Asked(d, dir)
-	if err != nil {
-		s.Log("a request could not be read", err)
-	}
-	if !ok {
+	if _, ok := s.asked(d, dir); !ok {
 		return false
 	}
 	if Await(ctx, s.Lock, nil) != nil {
 		return true // it is asked for still
 	}
-	err = do(r)
-	if aerr := Answered(d, dir); aerr != nil {
-		s.Log("a request could not be removed", aerr)
+	r, ok := s.asked(d, dir) // another may have taken its place meanwhile
+	if !ok {
+		return false
+	}
+	err := do(r)
+	if now, ok := s.asked(d, dir); ok && now == r {
+		if aerr := Answered(d, dir); aerr != nil {
+			s.Log("a request could not be removed", aerr)
+		}
 	}
 	if err != nil {
 		s.Log("what was asked for was not begun", err)
 		return false
 	}
-	s.Restart("asked for on this box")
+	// Checking takes its time, and a patient may have been faster. What was begun
+	// is durable and waits for the end with us.
+	told := false
+	wait := func(why string) {
+		if !told {
+			s.Log("what was asked for is prepared and waits for the tills: "+why, nil)
+		}
+		told = true
+	}
+	if Await(ctx, s.Lock, wait) == nil {
+		s.Restart("asked for on this box")
+	}
 	return true
+}
+
+func (s Service) asked(d Disk, dir string) (Request, bool) {
+	r, ok, err := Asked(d, dir)
+	if err != nil {
+		s.Log("a request could not be read", err)
+	}
+	return r, ok
 }

@@ -98,7 +98,7 @@ func updateCommand(ctx context.Context, args []string, out io.Writer) error {
 	if _, err := fmt.Fprintf(out, "版本 %s 已核验，等待空闲后切换（当前 %s）。 Version %s is here and checked; the service takes it when the tills are idle (%s runs).\n", m.Version, running, m.Version, running); err != nil || noWait {
 		return err
 	}
-	return u.await(ctx, m.Version, out)
+	return u.await(ctx, dir, m.Version, out)
 }
 
 // besides is the updates as a command sees them that runs beside the service.
@@ -173,27 +173,40 @@ func printState(u besides, out io.Writer) error {
 }
 
 // await tells what becomes of a version until that is decided.
-func (u besides) await(ctx context.Context, version string, out io.Writer) error {
-	began, told := time.Now(), false
+func (u besides) await(ctx context.Context, dir, version string, out io.Writer) error {
+	began, told := time.Now(), ""
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
+		// Looked at first: the service removes it behind what it writes.
+		_, asked, err := trial.Asked(trial.OS{}, dir)
+		if err != nil {
+			return err
+		}
 		st, err := u.State()
 		if err != nil {
 			return err
 		}
 		switch {
-		case st.Trial == version && !told:
-			told = true
-			if _, err := fmt.Fprintln(out, "已切换，正在验证。 It runs and must prove itself now."); err != nil {
-				return err
+		case st.Trial == version:
+			now := "已就绪，收费点空闲时切换。 It is prepared and takes over as soon as the tills are idle."
+			if st.Starts > 0 {
+				now = "已切换，正在验证。 It runs and must prove itself now."
 			}
+			if now != told {
+				if _, err := fmt.Fprintln(out, now); err != nil {
+					return err
+				}
+			}
+			told = now
 		case st.Trial == "" && st.Last != nil && st.Last.Version == version && st.Last.At.After(began.Add(-time.Second)):
 			if st.Last.Good {
 				_, err := fmt.Fprintf(out, "版本 %s 已启用。 Version %s is in use.\n", version, version)
 				return err
 			}
 			return fmt.Errorf("version %s was given up (%s) %v; the one before it runs", version, st.Last.Reason, st.Last.Missing)
+		case !asked:
+			return fmt.Errorf("the service did not begin with version %s; its log says why (\"was not begun\"), or another request took the place of this one", version)
 		}
 		select {
 		case <-ctx.Done():
