@@ -3,6 +3,7 @@ package desired
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -78,7 +79,7 @@ func (d *Files) stage(b *book, envelope []byte) (fleet.Desired, error) {
 	if err != nil {
 		return doc, err
 	}
-	kept, err := d.judge(doc, signers, local)
+	_, kept, err := d.judge(doc, signers, local)
 	if err != nil {
 		return doc, err
 	}
@@ -100,15 +101,15 @@ func (d *Files) stage(b *book, envelope []byte) (fleet.Desired, error) {
 }
 
 // judge checks what a document says, against what is in effect.
-func (d *Files) judge(doc fleet.Desired, signers int, local []byte) (kept []string, err error) {
+func (d *Files) judge(doc fleet.Desired, signers int, local []byte) (c config.Config, kept []string, err error) {
 	name := "configuration " + strconv.FormatUint(doc.Version, 10)
-	c, kept, err := d.parse(name, []byte(doc.Text), local)
+	c, kept, err = d.parse(name, []byte(doc.Text), local)
 	if err != nil {
-		return nil, &invalid{trial.Refuse("invalid", "%v", err), config.Problems(err)}
+		return c, nil, &invalid{trial.Refuse("invalid", "%v", err), config.Problems(err)}
 	}
 	if d.terms.Check != nil {
 		if err := d.terms.Check(c); err != nil {
-			return nil, &invalid{trial.Refuse("invalid", "%v", err), config.Problems(err)}
+			return c, nil, &invalid{trial.Refuse("invalid", "%v", err), config.Problems(err)}
 		}
 	}
 	if two := TwoKeys(d.now.Config, c); len(two) > 0 && signers < 2 {
@@ -116,9 +117,17 @@ func (d *Files) judge(doc fleet.Desired, signers int, local []byte) (kept []stri
 		for _, key := range two {
 			list = append(list, config.Problem{Line: c.Line(key), Key: key, Reason: "a change of this takes the signatures of two different keys"})
 		}
-		return nil, &invalid{trial.Refuse("two_keys", "cannot take %s: it changes %v, which takes the signatures of two different keys of rôle %s", name, two, fleet.RoleConfig), list}
+		return c, nil, &invalid{trial.Refuse("two_keys", "cannot take %s: it changes %v, which takes the signatures of two different keys of rôle %s", name, two, fleet.RoleConfig), list}
 	}
-	return kept, nil
+	return c, kept, nil
+}
+
+// aboutBroker tells whether a change may have cut the box off from its broker.
+func aboutBroker(from, to config.Config) bool {
+	return slices.ContainsFunc(config.Changes(from, to), func(key string) bool {
+		return config.Under(key, "fleet.broker", "fleet.accept_plain", "fleet.root", "fleet.site", "fleet.box", "fleet.ca_file", "fleet.cert_file",
+			"fleet.key_file", "fleet.server_name", "fleet.connect_within")
+	})
 }
 
 // invalid is a refusal with its problems.
@@ -179,9 +188,12 @@ func (d *Files) Apply(version uint64, overLocal bool, before trial.Health) error
 		if doc.Version != version || doc.SHA256 != b.Document.SHA256 {
 			return trial.Refuse("not_staged", "cannot apply configuration %d: another one lies in its place", version)
 		}
-		if _, err := d.judge(doc, signers, local); err != nil {
+		next, _, err := d.judge(doc, signers, local)
+		if err != nil {
 			return err
 		}
+		// Whether the box can report says nothing of what was not about that.
+		before.Broker = before.Broker && aboutBroker(d.now.Config, next)
 		now := d.clock(*b)
 		if err := b.Begin(trial.Entry{Version: name, SHA256: doc.SHA256}, before, "", now); err != nil {
 			return trial.Refuse("busy", "%v", err)

@@ -129,7 +129,7 @@ func TestOverABroker(t *testing.T) {
 		stop()
 
 		ill := healthy()
-		ill.Broker = false
+		ill.Door = false
 		began := time.Now()
 		_, restarted, stop = run(ill)
 		told(fleet.ConfigTrial, "3")
@@ -142,7 +142,7 @@ func TestOverABroker(t *testing.T) {
 		}
 		stop()
 		d, _, stop = run(healthy())
-		if r := told(fleet.ConfigRolledBack, "2"); len(r.Missing) != 1 || r.Missing[0] != "broker" {
+		if r := told(fleet.ConfigRolledBack, "2"); len(r.Missing) != 1 || r.Missing[0] != "door" {
 			t.Error(r.Missing)
 		}
 		if _, err := d.Resume(t.Context(), r.note); code(err) != trial.NotProven {
@@ -183,6 +183,42 @@ func TestOverABroker(t *testing.T) {
 		stop()
 		if err := ops.Close(); err != nil && !errors.Is(err, uplink.ErrClosed) {
 			t.Error(err)
+		}
+	})
+}
+
+// TestBrokerOutage: a broker that is down speaks against a new configuration only
+// where that changed how the broker is reached.
+func TestBrokerOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for what, c := range map[string]struct {
+			fleet string
+			want  string
+		}{
+			"nothing of the fleet": {"", fleet.ConfigCommitted},
+			"not the connection":   {"fleet: {broker: \"mqtt://127.0.0.1:1\", accept_plain: true, idle: 5s}\n", fleet.ConfigCommitted},
+			"another broker":       {"fleet: {broker: \"mqtt://127.0.0.2:1\", accept_plain: true}\n", fleet.ConfigRolledBack},
+		} {
+			x := newBox(t)
+			d, _ := x.start()
+			if err := errors.Join(d.Stage(x.doc(1, named("one")+c.fleet, x.a, x.b)), d.Apply(1, false, healthy())); err != nil {
+				t.Fatal(what, err)
+			}
+			d, _ = x.start()
+			down := healthy()
+			down.Broker = false
+			ctx, stop := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				d.Follow(ctx, service(new(atomic.Bool), down))
+			}()
+			<-time.After(2 * time.Minute)
+			if r, err := d.Reported(); err != nil || r.State != c.want {
+				t.Errorf("%s: %+v, want %s: %v", what, r, c.want, err)
+			}
+			stop()
+			<-done
 		}
 	})
 }

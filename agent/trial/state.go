@@ -166,7 +166,9 @@ type Health struct {
 }
 
 // Missing lists what a trial has not shown: store and door always, and
-// everything else that worked before and is still configured.
+// everything else that worked before and is still configured. Whoever begins a
+// trial that is not about the broker leaves that out of before: a failure to
+// report never leads back.
 func (h Health) Missing(before Health) []string {
 	var list []string
 	if !h.Store {

@@ -16,6 +16,9 @@ func (u *Updates) Follow(ctx context.Context, s trial.Service) {
 	if err != nil {
 		s.Log("the state of updates cannot be read", err)
 	}
+	if t != nil {
+		t.Before.Broker = false // whether it can report has no say (FLT-10)
+	}
 	if t != nil && !s.Carry(ctx, "program", t, u.Judge) {
 		return
 	}

@@ -138,6 +138,28 @@ func TestOrder(t *testing.T) {
 	})
 }
 
+// TestBrokerOutage: a broker that is down while a new program must prove itself
+// does not speak against it: whether it can report has no say.
+func TestBrokerOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		_, _, u := w.boot("1.0.0")
+		w.mustInstall(u, "1.1.0")
+		_, _, u = w.boot("1.0.0")
+		down, r := healthy(), &runner{}
+		down.Broker = false
+		ctx, stop := context.WithCancel(t.Context())
+		go u.Follow(ctx, service(&lock{}, down, r))
+		<-time.After(2 * time.Minute)
+		synctest.Wait()
+		if st, err := u.State(); err != nil || st.Current != "1.1.0" || r.restarted.Load() {
+			t.Errorf("%+v %v", st, err)
+		}
+		stop()
+		synctest.Wait()
+	})
+}
+
 // TestAsked: a command beside the service stages a version and asks; the
 // service takes it when the tills are free, and going back is asked for too.
 func TestAsked(t *testing.T) {
