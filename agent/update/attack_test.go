@@ -9,9 +9,12 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -331,6 +334,124 @@ func TestResume(t *testing.T) {
 		}
 	}
 }
+
+// TestCutInAFetch: what was fetched before the power was cut outlasts the next
+// start, and the fetch goes on there, where the server can do that; what comes
+// is the same in any case, and nothing that a later version left over stays.
+func TestCutInAFetch(t *testing.T) {
+	w := newWorld(t)
+	m := w.release("1.1.0")
+	data := w.bins["1.1.0"]
+	var cut, whole bool
+	var asked []string
+	server := tripper(func(r *http.Request) (*http.Response, error) {
+		asked = append(asked, r.Header.Get("Range"))
+		rw := httptest.NewRecorder()
+		if whole {
+			_, _ = rw.Write(data)
+		} else {
+			http.ServeContent(rw, r, "", time.Time{}, bytes.NewReader(data))
+		}
+		resp := rw.Result()
+		if cut {
+			resp.Body = io.NopCloser(io.MultiReader(io.LimitReader(resp.Body, 2500), iotest.ErrReader(errors.New("the power is gone"))))
+		}
+		return resp, nil
+	})
+	m.Files[0].URLs = []string{"https://releases.example/payagent"}
+	from := update.Addresses(server, m.Files[0])
+	// start is a start of the service.
+	start := func() *update.Updates {
+		_, _, u := w.boot("1.0.0")
+		ctx, stop := context.WithCancel(t.Context())
+		stop()
+		u.Follow(ctx, service(&lock{}, healthy(), &runner{}))
+		return u
+	}
+	for _, c := range []struct {
+		name  string
+		whole bool
+		spoil func(part string) error
+		want  []string // the places that are asked for
+	}{
+		{"a server that can go on", false, nil, []string{"", "bytes=2500-"}},
+		{"one that cannot", true, nil, []string{"", "bytes=2500-"}},
+		{"other bytes on the disk", false, func(part string) error { return os.WriteFile(part, bytes.Repeat([]byte("x"), 2500), 0o600) }, []string{"", "bytes=2500-", ""}},
+		{"zeros", true, func(part string) error { return os.Truncate(part, 2600) }, []string{"", "bytes=2600-"}},
+		{"no file any more", false, func(part string) error {
+			return errors.Join(os.Remove(part), os.MkdirAll(filepath.Join(part, "x"), 0o700))
+		}, []string{"", ""}},
+	} {
+		if err := os.RemoveAll(w.dir); err != nil {
+			t.Fatal(err)
+		}
+		u := start()
+		cut, whole, asked = true, c.whole, nil
+		if _, err := u.Stage(t.Context(), w.sign(m), false, from, nil); code(err) != "not_fetched" {
+			t.Fatal(c.name, err)
+		}
+		u, cut = start(), false
+		if c.spoil != nil {
+			if err := c.spoil(filepath.Join(w.dir, "1.1.0", "program.part")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := u.Stage(t.Context(), w.sign(m), false, from, nil); err != nil {
+			t.Error(c.name, err)
+		}
+		if got, err := os.ReadFile(filepath.Join(w.dir, "1.1.0", "payagent")); err != nil || !bytes.Equal(got, data) {
+			t.Error(c.name, err)
+		}
+		if !slices.Equal(asked, c.want) {
+			t.Errorf("%s: asked for %q, want %q", c.name, asked, c.want)
+		}
+	}
+	// Half of one version is kept, and none of one that is not newer any more.
+	if err := os.RemoveAll(w.dir); err != nil {
+		t.Fatal(err)
+	}
+	cut = true
+	for _, v := range []string{"0.9.0", "1.1.0", "1.2.0", "1.1.5"} {
+		m := w.release(v)
+		if _, err := w.base("1.0.0").Stage(t.Context(), w.sign(m), true, from, nil); code(err) != "not_fetched" {
+			t.Fatal(err)
+		}
+	}
+	start()
+	if list, err := filepath.Glob(filepath.Join(w.dir, "*")); err != nil || len(list) != 1 || filepath.Base(list[0]) != "1.2.0" {
+		t.Error("left are", list, err)
+	}
+	if _, _, u := w.boot("1.2.0"); u.Tidy() != nil {
+		t.Error("cannot tidy")
+	}
+	if list, err := filepath.Glob(filepath.Join(w.dir, "*")); err != nil || len(list) != 0 {
+		t.Error("left are", list, err)
+	}
+}
+
+// TestPartElsewhere: a part that points elsewhere leads no program there.
+func TestPartElsewhere(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return // a link takes rights there that tests need not have
+	}
+	w := newWorld(t)
+	m := w.release("1.1.0")
+	other := filepath.Join(t.TempDir(), "other")
+	if err := errors.Join(os.WriteFile(other, []byte("mine"), 0o600), os.MkdirAll(filepath.Join(w.dir, "1.1.0"), 0o700), os.Symlink(other, filepath.Join(w.dir, "1.1.0", "program.part"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.base("1.0.0").Stage(t.Context(), w.sign(m), false, []update.Source{w}, nil); err != nil {
+		t.Error(err)
+	}
+	if got, err := os.ReadFile(other); err != nil || string(got) != "mine" {
+		t.Errorf("it wrote %d bytes elsewhere: %v", len(got), err)
+	}
+}
+
+// tripper is a server without a network.
+type tripper func(*http.Request) (*http.Response, error)
+
+func (t tripper) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
 
 type failing struct{}
 

@@ -56,7 +56,7 @@ func (u *Updates) Stage(ctx context.Context, manifest []byte, downgrade bool, fr
 	if held, err := openProgram(u.program(m.Version), f); err == nil {
 		return m, errors.Join(held.Close(), u.o.Disk.WriteFile(u.manifest(m.Version), manifest))
 	}
-	part := filepath.Join(u.folder(m.Version), "program.part")
+	part := u.part(m.Version)
 	var errs []error
 	done := false
 	for _, s := range from {
@@ -110,7 +110,7 @@ func fetch(ctx context.Context, s Source, f fleet.File, part string, progress fu
 }
 
 func fetchOnce(ctx context.Context, s Source, f fleet.File, part string, progress func(int)) (resumed bool, err error) {
-	out, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o700)
+	out, err := openPart(part)
 	if err != nil {
 		return false, fmt.Errorf("cannot write the program; check the disk: %w", err)
 	}
@@ -138,6 +138,25 @@ func fetchOnce(ctx context.Context, s Source, f fleet.File, part string, progres
 	return resumed, held.Close()
 }
 
+// openPart opens what was fetched so far. What is no file, or is another user's
+// (a command that an administrator ran left it), gives place to a new one.
+func openPart(part string) (*os.File, error) {
+	if info, err := os.Lstat(part); err == nil && !info.Mode().IsRegular() {
+		if err := os.RemoveAll(part); err != nil {
+			return nil, err
+		}
+	}
+	out, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o700)
+	if errors.Is(err, fs.ErrPermission) && removeIfThere(part) == nil {
+		out, err = os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o700)
+	}
+	return out, err
+}
+
+// syncEvery is how much a cut of the power may take away of what was fetched,
+// in bytes.
+const syncEvery = 1 << 20
+
 // copyFrom appends what is missing. Never more than the signed size is
 // written.
 func copyFrom(ctx context.Context, s Source, f fleet.File, out *os.File, have int64, progress func(int)) (at int64, err error) {
@@ -162,7 +181,7 @@ func copyFrom(ctx context.Context, s Source, f fleet.File, out *os.File, have in
 		}
 	}
 	buf := make([]byte, 64<<10)
-	for n := at; ; {
+	for n, synced := at, at; ; {
 		k, err := in.Read(buf)
 		if n+int64(k) > f.Size {
 			return at, fmt.Errorf("%w: there are more than the %d bytes that were signed", errNotAsSigned, f.Size)
@@ -171,6 +190,12 @@ func copyFrom(ctx context.Context, s Source, f fleet.File, out *os.File, have in
 			return at, fmt.Errorf("cannot write the program; check the disk: %w", werr)
 		}
 		n += int64(k)
+		if n-synced >= syncEvery {
+			if err := out.Sync(); err != nil {
+				return at, fmt.Errorf("cannot write the program; check the disk: %w", err)
+			}
+			synced = n
+		}
 		moved.Add(int64(k))
 		if progress != nil && k > 0 {
 			progress(int(n * 100 / f.Size))

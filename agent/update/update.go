@@ -98,6 +98,11 @@ func (u *Updates) program(version string) string {
 	return filepath.Join(u.folder(version), name)
 }
 
+// part is what was fetched of a version so far.
+func (u *Updates) part(version string) string {
+	return filepath.Join(u.folder(version), "program.part")
+}
+
 func (u *Updates) manifest(version string) string {
 	return filepath.Join(u.folder(version), "manifest.json")
 }
@@ -306,7 +311,9 @@ func (u *Updates) change(do func(*book) error) error {
 }
 
 // Tidy removes the folders of versions that nobody needs any more, and what a
-// crash left behind. staged are not in the state yet and stay.
+// crash left behind, but for the newest version of which a part was fetched:
+// that is gone on with when it is ordered again. staged are not in the state
+// yet and stay.
 func (u *Updates) Tidy(staged ...string) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -321,10 +328,21 @@ func (u *Updates) Tidy(staged ...string) error {
 		}
 		return err
 	}
-	var errs []error
+	var old []string
+	newest, begun := u.o.Self.Version, ""
 	for _, e := range list {
-		if _, err := fleet.ParseVersion(e.Name()); err == nil && e.IsDir() && !b.Uses(e.Name()) && !slices.Contains(staged, e.Name()) {
-			errs = append(errs, u.o.Disk.RemoveAll(u.folder(e.Name())))
+		if _, err := fleet.ParseVersion(e.Name()); err != nil || !e.IsDir() || b.Uses(e.Name()) || slices.Contains(staged, e.Name()) {
+			continue
+		}
+		old = append(old, e.Name())
+		if _, err := os.Lstat(u.part(e.Name())); err == nil && fleet.CompareVersions(e.Name(), newest) > 0 {
+			newest, begun = e.Name(), e.Name()
+		}
+	}
+	var errs []error
+	for _, v := range old {
+		if v != begun {
+			errs = append(errs, u.o.Disk.RemoveAll(u.folder(v)))
 		}
 	}
 	return errors.Join(errs...)

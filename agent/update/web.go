@@ -74,8 +74,9 @@ func (w Web) Open(ctx context.Context, f fleet.File, offset int64) (io.ReadClose
 	default:
 		return nil, 0, errors.Join(fmt.Errorf("the server answered %s", resp.Status), resp.Body.Close())
 	}
+	// It says nothing of what is here already, so that stays for another source.
 	if resp.ContentLength >= 0 && at+resp.ContentLength != f.Size {
-		return nil, 0, errors.Join(fmt.Errorf("%w: the server has %d bytes, not %d", errNotAsSigned, at+resp.ContentLength, f.Size), resp.Body.Close())
+		return nil, 0, errors.Join(fmt.Errorf("the server has another file: %d bytes, not %d", at+resp.ContentLength, f.Size), resp.Body.Close())
 	}
 	return resp.Body, at, nil
 }
