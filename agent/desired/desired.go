@@ -41,6 +41,9 @@ type Terms struct {
 	// Check finds what package config cannot: what drivers say of their
 	// settings, and what open orders need. Nothing is opened or called.
 	Check func(config.Config) error
+	// Floor is what the time is at least, whatever the clock says; nil where
+	// nobody knows.
+	Floor func() time.Time
 }
 
 // book is what state.json holds.

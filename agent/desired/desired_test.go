@@ -32,14 +32,15 @@ tills: [{name: t, kind: counter, device_no: "1", operator: {id: "1", name: W}}]
 `
 
 type box struct {
-	t    *testing.T
-	file string
-	dir  string // data_dir/config
-	a, b signed.Private
-	keys []signed.Key
-	disk trial.Disk
-	now  time.Time
-	bad  error // what the drivers say
+	t     *testing.T
+	file  string
+	dir   string // data_dir/config
+	a, b  signed.Private
+	keys  []signed.Key
+	disk  trial.Disk
+	now   time.Time
+	bad   error     // what the drivers say
+	floor time.Time // it is at least so late
 }
 
 func own(dir string) string {
@@ -92,7 +93,7 @@ func (x *box) start() (*desired.Files, desired.Effective) {
 	for _, n := range notes {
 		x.t.Log("start:", n)
 	}
-	d.Serve(desired.Terms{Keys: x.keys, Place: fleet.Place{Root: "payagent", Site: "H1", Box: "B1"}, Check: func(config.Config) error { return x.bad }})
+	d.Serve(desired.Terms{Keys: x.keys, Place: fleet.Place{Root: "payagent", Site: "H1", Box: "B1"}, Check: func(config.Config) error { return x.bad }, Floor: func() time.Time { return x.floor }})
 	return d, e
 }
 
@@ -309,8 +310,24 @@ func TestRefused(t *testing.T) {
 	}
 	x.bad = nil
 	x.now = now.AddDate(1, 0, 0)
+	if err := d.Apply(6, false, healthy()); code(err) != "expired" {
+		t.Error("applied too late:", err)
+	}
+	// A clock that was set back makes it no younger.
+	x.now = now
+	x.floor = now.AddDate(0, 0, 8)
+	if err := d.Apply(6, false, healthy()); code(err) != "expired" {
+		t.Error("applied too late, by a clock that was set back:", err)
+	}
+	x.floor = now.AddDate(0, 0, 6)
 	if err := d.Apply(6, false, healthy()); err != nil {
-		t.Error("a staged document expired:", err)
+		t.Error("in time, and not applied:", err)
+	}
+	x.floor = now.AddDate(0, 0, 8)
+	if d, e := x.start(); e.Config.Platforms[0].URL != "https://new.example" {
+		t.Error("what began in time has to prove itself, and does not run:", e.Version)
+	} else if again, err := d.Judge("", nil); err != nil || again {
+		t.Error("what is in effect expired:", err)
 	}
 	if err := d.Stage(x.doc(7, named("seven"))); code(err) != "expired" {
 		t.Error(err)

@@ -140,10 +140,18 @@ func (i *invalid) Unwrap() error { return i.error }
 
 // clock is the time, never before what is known to be past.
 func (d *Files) clock(b book) time.Time {
-	if now := d.o.Now(); now.After(b.Clock) {
-		return now
+	now := d.o.Now()
+	if d.terms.Floor != nil {
+		now = later(now, d.terms.Floor())
 	}
-	return b.Clock
+	return later(now, b.Clock)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // codeOf gives the stable code of a refused document.
@@ -180,8 +188,8 @@ func (d *Files) Apply(version uint64, overLocal bool, before trial.Health) error
 			return trial.Refuse("not_staged", "cannot apply configuration %d: %v", version, err)
 		}
 		// Everything anew: keys, orders and the configuration in effect may be
-		// others than when it was staged.
-		doc, signers, err := fleet.OpenDesired(data, d.terms.Keys, d.terms.Place, time.Time{})
+		// others than when it was staged, and its time may be over.
+		doc, signers, err := fleet.OpenDesired(data, d.terms.Keys, d.terms.Place, d.clock(*b))
 		if err != nil {
 			return trial.Refuse(codeOf(err), "%v", err)
 		}

@@ -30,7 +30,7 @@ type Desired struct {
 	Text    string    `json:"text"`  // the YAML; secrets are files on the box, by name only
 	SHA256  string    `json:"sha256"`
 	Issued  time.Time `json:"issued_at"`
-	Expires time.Time `json:"expires_at"` // afterwards it is not staged any more; one in effect stays so
+	Expires time.Time `json:"expires_at"` // afterwards it is neither staged nor applied any more; one in effect stays so
 	Note    string    `json:"note,omitempty"`
 }
 
@@ -48,7 +48,7 @@ func HashText(text []byte) string {
 // OpenDesired checks the signatures, by at least one key of rôle config, the
 // form, the hash, the place and the expiry. signers is how many different keys
 // of the rôle signed: whether one is enough hangs on what the text changes.
-// Pass the zero time for one that was taken already.
+// Pass the zero time where its term does not count.
 func OpenDesired(data []byte, keys []signed.Key, at Place, now time.Time) (d Desired, signers int, err error) {
 	doc, err := signed.Open(data, TypeConfig, keys)
 	if err != nil {

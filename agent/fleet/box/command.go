@@ -152,7 +152,7 @@ func (b *Box) decide(ctx context.Context, r request) error {
 	switch {
 	case r.c.Issued.IsZero() || term <= 0 || term > maxValid:
 		return b.refuse(ctx, r, r.c.Verb, r.c.ID, WhyTerm)
-	case !b.floor().Before(r.c.Expires):
+	case !b.Floor().Before(r.c.Expires):
 		return b.refuse(ctx, r, r.c.Verb, r.c.ID, WhyExpired)
 	case r.c.Counter <= b.counter(r.key):
 		return b.refuse(ctx, r, r.c.Verb, r.c.ID, WhyCounter)
@@ -162,9 +162,9 @@ func (b *Box) decide(ctx context.Context, r request) error {
 	return b.accept(ctx, r)
 }
 
-// floor is the present, or what it is at least: a clock that went back makes no
-// old command fresh.
-func (b *Box) floor() time.Time {
+// Floor is the present, or what it is at least: a clock that went back makes no
+// old command fresh, and no old configuration.
+func (b *Box) Floor() time.Time {
 	now := b.now()
 	var seen time.Time
 	b.book.read(func(v *bookData) { seen = v.Floor })

@@ -299,7 +299,7 @@ func (j *job) run(ctx context.Context) {
 		}
 		defer func() { <-b.jobs.disturb }()
 	}
-	if !b.floor().Before(j.c.Expires) {
+	if !b.Floor().Before(j.c.Expires) {
 		j.finish(ctx, fleet.Expired, WhyExpired, "it expired before its turn came", nil)
 		return
 	}
@@ -329,12 +329,12 @@ func (j *job) turn(ctx context.Context) bool {
 		changed := b.o.Lock.Changed()
 		if held {
 			ok, reason := b.o.Lock.Free()
-			if ok && b.floor().Before(j.c.Expires) {
+			if ok && b.Floor().Before(j.c.Expires) {
 				return true
 			}
 			now = reason
 		}
-		if !b.floor().Before(j.c.Expires) {
+		if !b.Floor().Before(j.c.Expires) {
 			if held {
 				<-b.jobs.disturb
 			}
