@@ -127,33 +127,44 @@ func (c Config) At(own Config) (_ Config, kept []string) {
 	return c, kept
 }
 
+// Glimpse is what Peek reads.
+type Glimpse struct {
+	DataDir string
+	Broker  string     // of the fleet; where a configuration of the fleet names none, Keys are not its own (see At)
+	Keys    []FleetKey // that may sign
+}
+
 // Peek reads from a file only where the data are and which keys may sign. The
 // file may be written for another version of the program: what is not known
 // here is passed over.
-func Peek(data []byte) (dataDir string, keys []FleetKey, err error) {
+func Peek(data []byte) (Glimpse, error) {
 	c, err := Defaults()
 	if err != nil {
-		return "", nil, err
+		return Glimpse{}, err
 	}
 	var form, unknown problems
 	root := parseNode(data, &form)
 	if err := form.err(""); err != nil {
-		return "", nil, err
+		return Glimpse{}, err
 	}
+	g := Glimpse{DataDir: c.DataDir}
 	d := decoder{probs: &unknown}
 	for _, p := range root.pairs {
 		switch p.key {
 		case "data_dir":
-			d.into(p.val, reflect.ValueOf(&c.DataDir).Elem(), p.key)
+			d.into(p.val, reflect.ValueOf(&g.DataDir).Elem(), p.key)
 		case "fleet":
 			for _, q := range p.val.pairs {
-				if q.key == "keys" {
-					d.into(q.val, reflect.ValueOf(&keys).Elem(), "fleet.keys")
+				switch q.key {
+				case "broker":
+					d.into(q.val, reflect.ValueOf(&g.Broker).Elem(), "fleet.broker")
+				case "keys":
+					d.into(q.val, reflect.ValueOf(&g.Keys).Elem(), "fleet.keys")
 				}
 			}
 		}
 	}
-	return c.DataDir, keys, nil
+	return g, nil
 }
 
 // Problems gives the problems of an error of this package, nil for another.

@@ -79,14 +79,14 @@ func TestAt(t *testing.T) {
 
 // TestPeek: a file for a newer program still says where the data are.
 func TestPeek(t *testing.T) {
-	dir, keys, err := config.Peek([]byte("data_dir: /srv/a\nnew_section: {x: 1}\nfleet:\n  new_key: 1\n  keys: [{id: a, roles: [release], public: \"eA==\", newer: 1}]\n"))
-	if err != nil || dir != "/srv/a" || len(keys) != 1 || keys[0].ID != "a" || !slices.Equal(keys[0].Roles, []string{"release"}) {
-		t.Error(dir, keys, err)
+	g, err := config.Peek([]byte("data_dir: /srv/a\nnew_section: {x: 1}\nfleet:\n  new_key: 1\n  broker: mqtts://b:1\n  keys: [{id: a, roles: [release], public: \"eA==\", newer: 1}]\n"))
+	if err != nil || g.DataDir != "/srv/a" || g.Broker != "mqtts://b:1" || len(g.Keys) != 1 || g.Keys[0].ID != "a" || !slices.Equal(g.Keys[0].Roles, []string{"release"}) {
+		t.Error(g, err)
 	}
-	if dir, _, err := config.Peek(nil); err != nil || dir != "/var/lib/payagent" {
-		t.Error(dir, err)
+	if g, err := config.Peek(nil); err != nil || g.DataDir != "/var/lib/payagent" || g.Broker != "" {
+		t.Error(g, err)
 	}
-	if _, _, err := config.Peek([]byte("a: [")); err == nil {
+	if _, err := config.Peek([]byte("a: [")); err == nil {
 		t.Error("taken")
 	}
 }

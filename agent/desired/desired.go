@@ -101,7 +101,7 @@ func Open(o Options) (*Files, error) {
 	if err != nil {
 		return nil, err
 	}
-	dataDir, _, err := config.Peek(data)
+	g, err := config.Peek(data)
 	if err != nil {
 		// IT's file cannot be read at all: say it as config says it.
 		if _, perr := config.Parse(o.File, data); perr != nil {
@@ -109,7 +109,7 @@ func Open(o Options) (*Files, error) {
 		}
 		return nil, err
 	}
-	d.dir = filepath.Join(dataDir, "config")
+	d.dir = filepath.Join(g.DataDir, "config")
 	d.file = trial.Book[book]{Disk: o.Disk, Path: filepath.Join(d.dir, "state.json")}
 	return d, nil
 }
@@ -169,19 +169,26 @@ func (d *Files) Look() (Effective, error) {
 	return d.open(trial.Entry{}, local)
 }
 
-// Text gives the text that counts now without understanding it: it may be
-// written for a newer program than this one.
-func (d *Files) Text() ([]byte, error) {
+// Keys are those that may sign now, without understanding the rest of what
+// counts: it may be written for a newer program than this one.
+func (d *Files) Keys() ([]config.FleetKey, error) {
 	local, err := d.local()
+	if err != nil {
+		return nil, err
+	}
+	own, err := config.Peek(local)
 	if err != nil {
 		return nil, err
 	}
 	if b, _, err := d.load(); err == nil && !b.Current.IsBase() && !d.edited(b, local) {
 		if text, err := d.o.Disk.ReadFile(d.text(b.Current.Version)); err == nil && fleet.HashText(text) == b.Current.SHA256 {
-			return text, nil
+			g, err := config.Peek(text)
+			if err != nil || g.Broker != "" {
+				return g.Keys, err
+			}
 		}
 	}
-	return local, nil
+	return own.Keys, nil
 }
 
 // DataDir is where the data are.

@@ -488,6 +488,55 @@ func TestProgramOnTrial(t *testing.T) {
 	}
 }
 
+// TestKeys: the keys that count are those of the configuration in effect as it
+// is here: where a document names no broker, the whole section is the box's.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	x := newBox(t)
+	const key = `{id: %s, roles: [release], public: "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}`
+	x.write(strings.Replace(x.local(), "box: B1", "box: B1, keys: ["+fmt.Sprintf(key, "its")+"]", 1))
+	keys := func() (list []string) {
+		t.Helper()
+		d, err := desired.Open(desired.Options{File: x.file})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := d.Keys()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, e := x.start()
+		for i, k := range all {
+			list = append(list, k.ID)
+			if len(e.Config.Fleet.Keys) != len(all) || e.Config.Fleet.Keys[i].ID != k.ID {
+				t.Errorf("%+v are not the keys of the configuration in effect, %+v", all, e.Config.Fleet.Keys)
+			}
+		}
+		return list
+	}
+	if got := keys(); !slices.Equal(got, []string{"its"}) {
+		t.Error("IT's file:", got)
+	}
+	x.commit(1, "one")
+	if got := keys(); !slices.Equal(got, []string{"its"}) {
+		t.Error("a document that says nothing of the fleet took the box's keys away:", got)
+	}
+	d, _ := x.start()
+	doc := named("two") + "fleet: {broker: \"mqtt://127.0.0.1:1\", accept_plain: true, keys: [" + fmt.Sprintf(key, "other") + "]}\n"
+	if err := errors.Join(d.Stage(x.doc(2, doc, x.a, x.b)), d.Apply(2, false, healthy())); err != nil {
+		t.Fatal(err)
+	}
+	if d, _ = x.start(); d == nil {
+		t.Fatal("no start")
+	}
+	if _, err := d.Judge("", nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := keys(); !slices.Equal(got, []string{"other"}) {
+		t.Error("a document with keys of its own:", got)
+	}
+}
+
 // TestPowerCut cuts the power before and after every step on the disk.
 func TestPowerCut(t *testing.T) {
 	t.Parallel()

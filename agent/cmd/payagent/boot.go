@@ -114,12 +114,7 @@ func startNewer(ctx context.Context, files *desired.Files, out io.Writer) (ran b
 		return false, nil
 	}
 	say := func(err error) { _, _ = fmt.Fprintln(os.Stderr, "payagent: "+err.Error()) }
-	text, err := files.Text()
-	if err != nil {
-		say(err)
-		return false, nil
-	}
-	_, keys, err := config.Peek(text)
+	keys, err := files.Keys()
 	if err != nil {
 		say(err)
 		return false, nil
