@@ -85,15 +85,24 @@ func ParseDesired(payload []byte) (Desired, error) {
 // PeekDesired reads a signed configuration without checking its signatures, on
 // the fleet side: the box checks them.
 func PeekDesired(document []byte) (Desired, error) {
+	payload, err := peek(document, TypeConfig)
+	if err != nil {
+		return Desired{}, fmt.Errorf("cannot read the signed configuration: %w", err)
+	}
+	return ParseDesired(payload)
+}
+
+// peek gives the payload of an envelope without checking its signatures.
+func peek(envelope []byte, kind string) ([]byte, error) {
 	var e signed.Envelope
-	if json.Unmarshal(document, &e) != nil || e.PayloadType != TypeConfig {
-		return Desired{}, fmt.Errorf("cannot read the signed configuration: %w: it is no envelope of one", ErrContents)
+	if json.Unmarshal(envelope, &e) != nil || e.PayloadType != kind {
+		return nil, fmt.Errorf("%w: it is no envelope of one", ErrContents)
 	}
 	payload, err := base64.StdEncoding.Strict().DecodeString(e.Payload)
 	if err != nil {
-		return Desired{}, fmt.Errorf("cannot read the signed configuration: %w: its payload is not base64", ErrContents)
+		return nil, fmt.Errorf("%w: its payload is not base64", ErrContents)
 	}
-	return ParseDesired(payload)
+	return payload, nil
 }
 
 // Check tells whether the document makes sense. Errors wrap [ErrContents].

@@ -85,6 +85,19 @@ func OpenManifest(data []byte, keys []signed.Key, now time.Time) (Manifest, erro
 	return m, nil
 }
 
+// PeekManifest reads a manifest without checking its signatures: of a version
+// whose hash is known from when it was trusted.
+func PeekManifest(data []byte) (Manifest, error) {
+	if len(data) > 2*maxManifest {
+		return Manifest{}, fmt.Errorf("cannot read the manifest: %w: it has more than %d bytes", ErrContents, 2*maxManifest)
+	}
+	payload, err := peek(data, TypeManifest)
+	if err != nil {
+		return Manifest{}, fmt.Errorf("cannot read the manifest: %w", err)
+	}
+	return ParseManifest(payload)
+}
+
 // ParseManifest reads the payload, strictly, and checks everything that can be
 // checked without keys and clock.
 func ParseManifest(payload []byte) (Manifest, error) {

@@ -48,7 +48,7 @@ func (u *Updates) Boot() (Choice, error) {
 		e, onTrial := b.Start(u.now(b))
 		var f *os.File
 		if !e.IsBase() {
-			if _, f, err = u.installedOpen(e); err != nil {
+			if _, f, err = u.installedOpen(e, !onTrial); err != nil {
 				errs = append(errs, err)
 				if onTrial {
 					b.Fail(trial.Unusable, nil, u.now(b))
@@ -57,6 +57,9 @@ func (u *Updates) Boot() (Choice, error) {
 				}
 				continue
 			}
+		}
+		if !e.IsBase() && !onTrial {
+			errs = append(errs, u.untrusted(e))
 		}
 		if text(b) == before {
 			return Choice{f, e, onTrial}, errors.Join(errs...)
@@ -105,9 +108,11 @@ func (u *Updates) baseWins(e trial.Entry) bool {
 }
 
 // installed checks that a version lies here as it was signed. Expiry does not
-// count any more; a key that was taken out of the configuration does.
-func (u *Updates) installed(e trial.Entry) (fleet.Manifest, fleet.File, error) {
-	m, f, err := u.installedOpen(e)
+// count any more. kept tells that it has proven itself: that it may run was
+// decided then, and its hash is in the state; keys that were taken out of the
+// configuration since do not count.
+func (u *Updates) installed(e trial.Entry, kept bool) (fleet.Manifest, fleet.File, error) {
+	m, f, err := u.installedOpen(e, kept)
 	if err != nil {
 		return m, fleet.File{}, err
 	}
@@ -115,12 +120,17 @@ func (u *Updates) installed(e trial.Entry) (fleet.Manifest, fleet.File, error) {
 	return m, file, errors.Join(err, f.Close())
 }
 
-func (u *Updates) installedOpen(e trial.Entry) (fleet.Manifest, *os.File, error) {
+func (u *Updates) installedOpen(e trial.Entry, kept bool) (fleet.Manifest, *os.File, error) {
 	data, err := u.o.Disk.ReadFile(u.manifest(e.Version))
 	if err != nil {
 		return fleet.Manifest{}, nil, fmt.Errorf("cannot use version %s: its manifest is gone: %w", e.Version, err)
 	}
-	m, err := fleet.OpenManifest(data, u.o.Keys, time.Time{})
+	var m fleet.Manifest
+	if kept {
+		m, err = fleet.PeekManifest(data)
+	} else {
+		m, err = fleet.OpenManifest(data, u.o.Keys, time.Time{})
+	}
 	if err != nil {
 		return m, nil, fmt.Errorf("cannot use version %s: %w", e.Version, err)
 	}
@@ -133,6 +143,19 @@ func (u *Updates) installedOpen(e trial.Entry) (fleet.Manifest, *os.File, error)
 	}
 	f, err := openProgram(u.program(e.Version), file)
 	return m, f, err
+}
+
+// untrusted tells that the keys of the configuration would not let a version
+// come any more that is in use.
+func (u *Updates) untrusted(e trial.Entry) error {
+	data, err := u.o.Disk.ReadFile(u.manifest(e.Version))
+	if err == nil {
+		_, err = fleet.OpenManifest(data, u.o.Keys, time.Time{})
+	}
+	if err != nil {
+		return fmt.Errorf("version %s goes on, it was kept before; the keys of the configuration would not let it come any more: %w", e.Version, err)
+	}
+	return nil
 }
 
 // errNotAsSigned is wrapped when a program is not the one that was signed.

@@ -1,8 +1,9 @@
 // Package update exchanges the program while the tills are idle. The program of
 // the package (the base) is never touched; versions of the fleet lie beside it
 // under data_dir/updates, one folder each, and the base starts the one that is
-// in use, or on trial (package trial), after it has checked signatures, size
-// and hash anew from the very file that it then executes.
+// in use, or on trial (package trial), after it has checked size and hash anew
+// from the very file that it then executes, and the signatures of what is on
+// trial: one that was kept is trusted by its hash, whatever becomes of the keys.
 //
 // What may come: a version that two different keys of rôle release signed for
 // this product and this kind of machine, that has not expired, is newer than
@@ -248,7 +249,7 @@ func (u *Updates) Begin(version string, downgrade bool, before trial.Health) err
 func (u *Updates) Back() error {
 	return u.change(func(b *book) error {
 		if b.Trial == nil && b.Previous != nil && !b.Previous.IsBase() {
-			m, _, err := u.installed(*b.Previous)
+			m, _, err := u.installed(*b.Previous, true)
 			if err != nil {
 				return trial.Refuse("not_as_signed", "cannot go back: %v", err)
 			}
@@ -284,7 +285,7 @@ func (u *Updates) Judge(reason string, missing []string) (restart bool, err erro
 			restart = true
 			return nil
 		}
-		m, _, err := u.installed(t.Entry)
+		m, _, err := u.installed(t.Entry, false)
 		if err != nil {
 			return err
 		}

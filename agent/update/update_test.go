@@ -356,9 +356,69 @@ func TestStoreFormat(t *testing.T) {
 	}
 }
 
-// TestKeyTakenAway: what was signed by a key that is not trusted any more is
-// not started; signatures of others may be put in their place before.
+// TestKeyTakenAway: trust is decided when a version is kept. It goes on without
+// the keys that signed it, as does the one before it, by their hashes; what has
+// not proven itself, what is not here yet and other bytes do not.
 func TestKeyTakenAway(t *testing.T) {
+	t.Parallel()
+	_, other := key("rel-3", 9, fleet.RoleRelease)
+	for name, left := range map[string]func(w *world) []signed.Key{
+		"none":  func(*world) []signed.Key { return nil },
+		"one":   func(w *world) []signed.Key { return []signed.Key{w.keys[1]} },
+		"other": func(w *world) []signed.Key { return []signed.Key{w.keys[1], other} },
+	} {
+		w := newWorld(t)
+		_, _, u := w.boot("1.0.0")
+		for _, v := range []string{"1.1.0", "1.2.0"} {
+			w.mustInstall(u, v)
+			_, _, u = w.boot("1.0.0")
+			if _, err := u.Judge("", nil); err != nil {
+				t.Fatal(name, err)
+			}
+		}
+		w.mustInstall(u, "1.3.0")
+		w.keys = left(w)
+		for range 2 {
+			c, err := w.base("1.0.0").Boot()
+			if c.Entry.Version != "1.2.0" || c.Trial || c.File == nil {
+				t.Fatalf("%s: %+v starts: %v", name, c.Entry, err)
+			}
+			if !errors.Is(err, signed.ErrNotSigned) && !errors.Is(err, fleet.ErrTwoKeys) {
+				t.Errorf("%s: nobody is told: %v", name, err)
+			}
+			if err := c.File.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, _, u = w.boot("1.0.0")
+		if st, err := u.State(); err != nil || st.Last.Version != "1.3.0" || st.Last.Reason != trial.Unusable {
+			t.Errorf("%s: a trial that the keys do not sign: %+v %v", name, st, err)
+		}
+		if err := w.install(u, "1.4.0"); err == nil {
+			t.Error(name, "a new version by old keys is taken")
+		}
+		if err := u.Back(); err != nil {
+			t.Fatal(name, err)
+		}
+		v, _, _ := w.boot("1.0.0")
+		if v != "1.1.0" {
+			t.Fatal(name, "after going back starts", v)
+		}
+		// Other bytes in its place, with a manifest that fits them.
+		w.bins["1.1.0"] = bytes.Repeat([]byte("thief"), 1000)
+		if err := errors.Join(os.WriteFile(filepath.Join(w.dir, "1.1.0", "payagent"), w.bins["1.1.0"], 0o700),
+			os.WriteFile(filepath.Join(w.dir, "1.1.0", "manifest.json"), w.sign(w.release("1.1.0")), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if v, _, _ = w.boot("1.0.0"); v == "1.1.0" {
+			t.Fatal(name, "other bytes start")
+		}
+	}
+}
+
+// TestSignedAnew: signatures of other keys take the place of those of a key that
+// is about to be taken away.
+func TestSignedAnew(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	_, _, u := w.boot("1.0.0")
@@ -368,22 +428,7 @@ func TestKeyTakenAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, kc := key("rel-3", 9, fleet.RoleRelease)
-	all := append(w.keys, kc)
-	old := w.keys
-	w.keys = []signed.Key{old[1], kc}
-	w2 := *w
-	if v, _, _ := w2.boot("1.0.0"); v != "1.0.0" {
-		t.Fatal("a withdrawn key still starts", v)
-	}
-	// The same, with the signatures exchanged in time.
-	w.dir, w.keys = filepath.Join(t.TempDir(), "updates"), old
-	_, _, u = w.boot("1.0.0")
-	w.mustInstall(u, "1.1.0")
-	_, _, u = w.boot("1.0.0")
-	if _, err := u.Judge("", nil); err != nil {
-		t.Fatal(err)
-	}
-	w.keys = all
+	w.keys = append(w.keys, kc)
 	_, _, u = w.boot("1.0.0")
 	data, err := fleet.SignManifest(w.release("1.1.0"), w.b, c)
 	if err != nil {
@@ -392,9 +437,11 @@ func TestKeyTakenAway(t *testing.T) {
 	if _, err := u.Stage(t.Context(), data, false, []update.Source{w}, nil); code(err) != "already" {
 		t.Fatal(err)
 	}
-	w.keys = []signed.Key{old[1], kc}
-	if v, _, _ := w.boot("1.0.0"); v != "1.1.0" {
-		t.Error("newly signed, and started is", v)
+	w.keys = []signed.Key{w.keys[1], kc}
+	if choice, err := w.base("1.0.0").Boot(); err != nil || choice.Entry.Version != "1.1.0" {
+		t.Error("newly signed, and started is", choice.Entry, err)
+	} else if err := choice.File.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
