@@ -188,10 +188,10 @@ func (b *Books) Order(ctx context.Context, outTradeNo string) (platforms.OrderBo
 	err := b.hub.store.Read(ctx, Query{Site: b.site, No: outTradeNo}, func(i Item) error {
 		o := *i.Order
 		b.hub.mu.Lock()
-		_, stuck := b.hub.stuck[streamKey(o.Site, o.Box, fleet.StreamOrders)]
+		why, stuck := b.hub.stuck[streamKey(o.Site, o.Box, fleet.StreamOrders)]
 		b.hub.mu.Unlock()
 		if stuck {
-			return &IncompleteError{[]Missing{{o.Site + "/" + o.Box, "gap", o.Changed}}}
+			return &IncompleteError{[]Missing{{o.Site + "/" + o.Box, why.reason, o.Changed}}}
 		}
 		list := rows(o, false)
 		if len(list) == 0 {

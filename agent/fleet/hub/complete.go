@@ -21,7 +21,7 @@ func cut(key string) (site, box, stream string) {
 // Missing is why a span of time is not complete for one box.
 type Missing struct {
 	Box    string    `json:"box"`    // site/box
-	Reason string    `json:"reason"` // silent, never_heard, pruned, new_store, gap
+	Reason string    `json:"reason"` // silent, never_heard, pruned, new_store, gap, unreadable
 	Since  time.Time `json:"since"`  // what is missing lies behind it
 }
 
@@ -82,8 +82,8 @@ func (h *Hub) Missing(site string, from, to time.Time) []Missing {
 		case until.Before(needed):
 			add(Missing{name, "silent", until}, time.Unix(0, behind), needed)
 		}
-		if since, ok := h.stuck[streamKey(s.Site, s.Box, fleet.StreamOrders)]; ok && !to.Before(s.Last) {
-			add(Missing{name, "gap", s.Last}, s.Last, since)
+		if why, ok := h.stuck[streamKey(s.Site, s.Box, fleet.StreamOrders)]; ok && !to.Before(s.Last) {
+			add(Missing{name, why.reason, s.Last}, s.Last, why.since)
 		}
 	}
 	for _, x := range h.holes {

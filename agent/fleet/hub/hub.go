@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -48,11 +49,17 @@ type Hub struct {
 	mu        sync.Mutex
 	streams   map[string]Stream
 	holes     []Hole
-	stuck     map[string]time.Time // streams that miss something, since when
+	stuck     map[string]stuck // streams that cannot go on
 	statuses  map[string]fleet.Status
 	trouble   error // of the last write
 	listening bool
 	counts    Counts
+}
+
+// stuck is why a stream cannot go on, and since when.
+type stuck struct {
+	since  time.Time
+	reason string // gap, unreadable
 }
 
 // Counts are the hub's figures since its start.
@@ -77,7 +84,7 @@ func New(cfg Config, store Store, bus uplink.Bus) (*Hub, error) {
 		cfg.Now = time.Now
 	}
 	return &Hub{cfg: cfg, store: store, bus: bus, log: cfg.Logger, queue: make(chan uplink.Message, maxBatch),
-		streams: map[string]Stream{}, stuck: map[string]time.Time{}, statuses: map[string]fleet.Status{}}, nil
+		streams: map[string]Stream{}, stuck: map[string]stuck{}, statuses: map[string]fleet.Status{}}, nil
 }
 
 const (
@@ -192,7 +199,7 @@ func (h *Hub) commit(ctx context.Context, list []uplink.Message) {
 		defer h.mu.Unlock()
 		return h.streams[key]
 	}
-	var gaps []string
+	var gaps, unreadable []string
 	var counts Counts
 	for _, m := range list {
 		if _, levels, ok := fleet.Split(h.cfg.Root, m.Topic); ok && len(levels) == 1 && levels[0] == fleet.LevelStatus {
@@ -209,6 +216,11 @@ func (h *Hub) commit(ctx context.Context, list []uplink.Message) {
 		if err != nil {
 			counts.Refused++
 			h.log.Warn("an event was refused", "topic", m.Topic, "error", err)
+			if errors.Is(err, errData) {
+				if v, _, _ := judge(at(a.key()), a); v != repeat {
+					unreadable = append(unreadable, a.key())
+				}
+			}
 			continue
 		}
 		v, next, hole := judge(at(a.key()), a)
@@ -248,7 +260,7 @@ func (h *Hub) commit(ctx context.Context, list []uplink.Message) {
 	}
 	h.mu.Lock()
 	for key, s := range moved {
-		if known, ok := h.streams[key]; !ok || known.Seq != s.Seq || known.Epoch != s.Epoch {
+		if known := h.streams[key]; known.Seq != s.Seq || known.Epoch != s.Epoch {
 			delete(h.stuck, key)
 		}
 		h.streams[key] = s
@@ -261,8 +273,14 @@ func (h *Hub) commit(ctx context.Context, list []uplink.Message) {
 	}
 	for _, key := range gaps {
 		if _, known := h.stuck[key]; !known && lagging[key].Epoch != "" {
-			h.stuck[key] = h.cfg.Now()
+			h.stuck[key] = stuck{h.cfg.Now(), "gap"}
 			h.log.Warn("events are missing; the box is told how far the hub is", "stream", key, "seq", lagging[key].Seq)
+		}
+	}
+	for _, key := range unreadable {
+		if h.stuck[key].reason != "unreadable" {
+			h.stuck[key] = stuck{h.cfg.Now(), "unreadable"}
+			h.log.Error("a box's events cannot be read and are not taken in; it keeps them", "stream", key)
 		}
 	}
 	h.trouble = nil

@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -34,16 +33,14 @@ func (a arrival) key() string { return streamKey(a.place.Site, a.place.Box, a.st
 
 func streamKey(site, box, stream string) string { return site + "/" + box + "/" + stream }
 
-// read takes a message apart. An error says what is wrong and quotes none of it.
+// read takes a message apart. An error says what is wrong and quotes none of it;
+// it wraps errData where only what the event says cannot be read.
 func read(root, topic string, payload []byte) (a arrival, err error) {
 	p, levels, ok := fleet.Split(root, topic)
 	if !ok || len(levels) != 2 || levels[0] != fleet.LevelEvent || fleet.CheckName(p.Site) != nil || fleet.CheckName(p.Box) != nil || fleet.CheckName(levels[1]) != nil {
 		return a, errors.New("it is not at the topic of an event")
 	}
 	a.place, a.stream = p, levels[1]
-	if bytes.Contains(payload, []byte(`\u0000`)) {
-		return a, errors.New("it has a zero character in it") // which databases do not take
-	}
 	if err := fleet.Unmarshal(payload, &a.event); err != nil {
 		return a, err
 	}
@@ -60,19 +57,24 @@ func read(root, topic string, payload []byte) (a arrival, err error) {
 	case e.Type == fleet.TypeGap:
 		a.gap = &fleet.Gap{}
 		if err := fleet.Unmarshal(e.Data, a.gap); err != nil {
-			return a, err
+			return a, fmt.Errorf("%w: %w", errData, err)
 		}
 	case a.stream == fleet.StreamOrders:
 		a.order = &fleet.OrderData{}
 		if err := fleet.Unmarshal(e.Data, a.order); err != nil {
-			return a, err
+			return a, fmt.Errorf("%w: %w", errData, err)
 		}
 		if !name(a.order.Order.OutTradeNo) {
-			return a, errors.New("it is about no order")
+			return a, fmt.Errorf("%w: it is about no order", errData)
 		}
 	}
 	return a, nil
 }
+
+// errData is wrapped where an event is of its place and in its order, but what
+// it says is not understood here, e.g. because the box is newer than the hub.
+// It is not acknowledged: the box keeps it until a hub comes that can read it.
+var errData = errors.New("what it says cannot be read; is the box newer than this hub?")
 
 // name tells whether a text may be part of a key.
 func name(s string) bool {

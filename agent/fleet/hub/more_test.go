@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -104,6 +105,37 @@ func TestUnbookedOnce(t *testing.T) {
 		if err != nil || strings.Join(got, " ") != want {
 			t.Errorf("%s: %q, wanted %q, %v", channel, got, want, err)
 		}
+	}
+}
+
+// TestOddEvents: an event with texts that a database may not like is taken like
+// any other. One that this hub does not understand is not acknowledged, so that
+// it is not lost, and stops no other box; a list is not answered without it.
+func TestOddEvents(t *testing.T) {
+	r := newRig(t, nil)
+	a, b := r.box("A"), r.box("B")
+	odd := a.event("E", 1, 0, paid("1", noon, 100), zhang)
+	odd.Data = json.RawMessage(strings.Replace(string(odd.Data), "自费", `\u0000\ud800`, 1))
+	a.send(odd)
+	a.acked("E", 1)
+	newer := b.event("F", 1, 0, paid("2", noon, 100), zhang)
+	newer.Data = json.RawMessage(strings.Replace(string(newer.Data), `"rev"`, `"tip_fen":5,"rev"`, 1))
+	b.send(newer)
+	r.until("the event was refused", func() bool { return r.refused() == 1 })
+	a.send(a.event("E", 2, 1, paid("3", noon, 100), zhang))
+	a.acked("E", 2)
+	r.at(noon.Add(time.Hour))
+	a.quiet()
+	b.quiet()
+	got, err := r.list(noon, noon.Add(time.Hour))
+	if err == nil || !strings.Contains(err.Error(), "H1/B unreadable") || len(got) > 0 {
+		t.Errorf("%q %v", got, err)
+	}
+	b.send(b.event("F", 1, 0, paid("2", noon, 100), zhang)) // as a newer hub would read it
+	b.acked("F", 1)
+	got, err = r.list(noon, noon.Add(time.Hour))
+	if err != nil || strings.Join(got, "|") != "1 +100 张三 C001|2 +100 张三 C001|3 +100 张三 C001" {
+		t.Errorf("%q %v", got, err)
 	}
 }
 

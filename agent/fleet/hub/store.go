@@ -13,7 +13,9 @@ import (
 // hubtest is what each must keep. It is safe for concurrent use.
 type Store interface {
 	// Put makes a batch durable, all of it or nothing. After an error either
-	// may be the case.
+	// may be the case. It takes every text that JSON can hold, zero characters
+	// and halves of surrogate pairs too: what it refused would come again for
+	// ever, and hold up what came with it.
 	Put(ctx context.Context, b Batch) error
 	// Read gives what fits the query, one call of yield per item, and stops at
 	// yield's first error, which it returns. Orders come by site, box and

@@ -1,9 +1,12 @@
 package hubtest_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,8 +66,8 @@ func TestBusy(t *testing.T) {
 // wrong is a right store with one thing broken.
 type wrong struct {
 	hub.Store
-	opened                                                                                    int
-	forgetful, lastWins, losesSealed, mixes, utc, greedy, half, keeps, hasty, deaf, everybody bool
+	opened                                                                                                 int
+	forgetful, lastWins, losesSealed, mixes, utc, greedy, half, keeps, hasty, deaf, everybody, picky, tidy bool
 }
 
 func (w *wrong) Put(ctx context.Context, b hub.Batch) error {
@@ -75,6 +78,16 @@ func (w *wrong) Put(ctx context.Context, b hub.Batch) error {
 		b.ForgetPersons, b.ForgetAll = time.Time{}, time.Time{}
 	case w.hasty:
 		b.ForgetPersons, b.ForgetAll = later(b.ForgetPersons), later(b.ForgetAll)
+	}
+	if w.picky { // as jsonb is
+		for _, e := range b.Events {
+			if bytes.Contains(e.Data, []byte(`\u0000`)) || bytes.Contains(e.Data, []byte(`\ud800`)) {
+				return errors.New("unsupported Unicode escape sequence")
+			}
+		}
+	}
+	if w.tidy {
+		b.Orders = slices.DeleteFunc(slices.Clone(b.Orders), func(o hub.Order) bool { return strings.Contains(o.Facts.TradeNo, "\x00") })
 	}
 	for i := range b.Orders {
 		o := &b.Orders[i]
@@ -135,6 +148,8 @@ func TestSuiteCanFail(t *testing.T) {
 		"forgets patients early":  {func(w *wrong) { w.hasty = true }, "forget-persons"},
 		"keeps everything":        {func(w *wrong) { w.keeps = true }, "forget-all"},
 		"drops what is young":     {func(w *wrong) { w.hasty = true }, "forget-all"},
+		"refuses an odd text":     {func(w *wrong) { w.picky = true }, "any-text"},
+		"drops an odd order":      {func(w *wrong) { w.tidy = true }, "any-text"},
 		"goes on after the error": {func(w *wrong) { w.deaf = true }, "stop"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -23,6 +24,9 @@ import (
 //
 //go:embed schema.sql
 var first string
+
+//go:embed schema2.sql
+var second string
 
 // Store is a hub.Store in PostgreSQL.
 type Store struct{ pool *pgxpool.Pool }
@@ -64,7 +68,7 @@ func (s *Store) migrate(ctx context.Context) error {
 		if err := tx.QueryRow(ctx, "SELECT coalesce(max(version), 0) FROM hub_schema").Scan(&version); err != nil {
 			return err
 		}
-		steps := []string{first}
+		steps := []string{first, second}
 		if version > len(steps) {
 			return fmt.Errorf("they are of a newer payfleet (version %d, this one knows %d); install that", version, len(steps))
 		}
@@ -106,7 +110,7 @@ func (s *Store) Put(ctx context.Context, b hub.Batch) error {
 				DO UPDATE SET to_seq = $6, after_at = $7, before_at = $8`, x.Site, x.Box, x.Name, x.Epoch, int64(x.From), int64(x.To), x.After, x.Before, x.Reason)
 		}
 		for _, x := range b.Events {
-			q.Queue(`INSERT INTO events VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9) ON CONFLICT DO NOTHING`, x.Site, x.Box, x.Stream, x.Epoch, int64(x.Seq), x.Type, x.Subject, x.Time, x.Data)
+			q.Queue(`INSERT INTO events VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9) ON CONFLICT DO NOTHING`, x.Site, x.Box, x.Stream, x.Epoch, int64(x.Seq), plain(x.Type), plain(x.Subject), x.Time, x.Data)
 		}
 		for _, o := range orders {
 			if err := queue(q, o); err != nil {
@@ -181,19 +185,24 @@ func queue(q *pgx.Batch, o hub.Order) error {
 		ON CONFLICT (site, box, out_trade_no) DO UPDATE SET state=$4, booking=$5, till=$6, platform=$7, merchant=$8, channel=$9, order_type=$10, cost_type=$11,
 		trade_no=$12, amount_fen=$13, refunded_fen=$14, created_at=$15, paid_at=$16, ended_at=$17, days=$18, changed_at=$19, epoch=$20, seq=$21, rev=$22,
 		facts=$23, sealed=$24, sealed_in=$25`,
-		o.Site, o.Box, f.OutTradeNo, f.State, f.Booking, f.Till, f.Platform, f.Merchant, f.Channel, f.OrderType, f.CostType, f.TradeNo, f.AmountFen, f.RefundedFen,
+		o.Site, o.Box, f.OutTradeNo, plain(f.State), plain(f.Booking), plain(f.Till), plain(f.Platform), plain(f.Merchant), plain(f.Channel), plain(f.OrderType), plain(f.CostType),
+		plain(f.TradeNo), f.AmountFen, f.RefundedFen,
 		f.CreatedAt, f.PaidAt, f.EndedAt, o.Days(), o.Changed, o.Epoch, int64(o.Seq), o.Rev, facts, o.Sealed, o.SealedIn)
 	for _, table := range []string{"bookings", "refunds"} {
 		q.Queue("DELETE FROM "+table+" WHERE site=$1 AND box=$2 AND out_trade_no=$3", o.Site, o.Box, f.OutTradeNo)
 	}
 	for i, e := range f.Entries {
-		q.Queue("INSERT INTO bookings VALUES ($1,$2,$3,$4,$5,$6,$7,$8)", o.Site, o.Box, f.OutTradeNo, i, e.HisFlowID, e.RefundNo, e.AmountFen, e.BookedAt)
+		q.Queue("INSERT INTO bookings VALUES ($1,$2,$3,$4,$5,$6,$7,$8)", o.Site, o.Box, f.OutTradeNo, i, plain(e.HisFlowID), plain(e.RefundNo), e.AmountFen, e.BookedAt)
 	}
 	for i, r := range f.Refunds {
-		q.Queue("INSERT INTO refunds VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)", o.Site, o.Box, f.OutTradeNo, i, r.RefundNo, r.AmountFen, r.State, r.Auto, r.Via, r.AskedAt, r.EndedAt)
+		q.Queue("INSERT INTO refunds VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)", o.Site, o.Box, f.OutTradeNo, i, plain(r.RefundNo), r.AmountFen, plain(r.State), r.Auto, plain(r.Via), r.AskedAt, r.EndedAt)
 	}
 	return nil
 }
+
+// plain is a text as PostgreSQL takes it, which has no zero character. It is for
+// people; the facts themselves are in the column of that name, as they came.
+func plain(s string) string { return strings.ReplaceAll(s, "\x00", "\ufffd") }
 
 const selectOrders = "SELECT site, box, epoch, seq, rev, changed_at, facts, sealed, sealed_in FROM orders"
 
