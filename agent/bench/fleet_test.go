@@ -13,18 +13,27 @@ import (
 	"payagent/agent/fleet"
 	"payagent/agent/fleet/box"
 	"payagent/agent/signed"
+	"payagent/uplink"
 	"payagent/uplink/uplinktest"
 )
 
 // join makes the rig's agent a box of a fleet.
 func (r *rig) join(broker *uplinktest.Broker, name string, pubAck bool) {
 	r.b.Helper()
+	r.joinBy(name, pubAck, func(start box.Start, up func(context.Context, uint64)) uplink.Bus {
+		return broker.Open(uplinktest.Client{Name: name, Will: start.Will, OnUp: up})
+	})
+}
+
+// joinBy is join by a connection of the caller's.
+func (r *rig) joinBy(name string, pubAck bool, open func(box.Start, func(context.Context, uint64)) uplink.Bus) {
+	r.b.Helper()
 	start, err := box.NewStart(fleet.Place{Root: "payagent", Site: "H1", Box: name}, 10*time.Second, "bench")
 	must(r.b, err)
 	x, err := box.New(box.Options{Agent: r.agent, Cursors: r.store, Dir: filepath.Join(r.dir, "fleet"), Keys: []signed.Key{}, PubAck: pubAck, Start: start,
 		Lock: r.agent.Quiet(agent.QuietTerms{}), Verbs: []box.Verb{box.Restart()}, End: func(string) {}})
 	must(r.b, err)
-	bus := broker.Open(uplinktest.Client{Name: name, Will: start.Will, OnUp: x.OnUp})
+	bus := open(start, x.OnUp)
 	ctx, stop := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	group.Go(func() {

@@ -97,7 +97,7 @@ func residentKiB(b *testing.B, pid int, what string) int {
 }
 
 // fill writes closed orders as the agent does: created, sent, answered.
-func fill(b *testing.B, dir string, orders int) {
+func fill(b testing.TB, dir string, orders int) {
 	store, _, err := bolt.Open(dir, bolt.Options{Writer: 1})
 	must(b, err)
 	for i := 0; i < orders; {

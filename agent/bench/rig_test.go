@@ -58,6 +58,12 @@ type event struct {
 // newRig starts everything. delay is how long the platform takes per call.
 func newRig(b testing.TB, delay time.Duration, tills int) *rig {
 	b.Helper()
+	return newRigWith(b, delay, tills, 0)
+}
+
+// newRigWith is newRig with so many closed orders in the store.
+func newRigWith(b testing.TB, delay time.Duration, tills, closed int) *rig {
+	b.Helper()
 	r := &rig{b: b, arrived: make(chan time.Time, 1024), events: make(chan event, 4096)}
 	sim := fwctest.Handler(bank.New(bank.Options{}), fwctest.Options{})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
@@ -102,6 +108,9 @@ tills:
 	scan, err := serial.Open(serial.Config{Name: "w0", Path: slave.Name(), Baud: 115200, Settle: -1, DoubleRead: -1})
 	must(b, err)
 	r.scanner = master
+	if closed > 0 {
+		fill(b, filepath.Join(dir, "store"), closed)
+	}
 	store, _, err := bolt.Open(filepath.Join(dir, "store"), bolt.Options{Writer: 1})
 	must(b, err)
 	box, err := seal.Open(filepath.Join(dir, "keys"), nil)
