@@ -7,7 +7,7 @@ PKGS := ./...
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: lab-service help demo demo-fleet test setup build size vet lint race sim bench compare fuzz docs kill soak clean release reproducible cross lab cgo clib samples deb rpm lab-packages
+.PHONY: lab-service help demo demo-fleet test setup build size vet lint race sim bench compare fuzz docs kill soak clean release reproducible cross lab cgo clib samples deb rpm lab-packages lab-windows
 
 help: ## 显示帮助 print this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -83,6 +83,9 @@ lab-service: ## 服务实验室（虚拟机，真 systemd）：RUN=正则 the se
 
 lab-packages: ## 安装包实验：lintian、安装、升级、卸载、清除 the packages in a Debian of their own (root)
 	@./install/lab/packages
+
+lab-windows: ## Windows 安装包在 wine 里：RELEASE=目录 the zip and the set-up for Windows under wine, with payments (root)
+	@./install/lab/windows $(if $(RELEASE),'$(RELEASE)')
 
 cross: ## 各平台编译，ARM 模拟运行 the drivers for every platform with and without cgo, their tests on emulated ARM
 	@./install/lab/cross
