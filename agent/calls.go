@@ -200,7 +200,7 @@ func (a *Agent) probe(ctx context.Context, name string) {
 				a.post(ctx, counter.Token{Profile: only, OK: false})
 			}
 		case platforms.NeverLeft(err) || bad >= 2:
-			a.post(ctx, counter.Reach{Platform: name, Up: false})
+			a.post(ctx, counter.Reach{Platform: name, Clock: platforms.ClockWrong(err)})
 		}
 		a.stats.probe(name, err == nil)
 		if err == nil {
@@ -246,7 +246,7 @@ func (a *Agent) freshen(ctx context.Context, name string, within time.Duration) 
 		a.memory.probed(name, a.Now())
 		a.post(ctx, counter.Reach{Platform: name, Up: true})
 	case platforms.NeverLeft(err) && ctx.Err() == nil:
-		a.post(ctx, counter.Reach{Platform: name, Up: false})
+		a.post(ctx, counter.Reach{Platform: name, Clock: platforms.ClockWrong(err)})
 		a.wantProbe(name)
 	default:
 		a.wantProbe(name)

@@ -158,7 +158,7 @@ func (a *Agent) hearNotice(ctx context.Context, platform string, in platforms.In
 	case err != nil:
 	case r.Code == counter.CodeStopped:
 		err = ErrStopped
-	case r.Code == counter.CodeUnreachable:
+	case r.Code == counter.CodeUnreachable, r.Code == counter.CodeClock:
 		err = errNotAsked
 	}
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -207,7 +208,11 @@ func (a *Agent) Ready() (bool, []string) {
 		why = append(why, "disk_low")
 	}
 	for _, p := range h.Down {
-		why = append(why, "platform_unreachable:"+p)
+		code := counter.CodeUnreachable
+		if slices.Contains(h.Clock, p) {
+			code = counter.CodeClock
+		}
+		why = append(why, code+":"+p)
 	}
 	for _, p := range h.BadTokens {
 		why = append(why, "token_refused:"+p)

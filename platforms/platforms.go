@@ -318,6 +318,17 @@ func NeverLeft(err error) bool {
 	return errors.As(err, &n) && n.NotSent()
 }
 
+// clockWrong is implemented by transport errors that this machine's clock is
+// to blame for.
+type clockWrong interface{ ClockWrong() bool }
+
+// ClockWrong tells whether a transport error says that the way is there and
+// this machine's clock is what keeps it shut.
+func ClockWrong(err error) bool {
+	var c clockWrong
+	return errors.As(err, &c) && c.ClockWrong()
+}
+
 // FieldError says which field of the API a platform cannot accept, and why.
 type FieldError struct {
 	Field  string // the API's name, e.g. "patient.name"

@@ -42,3 +42,17 @@ func (e *NotSent) Unwrap() error { return e.Err }
 
 // NotSent is always true.
 func (e *NotSent) NotSent() bool { return true }
+
+// WrongClock wraps an error that this machine's clock is to blame for: the
+// other side is there, and its certificate does not count at the time that it
+// is here. Its ClockWrong method is how package platforms recognises it.
+type WrongClock struct{ Err error }
+
+// Error says what to do.
+func (e *WrongClock) Error() string { return "clock_wrong: set this machine's clock: " + e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *WrongClock) Unwrap() error { return e.Err }
+
+// ClockWrong is always true.
+func (e *WrongClock) ClockWrong() bool { return true }

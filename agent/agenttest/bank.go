@@ -20,6 +20,7 @@ type Bank struct {
 	eager   map[string]bool // payers who do not wait
 	calls   []Call
 	down    bool
+	clock   bool // down, and our clock is to blame
 	token   bool
 	charge  func(platforms.Charge) (platforms.Answer, error)
 	hold    bool
@@ -47,7 +48,10 @@ func NewBank() *Bank {
 }
 
 // Cut cuts the line to the bank, or mends it: no byte arrives.
-func (b *Bank) Cut(down bool) { defer b.lock()(); b.down = down }
+func (b *Bank) Cut(down bool) { defer b.lock()(); b.down, b.clock = down, false }
+
+// CutByClock keeps our clock from reaching the bank, or lets it.
+func (b *Bank) CutByClock(down bool) { defer b.lock()(); b.down, b.clock = down, down }
 
 // RefuseToken lets the bank refuse our credentials, or take them again.
 func (b *Bank) RefuseToken(refuse bool) { defer b.lock()(); b.token = !refuse }
@@ -99,7 +103,7 @@ func (b *Bank) lock() func() {
 }
 
 // noRoute proves that no byte left.
-type noRoute struct{}
+type noRoute struct{ clock bool }
 
 // Error says so.
 func (noRoute) Error() string { return "cannot reach the bank: no route" }
@@ -107,13 +111,16 @@ func (noRoute) Error() string { return "cannot reach the bank: no route" }
 // NotSent is the proof.
 func (noRoute) NotSent() bool { return true }
 
+// ClockWrong says whose fault it is.
+func (r noRoute) ClockWrong() bool { return r.clock }
+
 // Is makes it proof for a charge, too.
 func (noRoute) Is(target error) bool { return target == platforms.ErrNotCharged }
 
 // enter notes a call, or says why it did not arrive.
 func (b *Bank) enter(verb, no string) error {
 	if b.down {
-		return noRoute{}
+		return noRoute{b.clock}
 	}
 	if !b.token {
 		return errors.Join(platforms.ErrToken, platforms.ErrNotCharged)
@@ -219,7 +226,7 @@ func (b *Bank) Traits() platforms.Traits {
 func (b *Bank) Probe(context.Context) error {
 	defer b.lock()()
 	if b.down {
-		return noRoute{}
+		return noRoute{b.clock}
 	}
 	if !b.token {
 		return platforms.ErrToken

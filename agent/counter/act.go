@@ -72,7 +72,7 @@ func (c *Counter) confirm(x *entry, e Act) string {
 	case x.o.State() != order.Queued:
 		return CodeNoConfirm
 	case c.down[x.o.Platform]:
-		return CodeUnreachable
+		return c.away(x.o.Platform)
 	case c.noToken[x.o.Merchant.Profile]:
 		return CodeTokenRefused
 	case c.diskLow:

@@ -218,15 +218,28 @@ func (c *Counter) noteReach(x *entry, err error) {
 	case errors.Is(err, platforms.ErrToken):
 		c.setToken(x.o.Merchant.Profile, false)
 	case platforms.NeverLeft(err):
-		c.reach(x.o.Platform, false)
+		c.reach(Reach{Platform: x.o.Platform, Clock: platforms.ClockWrong(err)})
 	case err == nil:
-		c.reach(x.o.Platform, true)
+		c.reach(Reach{Platform: x.o.Platform, Up: true})
 		c.setToken(x.o.Merchant.Profile, true)
 	}
 }
 
-func (c *Counter) reach(platform string, up bool) {
-	if _, ok := c.cfg.Platforms[platform]; !ok || c.down[platform] == !up {
+// away is why nothing can be sent to a platform that is down.
+func (c *Counter) away(platform string) string {
+	if c.clock[platform] {
+		return CodeClock
+	}
+	return CodeUnreachable
+}
+
+func (c *Counter) reach(e Reach) {
+	platform, up := e.Platform, e.Up
+	if _, ok := c.cfg.Platforms[platform]; !ok {
+		return
+	}
+	c.clock[platform] = !up && e.Clock
+	if c.down[platform] == !up {
 		return
 	}
 	c.down[platform] = !up

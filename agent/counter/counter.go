@@ -94,6 +94,7 @@ type Counter struct {
 	tills    map[string]*till
 	names    []string // of the tills, sorted
 	down     map[string]bool
+	clock    map[string]bool // of down: this machine's clock is why
 	noToken  map[string]bool
 	pending  map[uint64]pending
 	rung     map[string]order.Instant // orders that a message had asked about a moment ago
@@ -122,7 +123,7 @@ type entry struct {
 func New(cfg Config) *Counter {
 	c := &Counter{cfg: cfg, orders: map[string]*entry{}, bills: map[string][]string{}, keys: map[string]string{}, codes: map[string]string{}, requests: map[string]string{}, flows: map[string]string{},
 		tills: map[string]*till{},
-		down:  map[string]bool{}, noToken: map[string]bool{}, pending: map[uint64]pending{}, rung: map[string]order.Instant{}}
+		down:  map[string]bool{}, clock: map[string]bool{}, noToken: map[string]bool{}, pending: map[uint64]pending{}, rung: map[string]order.Instant{}}
 	c.names = slices.Sorted(maps.Keys(cfg.Tills))
 	for _, name := range c.names {
 		t := &till{cfg: cfg.Tills[name]}
@@ -188,7 +189,7 @@ func (c *Counter) Step(now order.Now, ev Event) []Effect {
 			return x.o.HearRefund(c.now, e.Request, e.Answer, e.Err)
 		})
 	case Reach:
-		c.reach(e.Platform, e.Up)
+		c.reach(e)
 	case Token:
 		c.setToken(e.Profile, e.OK)
 	case Disk:
@@ -409,8 +410,8 @@ func (c *Counter) finish() {
 	for _, name := range c.names {
 		c.settleTill(c.tills[name])
 	}
-	h := Health{Down: trueKeys(c.down), BadTokens: trueKeys(c.noToken), DiskLow: c.diskLow, Stopped: c.stopped}
-	if !slices.Equal(h.Down, c.shown.Down) || !slices.Equal(h.BadTokens, c.shown.BadTokens) ||
+	h := Health{Down: trueKeys(c.down), Clock: trueKeys(c.clock), BadTokens: trueKeys(c.noToken), DiskLow: c.diskLow, Stopped: c.stopped}
+	if !slices.Equal(h.Down, c.shown.Down) || !slices.Equal(h.Clock, c.shown.Clock) || !slices.Equal(h.BadTokens, c.shown.BadTokens) ||
 		h.DiskLow != c.shown.DiskLow || h.Stopped != c.shown.Stopped {
 		c.shown = h
 		c.emit(h)

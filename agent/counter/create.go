@@ -87,7 +87,7 @@ func (c *Counter) closedFor(s order.Created) string {
 	case c.noToken[s.Merchant.Profile]:
 		return CodeTokenRefused
 	case c.down[s.Platform]:
-		return CodeUnreachable
+		return c.away(s.Platform)
 	}
 	p := c.cfg.Platforms[s.Platform]
 	if s.Mode.Shown() && !p.Present[s.Mode] || s.Mode == platforms.ModeCharge && !p.Charge {
@@ -97,7 +97,7 @@ func (c *Counter) closedFor(s order.Created) string {
 }
 
 func (c *Counter) mayQueue(e Create, code string) bool {
-	return code == CodeUnreachable && e.WhenQueued && e.Handed == nil
+	return (code == CodeUnreachable || code == CodeClock) && e.WhenQueued && e.Handed == nil
 }
 
 func (c *Counter) createFound(e Create, at time.Duration, f Found) {
@@ -135,7 +135,7 @@ func (c *Counter) createFound(e Create, at time.Duration, f Found) {
 		c.refuse(e, code, nil)
 		return
 	}
-	if code == CodeUnreachable {
+	if code != "" { // it may wait for the platform
 		c.accept(e, at, nil, true)
 		return
 	}

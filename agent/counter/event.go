@@ -167,6 +167,7 @@ type RefundDone struct {
 type Reach struct {
 	Platform string
 	Up       bool
+	Clock    bool // not up because this machine's clock is wrong
 }
 
 // Token says whether the platform takes a merchant profile's credentials.
@@ -376,6 +377,7 @@ type Alarm struct {
 // Health is what readiness hangs on.
 type Health struct {
 	Down      []string // platforms that do not answer
+	Clock     []string // those of Down for which this machine's clock is to blame
 	BadTokens []string // profiles whose token was refused
 	DiskLow   bool
 	Stopped   bool
@@ -407,6 +409,7 @@ const (
 	CodeUnknownTill   = "unknown_till"
 	CodeNumberUsed    = "number_used"
 	CodeUnreachable   = "platform_unreachable"
+	CodeClock         = "clock_wrong" // the platform cannot be reached because of this machine's clock
 	CodeTokenRefused  = "token_refused"
 	CodeDiskLow       = "disk_low"
 	CodeStopped       = "store_stopped"

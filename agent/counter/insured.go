@@ -127,7 +127,7 @@ func (c *Counter) settle(e Settle) {
 	case x.o.State() != order.Waiting || x.o.CancelAsked != nil || !may:
 		r.Code = CodeWrongStop
 	case c.down[x.o.Platform]:
-		r.Code = CodeUnreachable
+		r.Code = c.away(x.o.Platform)
 	case c.noToken[x.o.Merchant.Profile]:
 		r.Code = CodeTokenRefused
 	default:

@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"payagent/agent/clock"
 	"payagent/agent/config"
 	"payagent/agent/fleet"
 	"payagent/agent/signed"
@@ -28,9 +29,12 @@ import (
 
 // Options say where configurations are.
 type Options struct {
-	File string           // what --config names
-	Disk trial.Disk       // nil for the real one
-	Now  func() time.Time // nil for time.Now
+	File string     // what --config names
+	Disk trial.Disk // nil for the real one
+	// Clock says what is known of the time; where it is remembered is found
+	// out here. The zero value goes by the machine's clock and what the fleet
+	// signed.
+	Clock clock.Options
 }
 
 // Terms are how documents are judged, once the configuration in effect is
@@ -41,9 +45,6 @@ type Terms struct {
 	// Check finds what package config cannot: what drivers say of their
 	// settings, and what open orders need. Nothing is opened or called.
 	Check func(config.Config) error
-	// Floor is what the time is at least, whatever the clock says; nil where
-	// nobody knows.
-	Floor func() time.Time
 }
 
 // book is what state.json holds.
@@ -51,7 +52,6 @@ type book struct {
 	trial.State
 	Local    string    `json:"local,omitempty"` // the hash of IT's file that is known
 	Highest  uint64    `json:"highest,omitempty"`
-	Clock    time.Time `json:"clock"` // it is later than this, whatever the clock says
 	Document *document `json:"document,omitempty"`
 }
 
@@ -68,9 +68,10 @@ type document struct {
 // Files are the configurations of a box. Its methods may be called from any
 // goroutine. Only the process that serves writes the state.
 type Files struct {
-	o    Options
-	dir  string
-	file trial.Book[book]
+	o     Options
+	dir   string
+	clock *clock.Keeper
+	file  trial.Book[book]
 
 	mu      sync.Mutex
 	terms   Terms
@@ -93,9 +94,6 @@ func Open(o Options) (*Files, error) {
 	if o.Disk == nil {
 		o.Disk = trial.OS{}
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	d := &Files{o: o, changed: make(chan struct{})}
 	data, err := d.local()
 	if err != nil {
@@ -110,9 +108,14 @@ func Open(o Options) (*Files, error) {
 		return nil, err
 	}
 	d.dir = filepath.Join(g.DataDir, "config")
+	o.Clock.Dir, o.Clock.Disk = g.DataDir, o.Disk
+	d.clock = clock.Open(o.Clock)
 	d.file = trial.Book[book]{Disk: o.Disk, Path: filepath.Join(d.dir, "state.json")}
 	return d, nil
 }
+
+// Clock is the time as it is known here.
+func (d *Files) Clock() *clock.Keeper { return d.clock }
 
 // Dir is where the fleet's configurations lie.
 func (d *Files) Dir() string { return d.dir }
@@ -268,7 +271,7 @@ func (d *Files) start(onProof bool) (e Effective, notes []error, err error) {
 	if damaged {
 		notes = append(notes, errors.New("the state of the configurations was damaged and set aside; the file on the box counts"))
 	}
-	before, now := written(b), d.o.Now()
+	before, now := written(b), d.clock.Now()
 	if d.edited(b, local) {
 		b.Fail(trial.Superseded, nil, now)
 		b.settle(now)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"payagent/agent/clock"
 	"payagent/agent/config"
 	"payagent/agent/desired"
 	"payagent/agent/fleet"
@@ -32,15 +33,14 @@ tills: [{name: t, kind: counter, device_no: "1", operator: {id: "1", name: W}}]
 `
 
 type box struct {
-	t     *testing.T
-	file  string
-	dir   string // data_dir/config
-	a, b  signed.Private
-	keys  []signed.Key
-	disk  trial.Disk
-	now   time.Time
-	bad   error     // what the drivers say
-	floor time.Time // it is at least so late
+	t    *testing.T
+	file string
+	dir  string // data_dir/config
+	a, b signed.Private
+	keys []signed.Key
+	disk trial.Disk
+	now  time.Time
+	bad  error // what the drivers say
 }
 
 func own(dir string) string {
@@ -82,7 +82,7 @@ func (x *box) local() string {
 // start is a start of the process.
 func (x *box) start() (*desired.Files, desired.Effective) {
 	x.t.Helper()
-	d, err := desired.Open(desired.Options{File: x.file, Disk: x.disk, Now: func() time.Time { return x.now }})
+	d, err := desired.Open(desired.Options{File: x.file, Disk: x.disk, Clock: clock.Options{Wall: func() time.Time { return x.now }}})
 	if err != nil {
 		x.t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func (x *box) start() (*desired.Files, desired.Effective) {
 	for _, n := range notes {
 		x.t.Log("start:", n)
 	}
-	d.Serve(desired.Terms{Keys: x.keys, Place: fleet.Place{Root: "payagent", Site: "H1", Box: "B1"}, Check: func(config.Config) error { return x.bad }, Floor: func() time.Time { return x.floor }})
+	d.Serve(desired.Terms{Keys: x.keys, Place: fleet.Place{Root: "payagent", Site: "H1", Box: "B1"}, Check: func(config.Config) error { return x.bad }})
 	return d, e
 }
 
@@ -314,16 +314,18 @@ func TestRefused(t *testing.T) {
 		t.Error("applied too late:", err)
 	}
 	// A clock that was set back makes it no younger.
-	x.now = now
-	x.floor = now.AddDate(0, 0, 8)
-	if err := d.Apply(6, false, healthy()); code(err) != "expired" {
-		t.Error("applied too late, by a clock that was set back:", err)
+	passed := func(days int) {
+		x.now = now.AddDate(0, 0, days)
+		if err := d.Clock().Signed(x.now); err != nil {
+			t.Fatal(err)
+		}
+		x.now = now
 	}
-	x.floor = now.AddDate(0, 0, 6)
+	passed(6)
 	if err := d.Apply(6, false, healthy()); err != nil {
 		t.Error("in time, and not applied:", err)
 	}
-	x.floor = now.AddDate(0, 0, 8)
+	passed(8)
 	if d, e := x.start(); e.Config.Platforms[0].URL != "https://new.example" {
 		t.Error("what began in time has to prove itself, and does not run:", e.Version)
 	} else if again, err := d.Judge("", nil); err != nil || again {
@@ -586,7 +588,7 @@ func TestPowerCut(t *testing.T) {
 
 func (x *box) live(good bool) string {
 	open := func() *desired.Files {
-		d, err := desired.Open(desired.Options{File: x.file, Disk: x.disk, Now: func() time.Time { return x.now }})
+		d, err := desired.Open(desired.Options{File: x.file, Disk: x.disk, Clock: clock.Options{Wall: func() time.Time { return x.now }}})
 		if err != nil {
 			x.t.Fatal(err)
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"time"
 
 	"payagent/agent/config"
 	"payagent/agent/fleet"
@@ -64,7 +63,7 @@ func (d *Files) stage(b *book, envelope []byte) (fleet.Desired, error) {
 	if len(envelope) > maxEnvelope {
 		return fleet.Desired{}, trial.Refuse("bad_document", "cannot take the configuration: it has more than %d bytes", maxEnvelope)
 	}
-	now := d.clock(*b)
+	now := d.clock.Now()
 	doc, signers, err := fleet.OpenDesired(envelope, d.terms.Keys, d.terms.Place, now)
 	if err != nil {
 		return doc, trial.Refuse(codeOf(err), "%v", err)
@@ -93,11 +92,7 @@ func (d *Files) stage(b *book, envelope []byte) (fleet.Desired, error) {
 	}
 	b.Document = &document{Version: doc.Version, SHA256: doc.SHA256, State: fleet.ConfigStaged, Since: now, Keeps: kept}
 	b.Highest = doc.Version
-	// Signed times alone move it: a wrong clock must not expire everything.
-	if doc.Issued.After(b.Clock) {
-		b.Clock = doc.Issued
-	}
-	return doc, d.file.Save(*b)
+	return doc, errors.Join(d.clock.Signed(doc.Issued), d.file.Save(*b))
 }
 
 // judge checks what a document says, against what is in effect.
@@ -138,22 +133,6 @@ type invalid struct {
 
 func (i *invalid) Unwrap() error { return i.error }
 
-// clock is the time, never before what is known to be past.
-func (d *Files) clock(b book) time.Time {
-	now := d.o.Now()
-	if d.terms.Floor != nil {
-		now = later(now, d.terms.Floor())
-	}
-	return later(now, b.Clock)
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
 // codeOf gives the stable code of a refused document.
 func codeOf(err error) string {
 	switch {
@@ -189,7 +168,7 @@ func (d *Files) Apply(version uint64, overLocal bool, before trial.Health) error
 		}
 		// Everything anew: keys, orders and the configuration in effect may be
 		// others than when it was staged, and its time may be over.
-		doc, signers, err := fleet.OpenDesired(data, d.terms.Keys, d.terms.Place, d.clock(*b))
+		doc, signers, err := fleet.OpenDesired(data, d.terms.Keys, d.terms.Place, d.clock.Now())
 		if err != nil {
 			return trial.Refuse(codeOf(err), "%v", err)
 		}
@@ -202,7 +181,7 @@ func (d *Files) Apply(version uint64, overLocal bool, before trial.Health) error
 		}
 		// Whether the box can report says nothing of what was not about that.
 		before.Broker = before.Broker && aboutBroker(d.now.Config, next)
-		now := d.clock(*b)
+		now := d.clock.Now()
 		if err := b.Begin(trial.Entry{Version: name, SHA256: doc.SHA256}, before, "", now); err != nil {
 			return trial.Refuse("busy", "%v", err)
 		}
@@ -228,7 +207,7 @@ func (d *Files) Back() error {
 				return trial.Refuse("invalid", "cannot go back: %v", err)
 			}
 		}
-		now := d.clock(*b)
+		now := d.clock.Now()
 		if err := b.State.Back(now); err != nil {
 			return trial.Refuse("nothing_before", "%v", err)
 		}
@@ -247,7 +226,7 @@ func (d *Files) Judge(reason string, missing []string) (restart bool, err error)
 		if b.Trial == nil || d.now.Trial == nil || b.Trial.Version != d.now.Version {
 			return nil
 		}
-		now := d.clock(*b)
+		now := d.clock.Now()
 		if restart = reason != "" || len(missing) > 0; restart {
 			if reason == "" {
 				reason = trial.NotProven
@@ -321,7 +300,7 @@ func (d *Files) Reported() (fleet.ReportedConfig, error) {
 const maxProblems = 20
 
 func (d *Files) refusal(doc fleet.Desired, err error) *fleet.ReportedConfig {
-	r := &fleet.ReportedConfig{State: fleet.ConfigRefused, Document: doc.Version, Since: d.o.Now()}
+	r := &fleet.ReportedConfig{State: fleet.ConfigRefused, Document: doc.Version, Since: d.clock.Now()}
 	var with *invalid
 	if errors.As(err, &with) {
 		for _, p := range with.problems[:min(len(with.problems), maxProblems)] {

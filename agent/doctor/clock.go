@@ -29,6 +29,10 @@ const leastYear = 2026
 func checkYear(_ context.Context, s *Subject, r *report) {
 	now := s.System.Now()
 	text := say("%s", "%s", now.Format("2006-01-02 15:04:05 -0700"))
+	if known := s.time(); now.Before(known.Add(-24 * time.Hour)) {
+		r.fail("", say("%s，而至少已是 %s", "%s, and it is at least %s", now.Format("2006-01-02 15:04:05 -0700"), known.Format("2006-01-02 15:04:05 -0700")))
+		return
+	}
 	if now.Year() < leastYear || now.Year() > 2090 || now.Before(s.System.Built.Add(-24*time.Hour)) {
 		r.fail("", text)
 		return

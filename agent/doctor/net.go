@@ -221,7 +221,7 @@ func checkTLS(ctx context.Context, s *Subject, r *report) {
 // judge looks at a handshake that succeeded.
 func (s *Subject) judge(r *report, t target, state *tls.ConnectionState) {
 	leaf := state.PeerCertificates[0]
-	days := leaf.NotAfter.Sub(s.System.Now()).Hours() / 24
+	days := leaf.NotAfter.Sub(s.time()).Hours() / 24
 	text := say("%s，证书 %s 还剩 %.0f 天", "%s, certificate %s has %.0f days left", tls.VersionName(state.Version), nameOf(leaf), days)
 	if days <= 14 {
 		r.warn(t.name, text, words.Text{ZH: "请对方更换证书；配置了 pins 时准备新公钥", EN: "have its certificate renewed; where pins are set, prepare the new key"})
@@ -335,7 +335,7 @@ func (s *Subject) brokerTLS(ctx context.Context, t target) (*tls.ConnectionState
 	if err != nil {
 		return nil, fmt.Errorf("cannot read fleet.ca_file: %w", err)
 	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool(), ServerName: f.ServerName, Time: s.System.Now}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool(), ServerName: f.ServerName, Time: s.time}
 	if c.ServerName == "" {
 		c.ServerName = t.host
 	}

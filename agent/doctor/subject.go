@@ -42,6 +42,9 @@ type Subject struct {
 	HIS       *Way
 	// Update tells the state of the last update; nil where there was none.
 	Update func() (text words.Text, well bool, err error)
+	// Clock is the time as far as it is known, by which the agent verifies
+	// certificates; nil: the machine's.
+	Clock func() time.Time
 	// Unit is the name of the service.
 	Unit   string
 	System System
@@ -105,6 +108,14 @@ type User struct {
 	Name   string
 	UID    int
 	Groups []int
+}
+
+// time is the present as far as it is known.
+func (s *Subject) time() time.Time {
+	if s.Clock == nil {
+		return s.System.Now()
+	}
+	return s.Clock()
 }
 
 // System is the machine.

@@ -282,6 +282,30 @@ func TestQueuedOffline(t *testing.T) {
 	})
 }
 
+// TestClockInTheWay: where this machine's clock is why no platform can be
+// verified, that is what is said, and it is as harmless as a dead network.
+func TestClockInTheWay(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		bank := r.w.Banks["full"]
+		bank.CutByClock(true)
+		pause(2 * time.Minute)
+		r.create(bill("B0", object{"auth_code": wechatCode})).want(503, "clock_wrong").is("safe_to_take_cash.answer", "yes").is("safe_to_retry.answer", "wait").is("retry_after_s", 10)
+		if ready := r.call("GET", "/readyz", his, nil).want(503, "-"); !strings.Contains(string(ready.raw), `"clock_wrong"`) || strings.Contains(string(ready.raw), "platform_unreachable") {
+			t.Error(string(ready.raw))
+		}
+		queued := object{"till": "k1", "mode": "present", "channel": "alipay", "when_offline": "queue"}
+		id := r.create(bill("K1", queued)).want(202, "").is("state", "queued").id()
+		r.call("POST", "/v1/orders/"+id+"/confirm", his, nil).want(503, "clock_wrong")
+		// The clock was set, and the network is down instead.
+		bank.Cut(true)
+		pause(2 * time.Minute)
+		r.create(bill("B1")).want(503, "platform_unreachable")
+		bank.Cut(false)
+		pause(2 * time.Minute)
+		r.create(bill("B2", object{"amount_fen": 2})).want(201, "")
+	})
+}
+
 func TestClosedForNewOrders(t *testing.T) {
 	var low atomic.Bool
 	inBubbleWith(t, func(o *agenttest.Options, _ *door.Options) {

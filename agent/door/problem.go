@@ -86,7 +86,7 @@ func statusOf(code string) (status int, retry int64) {
 		return http.StatusBadGateway, 0
 	case "too_many_requests":
 		return http.StatusTooManyRequests, 1
-	case counter.CodeUnreachable:
+	case counter.CodeUnreachable, counter.CodeClock:
 		return http.StatusServiceUnavailable, 10
 	case counter.CodeTokenRefused, counter.CodeDiskLow:
 		return http.StatusServiceUnavailable, 60

@@ -28,9 +28,9 @@ type Options struct {
 	// Site and Box are what the configuration says already, or empty.
 	Site, Box string
 	Now       func() time.Time
-	// Floor is a time that has passed for sure, e.g. when the program was
-	// built: a clock that says less is not believed.
-	Floor time.Time
+	// Doubt says at which moment to verify a server's certificate that does
+	// not count now, as clock.Keeper has it; nil: at none.
+	Doubt func(from, to time.Time) (at time.Time, wrong bool)
 }
 
 // Refused is what the authority answered. The words for its code are in the
@@ -62,9 +62,6 @@ func Enrol(ctx context.Context, o Options) (fleet.Settings, error) {
 	}
 	var ca *x509.Certificate
 	now := o.Now()
-	if now.Before(o.Floor) {
-		now = o.Floor
-	}
 	client := clientOf(&tls.Config{
 		MinVersion: tls.VersionTLS12, ServerName: base.Hostname(),
 		// The authority is known by the code alone, which VerifyConnection
@@ -72,7 +69,7 @@ func Enrol(ctx context.Context, o Options) (fleet.Settings, error) {
 		InsecureSkipVerify: true,
 		VerifyConnection: func(cs tls.ConnectionState) error {
 			var err error
-			ca, err = verifyByCode(cs, base.Hostname(), o.Code, now)
+			ca, err = verifyByCode(cs, base.Hostname(), o, now)
 			return err
 		}})
 	var e fleet.Enrolled
@@ -92,17 +89,22 @@ func Enrol(ctx context.Context, o Options) (fleet.Settings, error) {
 
 // verifyByCode finds the authority that the code names in what the server
 // showed, and has it vouch for the server.
-func verifyByCode(cs tls.ConnectionState, host string, code fleet.Code, now time.Time) (*x509.Certificate, error) {
+func verifyByCode(cs tls.ConnectionState, host string, o Options, now time.Time) (*x509.Certificate, error) {
 	for _, c := range cs.PeerCertificates[1:] {
-		if !code.Names(c.RawSubjectPublicKeyInfo) || !c.IsCA {
+		if !o.Code.Names(c.RawSubjectPublicKeyInfo) || !c.IsCA {
 			continue
 		}
 		roots := x509.NewCertPool()
 		roots.AddCert(c)
-		_, err := cs.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, DNSName: host, CurrentTime: now})
+		leaf := cs.PeerCertificates[0]
+		_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: host, CurrentTime: now})
 		var invalid x509.CertificateInvalidError
+		if errors.As(err, &invalid) && invalid.Reason == x509.Expired && o.Doubt != nil {
+			if at, _ := o.Doubt(leaf.NotBefore, leaf.NotAfter); !at.IsZero() {
+				_, err = leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: host, CurrentTime: at})
+			}
+		}
 		if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
-			leaf := cs.PeerCertificates[0]
 			return nil, fmt.Errorf("cannot enrol: %w, or the authority's certificate has ended: here it is %s, the certificate counts from %s to %s; set the clock and try again",
 				ErrClock, now.Format(time.RFC3339), leaf.NotBefore.Format(time.RFC3339), leaf.NotAfter.Format(time.RFC3339))
 		}

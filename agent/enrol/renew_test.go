@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	known "payagent/agent/clock"
 	"payagent/agent/enrol"
 	"payagent/agent/fleet"
 )
@@ -107,7 +108,8 @@ func TestWrongClock(t *testing.T) {
 	// be wrong; one from the future is refused and named.
 	w = newWorld(t)
 	o = w.options(t, w.code(t, "H1", "box-1"))
-	o.Now, o.Floor = newClock(time.Unix(100, 0)).now, w.time.now()
+	k := known.Open(known.Options{Made: w.time.now(), Wall: newClock(time.Unix(100, 0)).now})
+	o.Now, o.Doubt = k.Now, k.Doubt
 	mustEnrol(t, o)
 	o = w.options(t, w.code(t, "H1", "box-2"))
 	o.Now = newClock(time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)).now

@@ -82,6 +82,15 @@ func wearAt(link string) Wear {
 	return w
 }
 
+// RTC is the clock with a battery, zero where there is none.
+func RTC() time.Time {
+	n, err := strconv.ParseInt(read("/sys/class/rtc/rtc0/since_epoch"), 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(n, 0)
+}
+
 // LookClock tells how the clock is kept.
 func LookClock() Clock {
 	var t unix.Timex

@@ -56,7 +56,7 @@ func (c *checker) onReply(r counter.Reply) {
 // while an order of the same request, or of the same bill, can still be paid.
 func (c *checker) refused(a ask, r counter.Reply) {
 	switch r.Code {
-	case counter.CodeUnreachable, counter.CodeDiskLow, counter.CodeTokenRefused, counter.CodeTillBusy, counter.CodeNotPayable,
+	case counter.CodeUnreachable, counter.CodeClock, counter.CodeDiskLow, counter.CodeTokenRefused, counter.CodeTillBusy, counter.CodeNotPayable,
 		counter.CodeWrongWallet, counter.CodeUsed, counter.CodeNumberUsed:
 	default:
 		return

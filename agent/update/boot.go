@@ -40,20 +40,20 @@ func (u *Updates) Boot() (Choice, error) {
 	before := text(b)
 	for {
 		if u.baseWins(b.Current) {
-			b.ToBase(trial.Superseded, u.now(b))
+			b.ToBase(trial.Superseded, u.o.Clock.Now())
 		}
 		if b.Trial != nil && u.baseWins(b.Trial.Entry) {
-			b.Fail(trial.Superseded, nil, u.now(b))
+			b.Fail(trial.Superseded, nil, u.o.Clock.Now())
 		}
-		e, onTrial := b.Start(u.now(b))
+		e, onTrial := b.Start(u.o.Clock.Now())
 		var f *os.File
 		if !e.IsBase() {
 			if _, f, err = u.installedOpen(e, !onTrial); err != nil {
 				errs = append(errs, err)
 				if onTrial {
-					b.Fail(trial.Unusable, nil, u.now(b))
+					b.Fail(trial.Unusable, nil, u.o.Clock.Now())
 				} else {
-					b.Drop(trial.Unusable, u.now(b))
+					b.Drop(trial.Unusable, u.o.Clock.Now())
 				}
 				continue
 			}
@@ -68,7 +68,7 @@ func (u *Updates) Boot() (Choice, error) {
 			errs = append(errs, err)
 			if onTrial { // a trial that is not counted could go on for ever
 				errs = append(errs, f.Close())
-				b.Fail(trial.Unusable, nil, u.now(b))
+				b.Fail(trial.Unusable, nil, u.o.Clock.Now())
 				before = text(b)
 				continue
 			}
@@ -87,9 +87,9 @@ func text(b book) string {
 func (u *Updates) Unstartable(c Choice) error {
 	return u.change(func(b *book) error {
 		if c.Trial {
-			b.Fail(trial.Unusable, nil, u.now(*b))
+			b.Fail(trial.Unusable, nil, u.o.Clock.Now())
 		} else {
-			b.Drop(trial.Unusable, u.now(*b))
+			b.Drop(trial.Unusable, u.o.Clock.Now())
 		}
 		return nil
 	})

@@ -23,8 +23,8 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"time"
 
+	"payagent/agent/clock"
 	"payagent/agent/fleet"
 	"payagent/agent/signed"
 	"payagent/agent/trial"
@@ -49,15 +49,14 @@ type Options struct {
 	// the base itself.
 	Started string
 	Keys    []signed.Key
-	Disk    trial.Disk       // nil for the real one
-	Now     func() time.Time // nil for time.Now
+	Disk    trial.Disk    // nil for the real one
+	Clock   *clock.Keeper // nil for the machine's clock
 }
 
 // book is what state.json holds.
 type book struct {
 	trial.State
-	Floor string    `json:"floor,omitempty"` // nothing older is taken
-	Clock time.Time `json:"clock"`           // it is later than this, whatever the clock says
+	Floor string `json:"floor,omitempty"` // nothing older is taken
 }
 
 // Updates are the updates of a box. Its methods may be called from any
@@ -73,9 +72,6 @@ type Updates struct {
 func Open(o Options) *Updates {
 	if o.Disk == nil {
 		o.Disk = trial.OS{}
-	}
-	if o.Now == nil {
-		o.Now = time.Now
 	}
 	if o.Base == "" {
 		o.Base = o.Self.Version
@@ -147,14 +143,6 @@ func (u *Updates) OnTrial() (*trial.Trial, error) {
 	return b.Trial, nil
 }
 
-// now is the time, never before what is known to be past.
-func (u *Updates) now(b book) time.Time {
-	if now := u.o.Now(); now.After(b.Clock) {
-		return now
-	}
-	return b.Clock
-}
-
 // Accept opens a manifest and says whether its version may come here. With
 // downgrade an older version may, also below the floor, as long as it can read
 // the store; only people on site say so. Errors are a *trial.Refusal.
@@ -172,7 +160,7 @@ func (u *Updates) accept(b book, manifest []byte, downgrade bool) (m fleet.Manif
 	if len(u.o.Keys) == 0 {
 		return m, f, trial.Refuse("no_keys", "cannot take an update: the configuration names no keys; put two of rôle release under fleet.keys")
 	}
-	if m, err = fleet.OpenManifest(manifest, u.o.Keys, u.now(b)); err != nil {
+	if m, err = fleet.OpenManifest(manifest, u.o.Keys, u.o.Clock.Now()); err != nil {
 		return m, f, trial.Refuse(codeOf(err), "%v", err)
 	}
 	if f, err = m.For(u.o.Self.OS, u.o.Self.Arch, u.o.Self.Cgo); err != nil {
@@ -234,14 +222,10 @@ func (u *Updates) Begin(version string, downgrade bool, before trial.Health) err
 		return err
 	}
 	e := trial.Entry{Version: version, SHA256: f.SHA256, Base: u.o.Base, Pinned: downgrade}
-	if err := b.Begin(e, before, fmt.Sprint(u.o.Self.Store), u.now(b)); err != nil {
+	if err := b.Begin(e, before, fmt.Sprint(u.o.Self.Store), u.o.Clock.Now()); err != nil {
 		return trial.Refuse("busy", "%v", err)
 	}
-	// Signed times alone move it: a wrong clock must not expire everything.
-	if m.Issued.After(b.Clock) {
-		b.Clock = m.Issued
-	}
-	return u.file.Save(b)
+	return errors.Join(u.o.Clock.Signed(m.Issued), u.file.Save(b))
 }
 
 // Back goes back to the program before this one at the next start; a trial that
@@ -258,7 +242,7 @@ func (u *Updates) Back() error {
 			}
 			b.Previous.Pinned, b.Previous.Base = true, u.o.Base
 		}
-		if err := b.Back(u.now(*b)); err != nil {
+		if err := b.Back(u.o.Clock.Now()); err != nil {
 			return trial.Refuse("nothing_before", "%v", err)
 		}
 		return nil
@@ -281,7 +265,7 @@ func (u *Updates) Judge(reason string, missing []string) (restart bool, err erro
 			if reason == "" {
 				reason = trial.NotProven
 			}
-			b.Fail(reason, missing, u.now(*b))
+			b.Fail(reason, missing, u.o.Clock.Now())
 			restart = true
 			return nil
 		}
@@ -289,7 +273,7 @@ func (u *Updates) Judge(reason string, missing []string) (restart bool, err erro
 		if err != nil {
 			return err
 		}
-		b.Commit(u.now(*b))
+		b.Commit(u.o.Clock.Now())
 		if fleet.CompareVersions(m.Floor, b.Floor) > 0 {
 			b.Floor = m.Floor
 		}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"payagent/agent/clock"
 	"payagent/agent/fleet"
 	"payagent/agent/signed"
 	"payagent/agent/trial"
@@ -80,9 +81,18 @@ func (w *world) Open(_ context.Context, f fleet.File, offset int64) (io.ReadClos
 	return io.NopCloser(bytes.NewReader(data[offset:])), offset, nil
 }
 
+// clock is the box's, as a process finds it.
+func (w *world) clock() *clock.Keeper {
+	disk := w.disk
+	if disk == nil {
+		disk = trial.OS{}
+	}
+	return clock.Open(clock.Options{Dir: filepath.Dir(w.dir), Disk: disk, Wall: func() time.Time { return w.now }})
+}
+
 // base is the process of the package's program, and run one that it started.
 func (w *world) base(version string) *update.Updates {
-	return update.Open(update.Options{Dir: w.dir, Self: self(version), Keys: w.keys, Disk: w.disk, Now: func() time.Time { return w.now }})
+	return update.Open(update.Options{Dir: w.dir, Self: self(version), Keys: w.keys, Disk: w.disk, Clock: w.clock()})
 }
 
 func (w *world) run(version, base string) *update.Updates {
@@ -90,7 +100,7 @@ func (w *world) run(version, base string) *update.Updates {
 	if version == base {
 		started = ""
 	}
-	return update.Open(update.Options{Dir: w.dir, Self: self(version), Base: base, Started: started, Keys: w.keys, Disk: w.disk, Now: func() time.Time { return w.now }})
+	return update.Open(update.Options{Dir: w.dir, Self: self(version), Base: base, Started: started, Keys: w.keys, Disk: w.disk, Clock: w.clock()})
 }
 
 // boot starts the box and gives the version that runs.
@@ -288,7 +298,7 @@ func TestWrongVersionInside(t *testing.T) {
 	_, _, u := w.boot("1.0.0")
 	w.mustInstall(u, "1.1.0")
 	w.boot("1.0.0")
-	liar := update.Open(update.Options{Dir: w.dir, Self: self("1.0.5"), Base: "1.0.0", Started: "1.1.0", Keys: w.keys, Now: func() time.Time { return now }})
+	liar := update.Open(update.Options{Dir: w.dir, Self: self("1.0.5"), Base: "1.0.0", Started: "1.1.0", Keys: w.keys, Clock: clock.Open(clock.Options{Wall: func() time.Time { return now }})})
 	if again, err := liar.Judge("", nil); err != nil || !again {
 		t.Error("a program that is another version than was signed is kept", err)
 	}
@@ -350,7 +360,7 @@ func TestStoreFormat(t *testing.T) {
 	w := newWorld(t)
 	s := self("2.0.0")
 	s.Store = 2
-	u := update.Open(update.Options{Dir: w.dir, Self: s, Keys: w.keys, Now: func() time.Time { return now }})
+	u := update.Open(update.Options{Dir: w.dir, Self: s, Keys: w.keys, Clock: clock.Open(clock.Options{Wall: func() time.Time { return now }})})
 	if _, _, err := u.Accept(w.sign(w.release("1.0.0")), true); code(err) != "store_newer" {
 		t.Error(err)
 	}

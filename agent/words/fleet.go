@@ -10,7 +10,7 @@ func fleetCodes() []Entry {
 	return []Entry{
 		// Why a box is not ready, beside those of the group problem.
 		e("store_not_fresh", Text{"存储或主循环没有及时应答", "Store or loop did not answer in time"}, look, Text{"5 秒内没有完成一次写入检查", "No answer through counter and store within 5 s"}),
-		e("clock_wrong", Text{"本机时钟不对", "The clock is wrong"}, Text{"校准时钟，检查时间同步", "Set the clock, check the time server"}, Text{"时钟早于程序的编译时间", "The clock is before the program was made"}),
+		e("clock_wrong", Text{"本机时钟不对", "The clock is wrong"}, Text{"校准时钟，检查时间同步", "Set the clock, check the time server"}, Text{"时钟早于已知的时间，或平台、消息服务器的证书按此时钟无效；冒号后是平台名", "The clock is before a time that is known to have passed, or a certificate does not count by it; behind the colon: the platform"}),
 		e("scanner_absent", Text{"扫码设备不在", "A scanner is absent"}, Text{"检查插头与供电", "Check plug and power"}, Text{"冒号后是收费点.设备", "Behind the colon: till.device"}),
 		e("platform_not_seen", Text{"三分钟没有平台的应答", "No answer of the platform for three minutes"}, Text{"检查网络", "Check the network"}, Text{"探测没有成功过，或已过时；冒号后是平台名", "No probe succeeded, or it is too old; behind the colon: the platform"}),
 		e("alarm", Text{"有未解除的报警", "An alarm lasts"}, Text{"查看 a/ 下的报警", "See the alarms at a/"}, Text{"冒号后是报警代码", "Behind the colon: the alarm's code"}),
@@ -43,6 +43,7 @@ func fleetAlarms() []Entry {
 		a("platform_unreachable", Text{"支付平台无法连接", "The platform cannot be reached"}, Text{"检查网络、代理、前置机", "Check network, proxy, front-end machine"}),
 		a("disk_low", Text{"本机磁盘将满", "The disk is nearly full"}, Text{"低于 store.stop_below：新收款已暂停", "Below store.stop_below: no new orders"}),
 		a("clock_skew", Text{"本机时钟与平台相差 30 秒以上", "The clock differs from the platform's by 30 s or more"}, Text{"检查时间同步", "Check the time server"}),
+		a("clock_wrong", Text{"本机时钟不对", "The clock of this machine is wrong"}, Text{"校准时钟：timedatectl set-time，或启用 NTP；检查电池。证书按已知的最晚时间核验，从不跳过", "Set the clock: timedatectl set-time, or NTP; look at its battery. Certificates are verified at the latest time that is known, never skipped"}),
 		a("disk_worn", Text{"存储芯片接近寿命", "The flash is near the end of its life"}, Text{"寿命用去 90% 以上：安排更换", "More than 90 % of its life is used: plan its replacement"}),
 		a("fleet_kicked", Text{"另一台机器使用了本机的名称", "Another box uses our name"}, Text{"fleet.box 重复，或证书被复制：核对两台机器", "fleet.box is there twice, or the certificate was copied: compare the boxes"}),
 		a("fleet_hub_silent", Text{"汇总端长时间没有确认事件", "The hub has acknowledged nothing for long"}, Text{"10 分钟没有确认：检查 payfleet hub；没有汇总端时写 fleet.ack: puback", "Nothing for 10 minutes: check payfleet hub; without one write fleet.ack: puback"}),

@@ -14,6 +14,8 @@ func problems() []Entry {
 			Text{"完成或撤销当前订单，或转后台处理", "Finish, cancel or detach that order"}, Text{"每个收费点同时只有一个前台订单", "One order in front per till"}},
 		later("platform_unreachable", Text{"网络中断，暂时无法扫码支付", "The network is down, no payment by code now"}, Text{"支付平台无法连接，未发送任何请求", "The platform cannot be reached, nothing was sent"},
 			Text{"探测失败或连接失败：检查网络、代理、前置机", "The probe or the connection failed: check network, proxy, front-end machine"}),
+		later("clock_wrong", Text{"暂时无法扫码支付", "No payment by code now"}, Text{"本机时钟不对，无法核验支付平台，未发送任何请求", "This machine's clock is wrong, the platform cannot be verified; nothing was sent"},
+			Text{"平台的证书按本机时钟无效：校准时钟（timedatectl set-time，或启用 NTP）；时钟没错则平台证书已到期", "The platform's certificate does not count by this clock: set it (timedatectl set-time, or NTP); if it is right, the certificate has ended"}),
 		{"token_refused", Text{"暂时无法扫码支付", "No payment by code now"}, Text{"支付平台拒绝了授权码，暂停新收款", "The platform refused our token, no new orders"},
 			callIT(), Text{"IsSuccess 3 或会话失效：更换令牌文件，无需重启", "IsSuccess 3 or a dead session: replace the token file, no restart needed"}},
 		{"disk_low", Text{"暂时无法扫码支付", "No payment by code now"}, Text{"本机磁盘将满，暂停新收款", "The disk is nearly full, no new orders"},

@@ -52,6 +52,15 @@ type Config struct {
 	// certificate must say does not change.
 	Relay string
 
+	// Now is the time that the server's certificate is verified at; nil for
+	// time.Now. A machine that starts in 1970 gives a better one.
+	Now func() time.Time `json:"-"`
+	// Doubt is asked about a certificate that is good in all but its dates:
+	// whether the machine's clock is wrong, and at which other moment the
+	// certificate may be verified (zero: at none). Nil: the certificate is
+	// what is wrong.
+	Doubt func(from, to time.Time) (at time.Time, wrong bool) `json:"-"`
+
 	// DialTimeout bounds connection, proxy and TLS handshake together;
 	// default 5 s.
 	DialTimeout time.Duration

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -35,18 +34,27 @@ func (d dialer) Dial(network, address string) (net.Conn, error) {
 func (r *Route) open(ctx context.Context) (*once, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.dialTimeout)
 	defer cancel()
-	conn, err := r.tunnel(ctx)
-	if err != nil {
-		return nil, withCause(ctx, err)
+	var raw *counted
+	dial := func(ctx context.Context) (net.Conn, error) {
+		conn, err := r.tunnel(ctx)
+		if err != nil {
+			return nil, err
+		}
+		raw = &counted{Conn: conn}
+		return raw, nil
 	}
-	raw := &counted{Conn: conn}
 	if r.tls == nil {
+		if _, err := dial(ctx); err != nil {
+			return nil, withCause(ctx, err)
+		}
 		return newOnce(raw, raw), nil
 	}
-	secure := tls.Client(raw, r.tls)
-	if err := secure.HandshakeContext(ctx); err != nil {
-		_ = conn.Close()
+	secure, dialled, err := r.clock.Handshake(ctx, r.tls, dial)
+	switch {
+	case err != nil && dialled:
 		return nil, withCause(ctx, fmt.Errorf("cannot agree on TLS with %s: %w", r.target.host, err))
+	case err != nil:
+		return nil, withCause(ctx, err)
 	}
 	return newOnce(secure, raw), nil
 }

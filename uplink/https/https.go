@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"payagent/uplink"
+	"payagent/uplink/internal/judge"
 )
 
 // maxHead bounds the head of an answer, in bytes.
@@ -39,6 +40,7 @@ var errClosed = errors.New("cannot use this way any more: it was closed")
 type Route struct {
 	target      target
 	tls         *tls.Config
+	clock       judge.Clock
 	proxy       Proxy
 	dial        dialer
 	dialTimeout time.Duration
@@ -67,6 +69,7 @@ func New(cfg Config) (*Route, error) {
 	r := &Route{
 		target:      t,
 		tls:         secure,
+		clock:       judge.Clock{Now: cfg.Now, Doubt: cfg.Doubt},
 		proxy:       cfg.Proxy,
 		dialTimeout: orElse(cfg.DialTimeout, 5*time.Second),
 		timeout:     orElse(cfg.ResponseTimeout, 70*time.Second),

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"payagent/uplink"
+	"payagent/uplink/internal/judge"
 )
 
 // Config says how to reach the broker.
@@ -27,6 +28,10 @@ type Config struct {
 	// ServerName is the name in the broker's certificate where it is not the
 	// host of Broker.
 	ServerName string
+	// Now and Doubt judge the time of the broker's certificate, as package
+	// uplink/https has them; nil for the machine's clock.
+	Now   func() time.Time
+	Doubt func(from, to time.Time) (at time.Time, wrong bool)
 	// Will makes what the broker says for us when the n-th connection breaks
 	// without a good-bye; nil, or a nil message, for nothing. It is asked at every
 	// connect, because a will must tell which connection it belongs to: brokers
@@ -145,17 +150,22 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 			return nil, err
 		}
 	}
-	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", c.address)
-	if err != nil {
-		return nil, fmt.Errorf("cannot reach the broker at %s: %w", c.address, err)
-	}
-	if !c.tls {
+	dial := func(ctx context.Context) (net.Conn, error) {
+		raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", c.address)
+		if err != nil {
+			return nil, fmt.Errorf("cannot reach the broker at %s: %w", c.address, err)
+		}
 		return raw, nil
 	}
-	conn := tls.Client(raw, settings)
-	if err := conn.HandshakeContext(ctx); err != nil {
-		raw.Close()
+	if !c.tls {
+		return dial(ctx)
+	}
+	conn, dialled, err := judge.Clock{Now: c.cfg.Now, Doubt: c.cfg.Doubt}.Handshake(ctx, settings, dial)
+	switch {
+	case err != nil && dialled:
 		return nil, fmt.Errorf("cannot agree on TLS with the broker at %s: %w", c.address, err)
+	case err != nil:
+		return nil, err
 	}
 	return conn, nil
 }

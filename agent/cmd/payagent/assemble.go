@@ -17,6 +17,7 @@ import (
 	"payagent/agent"
 	"payagent/agent/access"
 	"payagent/agent/audit"
+	"payagent/agent/clock"
 	"payagent/agent/config"
 	"payagent/agent/door"
 	"payagent/agent/door/pages"
@@ -75,6 +76,7 @@ type assembly struct {
 	tunnel   *mqtt.Tunnel                  // nil where no platform is behind the relay
 	station  *station                      // the box at the broker; nil without one
 	skew     skew                          // of this machine's clock against the platforms'
+	clock    *clock.Keeper                 // the time as far as it is known
 	opened   chan struct{}                 // closed when the door is open
 }
 
@@ -95,6 +97,11 @@ func assemble(c config.Config, log *slog.Logger, parts how) (*assembly, error) {
 // where x is not nil.
 func assembleWith(c config.Config, log *slog.Logger, parts how, x *exchange) (_ *assembly, err error) {
 	b := &assembly{log: log, opened: make(chan struct{})}
+	if x != nil && x.files != nil {
+		b.clock = x.files.Clock()
+	} else {
+		b.clock = clockOf(c)
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.Close())
@@ -155,6 +162,7 @@ func assembleWith(c config.Config, log *slog.Logger, parts how, x *exchange) (_ 
 		}
 		b.openCallback(c)
 		b.openCertificates(c)
+		b.keepClock(c.Fleet.On())
 	}
 	if x != nil {
 		if err := x.join(b, c); err != nil {
@@ -227,14 +235,16 @@ func (b *assembly) keepAudit(ctx context.Context) {
 
 func (b *assembly) openPlatforms(c config.Config, p *agent.Parts, parts how) error {
 	for _, conf := range c.Platforms {
-		way, err := openWay(conf, func() (*mqtt.Tunnel, error) { return b.openTunnel(c, parts) })
+		way, err := openWay(conf, b.clock, func() (*mqtt.Tunnel, error) { return b.openTunnel(c, parts) })
 		if err != nil {
 			return fmt.Errorf("cannot open the way to platform %s: %w", conf.Name, err)
 		}
 		b.close = append(b.close, way)
-		if conf.Uplink != "mqtt" { // through the broker an answer is too old to tell the time
-			way = dated{way, &b.skew}
+		d := dated{Route: way, clock: b.clock}
+		if conf.Uplink != "mqtt" { // through the broker an answer is too old to tell seconds
+			d.skew = &b.skew
 		}
+		way = d
 		if p.Platforms[conf.Name], err = openPlatform(c, conf, way); err != nil {
 			return err
 		}

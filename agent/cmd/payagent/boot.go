@@ -36,7 +36,7 @@ func self() update.Self {
 // loadConfig gives the configuration that counts: the fleet's, or the file
 // itself.
 func loadConfig(file string) (config.Config, error) {
-	files, err := desired.Open(desired.Options{File: file})
+	files, err := desired.Open(desired.Options{File: file, Clock: clocks()})
 	if err != nil {
 		return config.Config{}, err
 	}
@@ -63,7 +63,7 @@ func runCommand(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	files, err := desired.Open(desired.Options{File: o.config})
+	files, err := desired.Open(desired.Options{File: o.config, Clock: clocks()})
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func runCommand(ctx context.Context, args []string, out io.Writer) error {
 	guard := time.AfterFunc(hangs, func() { os.Exit(int(exitRestart)) })
 	defer guard.Stop()
 	ctx = behind(ctx, os.Stdin)
-	x := &exchange{files: files, updates: update.Open(update.Options{Dir: updatesDir(files.DataDir()), Self: self(), Base: base, Started: started})}
+	x := &exchange{files: files, updates: update.Open(update.Options{Dir: updatesDir(files.DataDir()), Self: self(), Base: base, Started: started, Clock: files.Clock()})}
 	onTrial, err := x.updates.OnTrial()
 	if err != nil {
 		return err
@@ -97,7 +97,7 @@ func runCommand(ctx context.Context, args []string, out io.Writer) error {
 		return x.gaveUp(err)
 	}
 	x.effective, x.configuration = e, e.Trial
-	x.updates = update.Open(update.Options{Dir: updatesDir(files.DataDir()), Self: self(), Base: base, Started: started, Keys: signers(e.Config.Fleet.Keys)})
+	x.updates = update.Open(update.Options{Dir: updatesDir(files.DataDir()), Self: self(), Base: base, Started: started, Keys: signers(e.Config.Fleet.Keys), Clock: files.Clock()})
 	defer x.hold(e.Config.Fleet.Prove)()
 	guard.Stop()
 	return x.gaveUp(run(ctx, e.Config, out, x))
@@ -119,7 +119,7 @@ func startNewer(ctx context.Context, files *desired.Files, out io.Writer) (ran b
 		say(err)
 		return false, nil
 	}
-	u := update.Open(update.Options{Dir: dir, Self: self(), Keys: signers(keys)})
+	u := update.Open(update.Options{Dir: dir, Self: self(), Keys: signers(keys), Clock: files.Clock()})
 	for {
 		c, err := u.Boot()
 		if err != nil {

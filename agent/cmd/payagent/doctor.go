@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"payagent/agent/clock"
 	"payagent/agent/config"
 	"payagent/agent/doctor"
 	"payagent/agent/service"
@@ -84,7 +85,7 @@ func doctorCommand(ctx context.Context, args []string, in io.Reader, out io.Writ
 
 // examine puts together what the doctor looks at. end lets go of it.
 func examine(file string) (_ *doctor.Subject, end func()) {
-	s := &doctor.Subject{Version: buildVersion(), File: file, Unit: service.Name, System: doctor.ThisMachine(buildTime()), Platforms: map[string]doctor.Way{}}
+	s := &doctor.Subject{Version: buildVersion(), File: file, Unit: service.Name, System: doctor.ThisMachine(clock.Made()), Platforms: map[string]doctor.Way{}}
 	c, err := loadConfig(file)
 	if err == nil {
 		err = checkMembers(c)
@@ -118,12 +119,14 @@ func examine(file string) (_ *doctor.Subject, end func()) {
 		}
 		return lookForDevices(c)
 	}
+	k := clockOf(c)
+	s.Clock = k.Now
 	var open []io.Closer
 	for _, p := range c.Platforms {
 		if p.Uplink == "mqtt" {
 			continue
 		}
-		w, route := platformWay(c, p)
+		w, route := platformWay(c, p, k)
 		s.Platforms[p.Name] = w
 		if route != nil {
 			open = append(open, route)
@@ -131,7 +134,7 @@ func examine(file string) (_ *doctor.Subject, end func()) {
 	}
 	if h := c.HIS.Webhook; h.On() {
 		route, err := https.New(https.Config{BaseURL: baseOf(h.URL), AllowPlainHTTP: h.AllowPlainHTTP || h.Local(), CAFile: h.CAFile, PinsSPKI: h.Pins,
-			ClientCertFile: h.ClientCert, ClientKeyFile: h.ClientKey, ServerName: h.ServerName})
+			ClientCertFile: h.ClientCert, ClientKeyFile: h.ClientKey, ServerName: h.ServerName, Now: k.Now, Doubt: k.Doubt})
 		s.HIS = &doctor.Way{Open: err}
 		if err == nil {
 			s.HIS.Look = route.Look
@@ -145,8 +148,8 @@ func examine(file string) (_ *doctor.Subject, end func()) {
 	}
 }
 
-func platformWay(c config.Config, p config.Platform) (doctor.Way, uplink.Route) {
-	route, err := openWay(p, unconnected(c))
+func platformWay(c config.Config, p config.Platform, k *clock.Keeper) (doctor.Way, uplink.Route) {
+	route, err := openWay(p, k, unconnected(c))
 	if err != nil {
 		return doctor.Way{Open: err}, nil
 	}
@@ -155,7 +158,7 @@ func platformWay(c config.Config, p config.Platform) (doctor.Way, uplink.Route) 
 		return doctor.Way{}, route
 	}
 	var ahead skew
-	opened, err := openPlatform(c, p, dated{route, &ahead})
+	opened, err := openPlatform(c, p, dated{Route: route, skew: &ahead})
 	if err != nil {
 		return doctor.Way{Open: err}, route
 	}

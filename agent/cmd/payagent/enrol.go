@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"payagent/agent/config"
 	"payagent/agent/enrol"
@@ -54,7 +53,8 @@ func enrolCommand(ctx context.Context, args []string, in io.Reader, out io.Write
 	if err != nil {
 		return err
 	}
-	o := enrol.Options{Files: enrol.InFolder(fleetDir(c)), URL: url, Site: c.Fleet.Site, Box: c.Fleet.Box, Now: time.Now, Floor: buildTime()}
+	k := clockOf(c)
+	o := enrol.Options{Files: enrol.InFolder(fleetDir(c)), URL: url, Site: c.Fleet.Site, Box: c.Fleet.Box, Now: k.Now, Doubt: k.Doubt}
 	if site != "" {
 		o.Site = site
 	}
@@ -145,21 +145,6 @@ func inWords(err error) error {
 	return fmt.Errorf("入网被拒绝：%s。%s。 refused: %s. %s. (%s)", it.ZH, next.ZH, it.EN, next.EN, no.Code)
 }
 
-// buildTime is a time that has passed for sure: the program's file was made
-// then. Releases carry no time inside, since equal sources give equal bytes;
-// packages keep the file's own.
-func buildTime() time.Time {
-	path, err := os.Executable()
-	if err != nil {
-		return time.Time{}
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return time.Time{}
-	}
-	return info.ModTime()
-}
-
 // writeFleet writes the fleet section into the configuration and keeps what
 // the site has set there itself. The old file is kept beside it.
 func writeFleet(c config.Config, file string, s fleet.Settings, f enrol.Files, out io.Writer) error {
@@ -212,7 +197,7 @@ func (b *assembly) openCertificates(c config.Config) {
 			b.log.Error("a change of the box's certificate could not be ended", "error", err)
 		}
 		if c.Fleet.CAURL != "" {
-			b.renewer = &enrol.Renewer{Files: files, URL: c.Fleet.CAURL, Now: time.Now, Logger: b.log}
+			b.renewer = &enrol.Renewer{Files: files, URL: c.Fleet.CAURL, Now: b.clock.Now, Logger: b.log}
 			b.beside = append(b.beside, func(ctx context.Context) error {
 				b.renewer.Run(ctx)
 				return nil
@@ -223,7 +208,7 @@ func (b *assembly) openCertificates(c config.Config) {
 	if len(certs) == 0 {
 		return
 	}
-	w := &enrol.Watch{Certs: certs, Now: time.Now, Alarm: b.agent.RaiseAlarm, Logger: b.log}
+	w := &enrol.Watch{Certs: certs, Now: b.clock.Now, Alarm: b.agent.RaiseAlarm, Logger: b.log}
 	if c.Fleet.On() { // the box raises it for as long as it lasts
 		w.Alarm = func(string) {}
 	}

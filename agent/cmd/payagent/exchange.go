@@ -58,7 +58,7 @@ func (x *exchange) join(b *assembly, c config.Config) error {
 		Check: func(next config.Config) error {
 			_, err := next.CheckFiles()
 			return errors.Join(checkMembers(next), err, keepsInUse(c, next, b.store))
-		}, Floor: b.floor})
+		}})
 	b.service = s
 	if c.Fleet.On() {
 		if err := b.openBus(c); err != nil {
@@ -72,18 +72,6 @@ func (x *exchange) join(b *assembly, c config.Config) error {
 		func(ctx context.Context) error { x.updates.Follow(ctx, s); return wait(ctx) },
 		func(ctx context.Context) error { x.files.Follow(ctx, s); return wait(ctx) })
 	return nil
-}
-
-// floor is what the time is at least, as far as this box knows.
-func (b *assembly) floor() time.Time {
-	if b.station != nil {
-		select {
-		case <-b.station.made:
-			return b.station.box.Floor()
-		default:
-		}
-	}
-	return built()
 }
 
 // wait waits: a part that ends would end all others.

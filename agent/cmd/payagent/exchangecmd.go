@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"payagent/agent/clock"
 	"payagent/agent/config"
 	"payagent/agent/desired"
 	"payagent/agent/fleet"
@@ -107,7 +108,7 @@ type besides struct{ *update.Updates }
 // beside opens the updates as the program that runs sees them: what is newer
 // than that is newer.
 func beside(c config.Config) (besides, string, error) {
-	o := update.Options{Dir: updatesDir(c.DataDir), Self: self(), Keys: signers(c.Fleet.Keys)}
+	o := update.Options{Dir: updatesDir(c.DataDir), Self: self(), Keys: signers(c.Fleet.Keys), Clock: clockOf(c)}
 	st, err := update.Open(o).State()
 	if err != nil {
 		return besides{}, "", err
@@ -121,7 +122,7 @@ func beside(c config.Config) (besides, string, error) {
 
 // where finds the manifest and says where its files may come from.
 func where(ctx context.Context, c config.Config, from string) ([]byte, func(fleet.File) []update.Source, error) {
-	client, err := downloads(c)
+	client, err := downloads(c, clockOf(c))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -145,7 +146,7 @@ func where(ctx context.Context, c config.Config, from string) ([]byte, func(flee
 
 // downloads is the way to release servers: TLS with the system's authorities
 // and the fleet's, no proxy, nothing followed. What comes is signed besides.
-func downloads(c config.Config) (http.RoundTripper, error) {
+func downloads(c config.Config, k *clock.Keeper) (http.RoundTripper, error) {
 	roots, err := x509.SystemCertPool()
 	if err != nil {
 		roots = x509.NewCertPool()
@@ -155,7 +156,7 @@ func downloads(c config.Config) (http.RoundTripper, error) {
 			roots.AppendCertsFromPEM(pem)
 		}
 	}
-	return &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}, DisableCompression: true,
+	return &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, Time: k.Now}, DisableCompression: true,
 		TLSHandshakeTimeout: 15 * time.Second, ResponseHeaderTimeout: time.Minute, MaxResponseHeaderBytes: 16 << 10, DisableKeepAlives: true}, nil
 }
 
@@ -228,7 +229,7 @@ func configCommand(verb string, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	files, err := desired.Open(desired.Options{File: o.config})
+	files, err := desired.Open(desired.Options{File: o.config, Clock: clocks()})
 	if err != nil {
 		return err
 	}

@@ -11,11 +11,11 @@ import (
 	"net/http"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	"payagent/agent"
+	"payagent/agent/clock"
 	"payagent/agent/config"
 	"payagent/agent/desired"
 	"payagent/agent/diag"
@@ -87,7 +87,8 @@ func (b *assembly) openBus(c config.Config) error {
 		return err
 	}
 	b.station = &station{start: start, within: f.ConnectWithin, made: make(chan struct{})}
-	cfg := mqtt.Config{Broker: f.Broker, ClientID: f.Box, ServerName: f.ServerName, Logger: b.log, Will: start.Will, OnUp: b.station.up, Phase: b.station.phase, Every: f.ConnectWithin}
+	cfg := mqtt.Config{Broker: f.Broker, ClientID: f.Box, ServerName: f.ServerName, Logger: b.log, Will: start.Will, OnUp: b.station.up, Phase: b.station.phase, Every: f.ConnectWithin,
+		Now: b.clock.Now, Doubt: b.clock.Doubt}
 	read := func(file string) func() ([]byte, error) {
 		if file == "" {
 			return nil
@@ -117,10 +118,10 @@ func (b *assembly) openFleet(c config.Config, x *exchange) error {
 		return err
 	}
 	o := fleetbox.Options{Agent: b.agent, Cursors: b.store, Dir: fleetDir(c), Keys: signers(c.Fleet.Keys), PubAck: c.Fleet.Ack == "puback",
-		Start: b.station.start, Built: built(), Logger: b.log, Verbs: b.verbs(c, x),
+		Start: b.station.start, Clock: b.clock, Logger: b.log, Verbs: b.verbs(c, x),
 		Lock: b.agent.Quiet(agent.QuietTerms{Idle: c.Fleet.Idle, From: from, To: to}),
 		Twin: func(context.Context) map[string]any { return b.twin(c, x) }, Conditions: func() []agent.Alarm { return b.conditions(c) },
-		Lasting: []string{"certificate_expired", "certificate_1_day", "certificate_7_days", "certificate_30_days", alarmSkew, alarmWorn},
+		Lasting: []string{"certificate_expired", "certificate_1_day", "certificate_7_days", "certificate_30_days", alarmSkew, alarmWorn, alarmClock},
 		End:     x.restart}
 	if c.Fleet.HubKey != "" {
 		key, err := sealed.ParsePublic(c.Fleet.HubKey)
@@ -183,7 +184,7 @@ func (b *assembly) verbs(c config.Config, x *exchange) []fleetbox.Verb {
 				if x.trying() {
 					return nil, errTrying()
 				}
-				client, err := downloads(c)
+				client, err := downloads(c, b.clock)
 				if err != nil {
 					return nil, err
 				}
@@ -227,20 +228,6 @@ func (b *assembly) diagSources(c config.Config) diag.Sources {
 			"machine.json": func(context.Context) (any, error) {
 				return map[string]any{"machine": machine.Look(), "clock": machine.LookClock(), "disk": diskOf(c)}, nil
 			}}}
-}
-
-// built is when the program was committed; zero where the build does not know.
-func built() time.Time {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.time" {
-				if at, err := time.Parse(time.RFC3339, s.Value); err == nil {
-					return at
-				}
-			}
-		}
-	}
-	return time.Time{}
 }
 
 // agentPart is twin/agent.
@@ -304,7 +291,7 @@ type clockPart struct {
 func (b *assembly) twin(c config.Config, x *exchange) map[string]any {
 	parts := map[string]any{
 		"agent": agentPart{Version: version, Build: buildVersion(), Go: runtime.Version(), Cgo: builtWithCgo, Facts: machine.Look()},
-		"disk":  diskOf(c), "certificates": map[string]any{"certificates": certificateParts(c)}, "clock": b.clockPart()}
+		"disk":  diskOf(c), "certificates": map[string]any{"certificates": certificateParts(c, b.clock.Now())}, "clock": b.clockPart()}
 	if x == nil {
 		return parts
 	}
@@ -317,10 +304,10 @@ func (b *assembly) twin(c config.Config, x *exchange) map[string]any {
 	return parts
 }
 
-func certificateParts(c config.Config) []certificatePart {
+func certificateParts(c config.Config, now time.Time) []certificatePart {
 	list := []certificatePart{}
 	for _, n := range certificates(c) {
-		days, valid, err := enrol.Left(n.File, time.Now())
+		days, valid, err := enrol.Left(n.File, now)
 		p := certificatePart{Name: n.Name, DaysLeft: int(days), Valid: valid}
 		if err != nil {
 			p.Error = "cannot_read"
@@ -355,13 +342,16 @@ const skewAlarm = 30 * time.Second
 // conditions are alarms that last while things are so.
 func (b *assembly) conditions(c config.Config) []agent.Alarm {
 	var list []agent.Alarm
-	for _, p := range certificateParts(c) {
+	for _, p := range certificateParts(c, b.clock.Now()) {
 		if level := enrol.Level(float64(p.DaysLeft)); level != "" && p.Valid && p.Error == "" {
 			list = append(list, agent.Alarm{Code: level, Subject: p.Name})
 		}
 	}
 	if s, ok := b.skew.get(); ok && s.Abs() >= skewAlarm {
 		list = append(list, agent.Alarm{Code: alarmSkew})
+	}
+	if b.clock.Wrong() {
+		list = append(list, agent.Alarm{Code: alarmClock})
 	}
 	if w := machine.WearOf(c.DataDir); w.Percent >= 90 || w.State == "urgent" {
 		list = append(list, agent.Alarm{Code: alarmWorn, Subject: w.Device})
@@ -386,7 +376,8 @@ func (s *skew) get() (time.Duration, bool) {
 // dated is a way out that looks at the time in answers.
 type dated struct {
 	uplink.Route
-	skew *skew
+	skew  *skew         // nil: not measured
+	clock *clock.Keeper // learns that a time has passed
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -399,6 +390,10 @@ func (d dated) RoundTrip(r *http.Request) (*http.Response, error) {
 	at, bad := http.ParseTime(resp.Header.Get("Date"))
 	took := time.Since(begin)
 	if bad != nil || took > 5*time.Second { // a slow answer tells little
+		return resp, nil
+	}
+	d.clock.Heard(at)
+	if d.skew == nil {
 		return resp, nil
 	}
 	d.skew.mu.Lock()

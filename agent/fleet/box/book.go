@@ -29,7 +29,6 @@ type book struct {
 type bookData struct {
 	Epoch    string             `json:"epoch,omitempty"`
 	High     uint64             `json:"high,omitempty"`     // highest sequence told in that epoch
-	Floor    time.Time          `json:"floor"`              // the latest time that was seen
 	Counters map[string]uint64  `json:"counters,omitempty"` // by key: the last command's
 	States   []keptState        `json:"states,omitempty"`   // commands whose state the broker keeps
 	Seen     uint64             `json:"seen,omitempty"`     // alarms are read up to this record

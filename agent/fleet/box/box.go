@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"payagent/agent"
+	"payagent/agent/clock"
 	"payagent/agent/fleet"
 	"payagent/agent/fleet/sealed"
 	"payagent/agent/signed"
@@ -33,9 +34,10 @@ type Options struct {
 	Verbs  []Verb
 	// Start is this start of the program.
 	Start Start
-	// Built is when the program was made: no command that expired before is
-	// carried out, whatever the clock says. Zero for unknown.
-	Built time.Time
+	// Clock is the time as it is known: no command that has expired by it is
+	// carried out, whatever the machine's clock says. Nil: the agent's clock and
+	// what signed commands show, remembered in Dir.
+	Clock *clock.Keeper
 	// Twin gives the parts of the inventory that the agent does not know of, by
 	// name (disk, clock, certificates, …); nil for none. It may take a second.
 	Twin func(ctx context.Context) map[string]any
@@ -102,6 +104,9 @@ func New(o Options) (*Box, error) {
 			return nil, fmt.Errorf("cannot take part in the fleet: verb %q has no rôle, does nothing or is there twice; report this", v.Name)
 		}
 		b.verbs[v.Name] = v
+	}
+	if b.o.Clock == nil {
+		b.o.Clock = clock.Open(clock.Options{Dir: o.Dir, Wall: b.now})
 	}
 	b.board = newBoard(b.log, &b.stats)
 	b.jobs.live = map[string]*job{}

@@ -17,6 +17,7 @@ import (
 
 	"payagent/agent"
 	"payagent/agent/agenttest"
+	"payagent/agent/clock"
 	"payagent/agent/config"
 	"payagent/agent/diag"
 	"payagent/agent/fleet"
@@ -107,7 +108,7 @@ func TestStatus(t *testing.T) {
 func TestClockAndStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		r.opts = func(o *box.Options) { o.Built = time.Now().AddDate(1, 0, 0) }
+		r.opts = func(o *box.Options) { o.Clock = clock.Open(clock.Options{Made: time.Now().AddDate(1, 0, 0)}) }
 		r.start()
 		r.pass(time.Minute)
 		if s := r.status(); s.State != fleet.StateAlert || !slices.Contains(s.Reasons, "clock_wrong") {

@@ -152,7 +152,7 @@ func (b *Box) decide(ctx context.Context, r request) error {
 	switch {
 	case r.c.Issued.IsZero() || term <= 0 || term > maxValid:
 		return b.refuse(ctx, r, r.c.Verb, r.c.ID, WhyTerm)
-	case !b.Floor().Before(r.c.Expires):
+	case !b.o.Clock.Now().Before(r.c.Expires):
 		return b.refuse(ctx, r, r.c.Verb, r.c.ID, WhyExpired)
 	case r.c.Counter <= b.counter(r.key):
 		return b.refuse(ctx, r, r.c.Verb, r.c.ID, WhyCounter)
@@ -160,38 +160,6 @@ func (b *Box) decide(ctx context.Context, r request) error {
 		return b.refuse(ctx, r, r.c.Verb, r.c.ID, WhyBusy)
 	}
 	return b.accept(ctx, r)
-}
-
-// Floor is the present, or what it is at least: a clock that went back makes no
-// old command fresh, and no old configuration.
-func (b *Box) Floor() time.Time {
-	now := b.now()
-	var seen time.Time
-	b.book.read(func(v *bookData) { seen = v.Floor })
-	for _, t := range []time.Time{b.o.Built, seen} {
-		if t.After(now) {
-			now = t
-		}
-	}
-	return now
-}
-
-// floorStep is how closely the latest time that was seen is remembered.
-const floorStep = time.Hour
-
-// raiseFloor remembers the time now and then. A clock that once was far ahead
-// would make every command too old for ever, so a step of more than a day
-// counts only when a signed command shows it.
-func (b *Box) raiseFloor() {
-	now := b.now()
-	b.book.read(func(v *bookData) {
-		if d := now.Sub(v.Floor); !v.Floor.IsZero() && (d < floorStep || d > 24*time.Hour) {
-			now = time.Time{}
-		}
-	})
-	if !now.IsZero() {
-		b.book.edit(func(v *bookData) { v.Floor = now })
-	}
 }
 
 // counter is the last counter of a key.

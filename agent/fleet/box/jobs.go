@@ -162,15 +162,10 @@ func (b *Box) resumeJobs(ctx context.Context) {
 }
 
 func (b *Box) raiseCounter(key string, c fleet.Command) {
-	b.book.edit(func(v *bookData) {
-		v.Counters[key] = max(v.Counters[key], c.Counter)
-		// A signed command shows that it is at least so late. Where it was signed
-		// by a clock that is far ahead of a good one here, it shows nothing: no
-		// later command would ever count as fresh.
-		if c.Issued.After(v.Floor) && (b.now().Before(b.o.Built) || c.Issued.Sub(b.now()) < 24*time.Hour) {
-			v.Floor = c.Issued
-		}
-	})
+	b.book.edit(func(v *bookData) { v.Counters[key] = max(v.Counters[key], c.Counter) })
+	if err := b.o.Clock.Signed(c.Issued); err != nil {
+		b.log.Error("the time of a command could not be remembered; check disk and rights", "error", err)
+	}
 }
 
 // accept makes a command durable and begins it. An error is the store's.
@@ -299,7 +294,7 @@ func (j *job) run(ctx context.Context) {
 		}
 		defer func() { <-b.jobs.disturb }()
 	}
-	if !b.Floor().Before(j.c.Expires) {
+	if !b.o.Clock.Now().Before(j.c.Expires) {
 		j.finish(ctx, fleet.Expired, WhyExpired, "it expired before its turn came", nil)
 		return
 	}
@@ -329,12 +324,12 @@ func (j *job) turn(ctx context.Context) bool {
 		changed := b.o.Lock.Changed()
 		if held {
 			ok, reason := b.o.Lock.Free()
-			if ok && b.Floor().Before(j.c.Expires) {
+			if ok && b.o.Clock.Now().Before(j.c.Expires) {
 				return true
 			}
 			now = reason
 		}
-		if !b.Floor().Before(j.c.Expires) {
+		if !b.o.Clock.Now().Before(j.c.Expires) {
 			if held {
 				<-b.jobs.disturb
 			}

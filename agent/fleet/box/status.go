@@ -25,7 +25,7 @@ const (
 // agent.Ready.
 const (
 	whyLoop     = "store_not_fresh"   // the counter or its store did not answer in 5 s
-	whyClock    = "clock_wrong"       // before the program was built
+	whyClock    = "clock_wrong"       // it must be set
 	whyScanner  = "scanner_absent"    // :till.device
 	whyPlatform = "platform_not_seen" // :platform
 )
@@ -64,7 +64,6 @@ func (b *Box) watch(ctx context.Context) error {
 			said = now
 		}
 		b.forgetStates()
-		b.raiseFloor()
 		b.book.save()
 		if !pause(ctx, lookPause) {
 			return nil
@@ -138,7 +137,7 @@ func (b *Box) reasons(proof bool) []string {
 	if !proof {
 		why = append(why, whyLoop)
 	}
-	if now := time.UnixMilli(a.Now().Wall); now.Before(b.o.Built) {
+	if b.o.Clock.Wrong() {
 		why = append(why, whyClock)
 	}
 	for _, d := range a.Devices() {

@@ -51,6 +51,9 @@ func (e *transportError) Is(target error) bool {
 // NotSent keeps platforms.NeverLeft working through the wrapping.
 func (e *transportError) NotSent() bool { return platforms.NeverLeft(e.cause) }
 
+// ClockWrong keeps platforms.ClockWrong working through the wrapping.
+func (e *transportError) ClockWrong() bool { return platforms.ClockWrong(e.cause) }
+
 // Timeout tells whether the time ran out.
 func (e *transportError) Timeout() bool {
 	var t interface{ Timeout() bool }

@@ -263,7 +263,7 @@
       render(); // a field takes the focus only where it can be seen
       const mend = screen === "form" && p.code === "field_invalid" ? form.missing(p.field) : "";
       notice = "\n" + (mend || problem(a)) + (p.safe_to_take_cash && pay.say(p.safe_to_take_cash.say) ? "\n" + pay.say(p.safe_to_take_cash.say) : "");
-      if (p.code === "platform_unreachable") { refused = channel; }
+      if (p.code === "platform_unreachable" || p.code === "clock_wrong") { refused = channel; }
       if (a.status !== 503) { attempt = { key: "", body: "" }; }
       const inFront = p.order && view && view.order && view.order.out_trade_no === p.order.out_trade_no && !ui.final(view.order);
       if (p.order && p.order.out_trade_no) { attach(p.order.out_trade_no, !inFront); }

@@ -293,7 +293,7 @@
     const ours = function (p) { return routes.length === 0 || routes.some(function (r) { return r.platform === p; }); };
     const has = function (code) { return (ready || []).some(function (r) { return r.code === code && (!r.name || ours(r.name)); }); };
     if (has("store_stopped") || has("disk_low") || has("shutting_down")) { return "out"; }
-    return view.online === false || has("platform_unreachable") ? "offline" : "";
+    return view.online === false || has("platform_unreachable") || has("clock_wrong") ? "offline" : "";
   }
 
   // settled tells whether nothing can change any more: paid is not done, booked is.
