@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -59,9 +58,8 @@ func caCommand(ctx context.Context, args []string, c console) error {
 		"sign": caSign, "server": caServer, "client": caClient, "list": caList, "revoke": caRevoke}
 	do, ok := verbs[verb]
 	if !ok {
-		if slices.Contains([]string{"", "help", "-h", "--help"}, verb) {
-			_, err := io.WriteString(c.out, caUsage)
-			return err
+		if slices.Contains([]string{"", "-h", "--help"}, verb) {
+			return help("ca", "", c.out)
 		}
 		return fmt.Errorf("%w: there is no command \"ca %s\"\n\n%s", errUsage, verb, caUsage)
 	}

@@ -38,6 +38,8 @@ const usage = `payfleet — the fleet of payment boxes over one message broker  
   payfleet hub      [check|key|reconcile]                    keeps every till's payments, answers for the hospital: payfleet hub --help   对账中心
   payfleet version                                                                         版本
 
+  payfleet COMMAND --help   examples and every flag of a command   例子与全部参数
+
   Every command that speaks to the broker takes:   连接参数
     --broker mqtts://host:8883  --ca FILE  --cert FILE  --key FILE  [--server-name NAME]  [--accept-plain]
     [--root payagent]  [--site SITE]  [--lang zh|en]  [--config FILE]
@@ -60,6 +62,21 @@ func command(ctx context.Context, args []string, c console) error {
 	case "version", "--version":
 		_, err := fmt.Fprintln(c.out, "payfleet "+version)
 		return err
+	case "", "help", "--help", "-h":
+		if len(args) > 0 && examples()[args[0]] != "" { // payfleet help NAME
+			return help(args[0], "", c.out)
+		}
+		_, err := fmt.Fprint(c.out, usage)
+		return err
+	}
+	if len(args) > 0 && args[0] == "help" && examples()[name] != "" {
+		return help(name, "", c.out)
+	}
+	return orHelp(name, dispatch(ctx, name, args, c), c.out)
+}
+
+func dispatch(ctx context.Context, name string, args []string, c console) error {
+	switch name {
 	case "ca":
 		return caCommand(ctx, args, c)
 	case "broker":
@@ -86,9 +103,6 @@ func command(ctx context.Context, args []string, c console) error {
 		return relayCommand(ctx, args, c)
 	case "hub":
 		return hubCommand(ctx, args, c)
-	case "", "help", "--help", "-h":
-		_, err := fmt.Fprint(c.out, usage)
-		return err
 	}
 	return fmt.Errorf("%w: there is no command %q\n\n%s", errUsage, name, usage)
 }
@@ -99,7 +113,9 @@ func parse(f *flag.FlagSet, args []string) (words []string, err error) {
 	var text bytes.Buffer
 	f.SetOutput(&text)
 	for {
-		if err := f.Parse(args); err != nil {
+		if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
+			return nil, helpAsked{strings.TrimRight(text.String(), "\n")}
+		} else if err != nil {
 			return nil, fmt.Errorf("%w: %s", errUsage, strings.TrimSpace(text.String()))
 		}
 		if f.NArg() == 0 {

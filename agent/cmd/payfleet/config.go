@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -26,7 +25,7 @@ const configUsage = `payfleet config — configurations of boxes   机器配置
   payfleet config sign     FILE --out DOC --sign-with KEY BOX…  make a signed document for boxes of one site; KEY of rôle config   签名
                            --version N (seconds since 1970 by default)  --valid 720h  --note TEXT
   payfleet send            --add-signature DOC --sign-with KEY  the second person's signature, where money would go elsewhere   第二人签名
-  payfleet config set      DOC                              stage it at its boxes; nothing takes effect   暂存，不生效
+  payfleet config set      DOC                              stage it at its boxes; nothing takes effect; says which parts each box keeps as its own   暂存，不生效；列出保留本机的部分
   payfleet config apply    DOC --sign-with KEY [--stages 1,10,100] [--first BOX,…] [--soak 30m] [--fail 2] [--over-local] [BOX…]   分批生效
   payfleet config rollback BOX --sign-with KEY              back to the configuration before   回退
 `
@@ -48,9 +47,8 @@ func configCommand(ctx context.Context, args []string, c console) error {
 	if len(args) > 0 {
 		verb, args = args[0], args[1:]
 	}
-	if verb == "" || verb == "help" || verb == "-h" || verb == "--help" {
-		_, err := io.WriteString(c.out, configUsage)
-		return err
+	if verb == "" || verb == "-h" || verb == "--help" {
+		return help("config", "", c.out)
 	}
 	f := flag.NewFlagSet("config", flag.ContinueOnError)
 	o := configFlags{looking: lookingFlags(f), keys: signingFlags(f), roll: rollingFlags(f)}
@@ -96,6 +94,11 @@ func configGet(ctx context.Context, o configFlags, s *session) error {
 	if r, ok := s.peekReported(k); ok {
 		if _, err := fmt.Fprintf(s.err, s.pick("%s 正在用配置 %s（%s），状态 %s\n", "%s uses configuration %s (%s), state %s\n"), k.Box, clean(r.Version), clean(r.SHA256), clean(r.State)); err != nil {
 			return err
+		}
+		if len(r.Keeps) > 0 {
+			if _, err := fmt.Fprintf(s.err, s.pick("  保留本机的 %s\n", "  keeps its own %s\n"), clean(strings.Join(r.Keeps, ", "))); err != nil {
+				return err
+			}
 		}
 		for _, p := range r.Problems {
 			if _, err := fmt.Fprintf(s.err, "  %d %s: %s\n", p.Line, clean(p.Key), clean(p.Text)); err != nil {
@@ -225,13 +228,26 @@ func configSet(ctx context.Context, o configFlags, s *session) error {
 			state = r.State
 		}
 		row := []string{box, clean(state)}
+		if ok && r.Document == d.Version && len(r.Keeps) > 0 {
+			row = append(row, clean(fmt.Sprintf(s.pick("保留本机的 %s", "keeps its own %s"), strings.Join(r.Keeps, ", "))))
+		}
 		for _, p := range r.Problems {
 			row = append(row, clean(fmt.Sprintf("%d %s: %s", p.Line, p.Key, p.Text)))
 		}
 		rows = append(rows, row)
 	}
-	return table(s.out, rows)
+	if err := table(s.out, rows); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(s.out, s.pick(keptZH, keptEN))
+	return err
 }
+
+// What a document never changes, whatever it says: see agent/desired.
+const (
+	keptZH = "不改动：各机器本机的 data_dir、fleet.site、fleet.box、fleet.cert_file、fleet.key_file（没有写 fleet.broker 时整个 fleet），以及机器上的密码、令牌、证书文件；其余以下发的为准，生效要 payfleet config apply"
+	keptEN = "Kept on every box: its own data_dir, fleet.site, fleet.box, fleet.cert_file and fleet.key_file (all of fleet where the document names no broker), and the files with passwords, tokens and certificates. All else is as sent, once payfleet config apply puts it into effect."
+)
 
 func configApply(ctx context.Context, o configFlags, s *session) error {
 	data, d, err := readDocument(o.words[0])

@@ -60,10 +60,6 @@ func hubCommand(ctx context.Context, args []string, c console) error {
 	f.StringVar(&o.his, "his", "", "HIS's own list, a CSV `file`")
 	f.StringVar(&o.out, "out", "", "`file` for the result")
 	f.StringVar(&o.format, "format", "csv", "csv, gbk or json")
-	if verb == "help" || len(args) > 0 && (args[0] == "-h" || args[0] == "--help") {
-		_, err := io.WriteString(c.out, hubUsage)
-		return err
-	}
 	words, err := parse(f, args)
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -38,9 +37,8 @@ func keyCommand(args []string, c console) error {
 	f.StringVar(&id, "id", "", "`name` of the key")
 	f.StringVar(&roles, "roles", "", "what it may sign, separated by commas")
 	f.StringVar(&pass, "passphrase-file", "", "`file` with the passphrase")
-	if verb == "" || verb == "help" || verb == "-h" || verb == "--help" {
-		_, err := io.WriteString(c.out, keyUsage)
-		return err
+	if verb == "" || verb == "-h" || verb == "--help" {
+		return help("key", "", c.out)
 	}
 	words, err := parse(f, args)
 	switch {

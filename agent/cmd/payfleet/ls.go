@@ -82,85 +82,13 @@ func (s *session) printList(l view.List) error {
 	return err
 }
 
-func showCommand(ctx context.Context, args []string, c console) error {
-	f := flag.NewFlagSet("show", flag.ContinueOnError)
-	l := lookingFlags(f)
-	asJSON := f.Bool("json", false, "print JSON")
-	words, err := parse(f, args)
-	if err != nil {
-		return err
-	}
-	if len(words) != 1 {
-		return fmt.Errorf("%w: name one box: payfleet show BOX or SITE/BOX", errUsage)
-	}
-	s, err := l.open(ctx, c, "show")
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	k, err := s.find(words[0])
-	if err != nil {
-		return err
-	}
-	var b view.Box
-	s.watch.Do(func(m *view.Model, now time.Time) { b, _ = m.Box(k, now) })
-	if *asJSON {
-		err = printJSON(c.out, b)
-	} else {
-		err = s.printBox(b)
-	}
-	if err == nil && b.Alarming() {
-		return exitCode(codeAlarm)
-	}
-	return err
-}
-
-func (s *session) printBox(b view.Box) error {
-	if err := s.printList(view.List{Total: 1, Chosen: 1, States: map[string]int{b.State: 1}, Rows: []view.Row{b.Row}}); err != nil {
-		return err
-	}
-	var rows [][]string
-	head := func(zh, en string) { rows = append(rows, []string{""}, []string{s.pick(zh, en)}) }
-	if !b.Fresh {
-		rows = append(rows, []string{s.pick("以下是它最后说的，现在未必如此。", "What follows is what it said last; it need not be so now.")})
-	}
-	for _, part := range []struct {
-		zh, en string
-		of     map[string]view.Aged
-	}{{"报警", "Alarms", b.Active}, {"盘点", "Inventory", b.Twin}, {"设备", "Devices", b.Devices}, {"配置", "Configuration", b.Reported}} {
-		if len(part.of) == 0 {
-			continue
-		}
-		head(part.zh, part.en)
-		for _, name := range slices.Sorted(maps.Keys(part.of)) {
-			rows = append(rows, []string{"  " + clean(name), s.ago(part.of[name].AgeS), clean(brief(part.of[name].Data))})
-		}
-	}
-	if len(b.Can) > 0 {
-		head("可接受的命令", "Verbs")
-		rows = append(rows, []string{"  " + clean(strings.Join(slices.Sorted(maps.Keys(b.Can)), " "))})
-	}
-	if len(b.Commands) > 0 {
-		head("命令", "Commands")
-	}
-	for _, c := range b.Commands {
-		rows = append(rows, []string{"  " + s.say("verb", c.Verb), s.ago(c.AgeS), s.commandLine(c.CommandState)})
-	}
-	if len(b.Timeline) > 0 {
-		head("经过", "Timeline")
-	}
-	for _, e := range b.Timeline {
-		rows = append(rows, []string{"  " + e.At.Local().Format(time.DateTime), s.say("kind", e.Kind), clean(s.entry(e))})
-	}
-	return table(s.out, rows)
-}
-
 func (s *session) commandLine(c fleet.CommandState) string {
 	parts := []string{s.say("command", c.State)}
 	if c.State == fleet.Running && c.Progress > 0 {
 		parts = append(parts, strconv.Itoa(c.Progress)+"%")
 	}
-	return clean(strings.TrimSpace(strings.Join(append(parts, c.Reason, c.Text, "("+c.ID+")"), " ")))
+	parts = slices.DeleteFunc(append(parts, c.Reason, c.Text, "("+c.ID+")"), func(p string) bool { return p == "" })
+	return clean(strings.Join(parts, " "))
 }
 
 // entry says a line of a timeline.
@@ -177,15 +105,6 @@ func (s *session) entry(e view.Entry) string {
 	text := strings.TrimSpace(code + " " + e.Text + " " + e.Note)
 	if e.Late {
 		text += s.pick("（补报）", " (told late)")
-	}
-	return text
-}
-
-// brief puts JSON on one line of bounded length.
-func brief(data json.RawMessage) string {
-	text := strings.Join(strings.Fields(string(data)), " ")
-	if r := []rune(text); len(r) > 300 {
-		return string(r[:300]) + "…"
 	}
 	return text
 }

@@ -43,10 +43,6 @@ func relayCommand(ctx context.Context, args []string, c console) error {
 	f := flag.NewFlagSet("relay", flag.ContinueOnError)
 	f.StringVar(&file, "file", "", "settings `file` of the relay")
 	f.StringVar(&key, "key-file", "", "private key `file`")
-	if len(args) > 0 && (args[0] == "help" || args[0] == "-h" || args[0] == "--help") {
-		_, err := io.WriteString(c.out, relayUsage)
-		return err
-	}
 	words, err := parse(f, args)
 	if err != nil {
 		return err

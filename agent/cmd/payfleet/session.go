@@ -104,7 +104,7 @@ func (s *session) ago(seconds int64) string {
 	d := time.Duration(seconds) * time.Second
 	switch {
 	case seconds < 0:
-		return "?"
+		return s.pick("不明", "unknown")
 	case d < 2*time.Minute:
 		return fmt.Sprintf("%ds", seconds)
 	case d < 2*time.Hour:

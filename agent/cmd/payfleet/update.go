@@ -7,7 +7,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -36,9 +35,8 @@ func updateCommand(ctx context.Context, args []string, c console) error {
 	if len(args) > 0 {
 		verb, args = args[0], args[1:]
 	}
-	if verb == "" || verb == "help" || verb == "-h" || verb == "--help" {
-		_, err := io.WriteString(c.out, updateUsage)
-		return err
+	if verb == "" || verb == "-h" || verb == "--help" {
+		return help("update", "", c.out)
 	}
 	f := flag.NewFlagSet("update", flag.ContinueOnError)
 	l, keys, roll, filter := lookingFlags(f), signingFlags(f), rollingFlags(f), filterFlags(f)

@@ -38,6 +38,11 @@ const usage = `paysim — the pretend world: no real money   测试用模拟环�
   paysim COMMAND -h tells more.
 `
 
+// helpAsked is what parse gives where somebody asks for help: not an error.
+type helpAsked struct{ text string }
+
+func (helpAsked) Error() string { return "help" }
+
 // console is where a command reads and writes.
 type console struct {
 	in       io.Reader
@@ -62,7 +67,9 @@ func usageError(name string) error {
 func parse(f *flag.FlagSet, args []string) error {
 	var text bytes.Buffer
 	f.SetOutput(&text)
-	if err := f.Parse(args); err != nil {
+	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return helpAsked{strings.TrimSpace(text.String())}
+	} else if err != nil {
 		return fmt.Errorf("%w: %s", errUsage, strings.TrimSpace(text.String()))
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -30,6 +31,20 @@ func main() {
 
 func command(ctx context.Context, args []string, c console) error {
 	name, args := first(args)
+	switch name {
+	case "help", "-h", "--help":
+		_, err := io.WriteString(c.out, usage)
+		return err
+	}
+	err := dispatch(ctx, name, args, c)
+	var asked helpAsked
+	if errors.As(err, &asked) {
+		_, err = fmt.Fprintln(c.out, asked.text)
+	}
+	return err
+}
+
+func dispatch(ctx context.Context, name string, args []string, c console) error {
 	switch name {
 	case "serve":
 		return serveCommand(ctx, args, c)

@@ -588,15 +588,18 @@ func TestOnlyLoopback(t *testing.T) {
 func TestCommandLinesThatAreWrong(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"dance"}, {"serve", "-nonsense"}, {"scan"}, {"scan", "a", "b"}, {"net", "up", "down"}, {"his"}, {"his", "dance"},
-		{"his", "show"}, {"his", "create", "X"}, {"his", "show", "-workstation", "2", "X"}, {"load", "-instructions", "x"}, {"ledger", "-h"},
+		{"his", "show"}, {"his", "create", "X"}, {"his", "show", "-workstation", "2", "X"}, {"load", "-instructions", "x"}, {"ledger", "-z"}, {"dance", "--help"},
 	} {
 		err := command(t.Context(), args, console{strings.NewReader(""), io.Discard, io.Discard})
 		if !errors.Is(err, errUsage) {
 			t.Errorf("%v: %v", args, err)
 		}
 	}
-	if err := command(t.Context(), []string{"serve", "-h"}, console{}); err == nil || !strings.Contains(err.Error(), "-time-scale") {
-		t.Error(err)
+	for _, x := range []struct{ args, want string }{{"--help", "paysim demo"}, {"help", "paysim demo"}, {"-h", "paysim demo"}, {"serve -h", "-time-scale"}, {"ledger --help", "-compare"}, {"his show --help", "-agent"}} {
+		var out strings.Builder
+		if err := command(t.Context(), strings.Fields(x.args), console{strings.NewReader(""), &out, io.Discard}); err != nil || !strings.Contains(out.String(), x.want) {
+			t.Errorf("%s gives %v\n%s", x.args, err, out.String())
+		}
 	}
 	if err := command(t.Context(), []string{"ledger", "-data", t.TempDir()}, console{nil, io.Discard, io.Discard}); err == nil {
 		t.Error("read a ledger that is not there")
