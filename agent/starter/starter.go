@@ -326,6 +326,8 @@ func platformBlock(p Platform) string {
 		options = append(options, fmt.Sprintf("transaction_codes: {sweep_code_pay: %s, query_order_state: %s, revoke: %s}", quote(c.SweepCodePay), quote(c.QueryOrderState), quote(c.Revoke)))
 	case "fwc":
 		add("transport", p.Transport)
+		// InhospitalNo is mandatory there, and outpatients have none.
+		add("inhospital_fallback", "card_no")
 	case "lc":
 		add("app_id", p.AppID)
 		add("private_key_file", p.PrivateKey)

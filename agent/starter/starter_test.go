@@ -62,6 +62,10 @@ func TestProfiles(t *testing.T) {
 		if name == "counter" && c.Log.File != `D:\pay\data\log\payagent.log` {
 			t.Error(c.Log.File)
 		}
+		// Otherwise an outpatient, who has no admission number, cannot pay.
+		if !strings.Contains(m.Text, `inhospital_fallback: "card_no"`) {
+			t.Errorf("%s: no word on InhospitalNo:\n%s", name, m.Text)
+		}
 		for _, left := range []string{"fill in", ".invalid"} {
 			if strings.Contains(m.Text, left) {
 				t.Errorf("%s: %q is left", name, left)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -93,12 +94,51 @@ func parse(name string, args []string) (options, error) {
 	return o, nil
 }
 
+// helpOf is what a command says of itself: its own page, or its lines of all
+// commands.
+func helpOf(name string) string {
+	switch name {
+	case "init":
+		return initUsage
+	case "service":
+		return serviceUsage
+	case "update":
+		return updateUsage
+	case "devices":
+		return devicesUsage
+	case "report", "reconcile", "audit":
+		return closingUsage
+	case "doctor":
+		return doctorUsage
+	case "enrol":
+		return enrolUsage
+	case "purge":
+		return purgeUsage
+	}
+	var b strings.Builder
+	for line := range strings.Lines(usage) {
+		if strings.HasPrefix(line, "  payagent "+name+" ") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// forHelp tells whether somebody asks what a command is for.
+func forHelp(args []string) bool {
+	return slices.ContainsFunc(args, func(s string) bool { return s == "-h" || s == "-help" || s == "--help" })
+}
+
 // command runs one command.
 func command(ctx context.Context, args []string, out io.Writer) error {
 	verb := strings.Join(args[:min(len(args), 2)], " ")
 	first, rest := "", args
 	if len(args) > 0 {
 		first, rest = args[0], args[1:]
+	}
+	if text := helpOf(first); text != "" && forHelp(rest) {
+		_, err := io.WriteString(out, text)
+		return err
 	}
 	switch first {
 	case "version", "--version":

@@ -146,7 +146,7 @@ platforms:
     options:
       client_id: "DEMO"
       transaction_codes: {sweep_code_pay: "9001", query_order_state: "9002", revoke: "9003"}
-  - {name: fwc, driver: fwc, url: %[4]q, allow_plain_http: true}
+  - {name: fwc, driver: fwc, url: %[4]q, allow_plain_http: true, options: {inhospital_fallback: card_no}}
   - name: gateway
     driver: lc
     url: %[9]q
