@@ -12,6 +12,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"payagent/uplink/internal/way"
 )
 
 // Config describes the direct way to one platform. The zero value of every
@@ -128,7 +130,7 @@ func (c Config) target() (target, error) {
 		return target{}, errors.New("cannot use base_url: user, query and fragment do not belong there; remove them")
 	}
 	t.name = strings.ToLower(u.Hostname())
-	t.host = hostPort(u)
+	t.host = way.Host(u)
 	t.dial = t.host
 	if c.Relay != "" {
 		if err := checkAddress(c.Relay); err != nil {
@@ -163,18 +165,6 @@ func checkAddress(a string) error {
 		return fmt.Errorf("%q is not host:port", a)
 	}
 	return nil
-}
-
-// hostPort gives host:port in lower case with the scheme's own port filled in.
-func hostPort(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = "443"
-		if strings.EqualFold(u.Scheme, "http") {
-			port = "80"
-		}
-	}
-	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
 // tls gives the client's TLS settings, or nil for plain HTTP.

@@ -28,13 +28,11 @@ import (
 
 	"payagent/uplink"
 	"payagent/uplink/internal/judge"
+	"payagent/uplink/internal/way"
 )
 
 // maxHead bounds the head of an answer, in bytes.
 const maxHead = 32 << 10
-
-// errClosed is what calls get after Close.
-var errClosed = errors.New("cannot use this way any more: it was closed")
 
 // Route is the direct way to one platform. It is safe for concurrent use.
 type Route struct {
@@ -46,11 +44,7 @@ type Route struct {
 	dialTimeout time.Duration
 	timeout     time.Duration
 	transport   *http.Transport
-
-	ctx     context.Context // ends with Close
-	stop    context.CancelCauseFunc
-	mu      sync.Mutex
-	running sync.WaitGroup
+	calls       *way.Calls
 }
 
 var _ uplink.Route = (*Route)(nil)
@@ -74,8 +68,8 @@ func New(cfg Config) (*Route, error) {
 		dialTimeout: orElse(cfg.DialTimeout, 5*time.Second),
 		timeout:     orElse(cfg.ResponseTimeout, 70*time.Second),
 		dial:        (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext,
+		calls:       way.NewCalls(),
 	}
-	r.ctx, r.stop = context.WithCancelCause(context.Background())
 	var only http.Protocols
 	only.SetHTTP1(true)
 	r.transport = &http.Transport{
@@ -133,12 +127,12 @@ func (r *Route) RoundTrip(req *http.Request) (*http.Response, error) {
 		// A RoundTripper closes the body on every path.
 		defer func() { _ = req.Body.Close() }()
 	}
-	ctx, done, err := r.begin(req.Context())
+	ctx, done, err := r.calls.Begin(req.Context())
 	if err != nil {
 		return nil, &uplink.NotSent{Err: err}
 	}
 	defer done()
-	if err := r.mine(req); err != nil {
+	if err := way.Mine(req, r.target.scheme+"://"+r.target.host); err != nil {
 		return nil, &uplink.NotSent{Err: err}
 	}
 	conn, err := r.open(ctx)
@@ -182,28 +176,12 @@ func (r *Route) exchange(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// mine refuses requests for any other host: a route carries one platform's
-// certificate and proxy, and an address that came from outside must not ride
-// on them.
-func (r *Route) mine(req *http.Request) error {
-	if req.URL == nil || req.URL.Scheme != r.target.scheme || hostPort(req.URL) != r.target.host {
-		return fmt.Errorf("cannot send to another host than %s://%s by this way; configure one for it", r.target.scheme, r.target.host)
-	}
-	if req.Host != "" && req.Host != req.URL.Host {
-		return errors.New("cannot send with a Host header that differs from the address")
-	}
-	if req.URL.User != nil {
-		return errors.New("cannot send to an address that holds a user")
-	}
-	return nil
-}
-
 // Reach opens the way up to and including TLS and closes it again; nothing of
 // a request is written. The time is bounded by Config.DialTimeout. A server
 // that dislikes our client certificate under TLS 1.3 says so only to the first
 // request, which Reach cannot see.
 func (r *Route) Reach(ctx context.Context) error {
-	ctx, done, err := r.begin(ctx)
+	ctx, done, err := r.calls.Begin(ctx)
 	if err != nil {
 		return &uplink.NotSent{Err: err}
 	}
@@ -219,7 +197,7 @@ func (r *Route) Reach(ctx context.Context) error {
 // Look opens the way as Reach does and tells what TLS agreed on; nil where the
 // way is plain HTTP.
 func (r *Route) Look(ctx context.Context) (*tls.ConnectionState, error) {
-	ctx, done, err := r.begin(ctx)
+	ctx, done, err := r.calls.Begin(ctx)
 	if err != nil {
 		return nil, &uplink.NotSent{Err: err}
 	}
@@ -236,32 +214,9 @@ func (r *Route) Look(ctx context.Context) (*tls.ConnectionState, error) {
 	return nil, nil
 }
 
-// begin counts a call in and ties its context to Close.
-func (r *Route) begin(ctx context.Context) (context.Context, func(), error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.ctx.Err() != nil {
-		return nil, nil, errClosed
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, nil, context.Cause(ctx)
-	}
-	r.running.Add(1)
-	ctx, cancel := context.WithCancelCause(ctx)
-	unhook := context.AfterFunc(r.ctx, func() { cancel(errClosed) })
-	return ctx, func() {
-		unhook()
-		cancel(nil)
-		r.running.Done()
-	}, nil
-}
-
 // Close ends running calls, waits for them and fails later ones.
 func (r *Route) Close() error {
-	r.mu.Lock()
-	r.stop(errClosed)
-	r.mu.Unlock()
-	r.running.Wait()
+	r.calls.Close()
 	r.transport.CloseIdleConnections()
 	return nil
 }

@@ -7,14 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"payagent/uplink"
+	"payagent/uplink/internal/way"
 	"payagent/uplink/mqtt/internal/sealed"
 )
 
@@ -50,14 +49,10 @@ const longestExchange = 2 * time.Minute
 // uplink.NotSent. Then the request leaves once. What the relay says about it is
 // believed only from the relay that gave the ticket.
 type Route struct {
-	tunnel       *Tunnel
-	scheme, host string
-	dial, limit  time.Duration
-
-	ctx     context.Context // ends with Close
-	stop    context.CancelCauseFunc
-	mu      sync.Mutex
-	running sync.WaitGroup
+	tunnel      *Tunnel
+	platform    string // scheme://host:port
+	dial, limit time.Duration
+	calls       *way.Calls
 }
 
 var _ uplink.Route = (*Route)(nil)
@@ -77,30 +72,15 @@ func (t *Tunnel) Route(cfg RouteConfig) (*Route, error) {
 	case cfg.ResponseTimeout > longestExchange:
 		return nil, fmt.Errorf("cannot wait longer than %v for a platform behind the relay; lower policy.pay_timeout", longestExchange)
 	}
-	r := &Route{tunnel: t, scheme: scheme, host: hostPort(u), dial: cfg.DialTimeout, limit: cfg.ResponseTimeout}
+	r := &Route{tunnel: t, platform: way.Base(u), calls: way.NewCalls(), dial: cfg.DialTimeout, limit: cfg.ResponseTimeout}
 	if r.dial <= 0 {
 		r.dial = 5 * time.Second
 	}
 	if r.limit <= 0 {
 		r.limit = 70 * time.Second
 	}
-	r.ctx, r.stop = context.WithCancelCause(context.Background())
 	return r, nil
 }
-
-// hostPort gives host:port in lower case with the scheme's own port filled in.
-func hostPort(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = "443"
-		if strings.EqualFold(u.Scheme, "http") {
-			port = "80"
-		}
-	}
-	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
-}
-
-func (r *Route) platform() string { return r.scheme + "://" + r.host }
 
 // RoundTrip has the relay send one request and gives the whole answer. A
 // *uplink.NotSent error proves that the platform got nothing and never will;
@@ -110,7 +90,7 @@ func (r *Route) RoundTrip(req *http.Request) (*http.Response, error) {
 		// A RoundTripper closes the body on every path.
 		defer func() { _ = req.Body.Close() }()
 	}
-	ctx, done, err := r.begin(req.Context())
+	ctx, done, err := r.calls.Begin(req.Context())
 	if err != nil {
 		return nil, &uplink.NotSent{Err: err}
 	}
@@ -129,10 +109,10 @@ func (r *Route) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // prepare makes the ask of a request; nothing leaves.
 func (r *Route) prepare(req *http.Request) (sealed.Ask, error) {
-	if err := r.mine(req); err != nil {
+	if err := way.Mine(req, r.platform); err != nil {
 		return sealed.Ask{}, err
 	}
-	a := sealed.Ask{Platform: r.platform(), Method: req.Method, URL: req.URL.String(), Header: sealed.FromHTTP(req.Header)}
+	a := sealed.Ask{Platform: r.platform, Method: req.Method, URL: req.URL.String(), Header: sealed.FromHTTP(req.Header)}
 	if a.Method == "" {
 		a.Method = http.MethodGet
 	}
@@ -147,20 +127,6 @@ func (r *Route) prepare(req *http.Request) (sealed.Ask, error) {
 	}
 	_, err := rand.Read(a.ID[:])
 	return a, err
-}
-
-// mine refuses requests for any other host, as the direct way does.
-func (r *Route) mine(req *http.Request) error {
-	if req.URL == nil || req.URL.Scheme != r.scheme || hostPort(req.URL) != r.host {
-		return fmt.Errorf("cannot send to another host than %s by this way; configure one for it", r.platform())
-	}
-	if req.Host != "" && req.Host != req.URL.Host {
-		return errors.New("cannot send with a Host header that differs from the address")
-	}
-	if req.URL.User != nil {
-		return errors.New("cannot send to an address that holds a user")
-	}
-	return nil
 }
 
 // ticket gets the leave to send one exchange.
@@ -219,14 +185,14 @@ func unknown(err error) error {
 // Reach asks the relay whether it can open the way to the platform, TLS
 // included. The time is bounded by RouteConfig.DialTimeout.
 func (r *Route) Reach(ctx context.Context) error {
-	ctx, done, err := r.begin(ctx)
+	ctx, done, err := r.calls.Begin(ctx)
 	if err != nil {
 		return &uplink.NotSent{Err: err}
 	}
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, r.dial)
 	defer cancel()
-	a := sealed.Ask{Op: sealed.OpReach, Platform: r.platform(), Left: max(r.dial, time.Millisecond)}
+	a := sealed.Ask{Op: sealed.OpReach, Platform: r.platform, Left: max(r.dial, time.Millisecond)}
 	if _, err := rand.Read(a.ID[:]); err != nil {
 		return &uplink.NotSent{Err: err}
 	}
@@ -240,32 +206,9 @@ func (r *Route) Reach(ctx context.Context) error {
 	return nil
 }
 
-// begin counts a call in and ties its context to Close.
-func (r *Route) begin(ctx context.Context) (context.Context, func(), error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.ctx.Err() != nil {
-		return nil, nil, errTunnelClosed
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, nil, context.Cause(ctx)
-	}
-	r.running.Add(1)
-	ctx, cancel := context.WithCancelCause(ctx)
-	unhook := context.AfterFunc(r.ctx, func() { cancel(errTunnelClosed) })
-	return ctx, func() {
-		unhook()
-		cancel(nil)
-		r.running.Done()
-	}, nil
-}
-
 // Close ends running calls, waits for them and fails later ones. The tunnel
 // stays open for the other platforms.
 func (r *Route) Close() error {
-	r.mu.Lock()
-	r.stop(errTunnelClosed)
-	r.mu.Unlock()
-	r.running.Wait()
+	r.calls.Close()
 	return nil
 }

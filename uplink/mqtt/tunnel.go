@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"payagent/uplink"
+	"payagent/uplink/internal/way"
+	"payagent/uplink/mqtt/internal/bucket"
 	"payagent/uplink/mqtt/internal/sealed"
 )
 
@@ -41,7 +43,7 @@ type Tunnel struct {
 	wakeKey [32]byte
 	knows   bool // wakeKey was given
 	count   uint64
-	wakes   bucket
+	wakes   bucket.Bucket
 	closed  bool
 	stop    []func()
 	running sync.WaitGroup
@@ -52,8 +54,6 @@ type call struct {
 	open *sealed.Context
 	got  chan sealed.Answer
 }
-
-var errTunnelClosed = errors.New("cannot use this way any more: it was closed")
 
 // NewTunnel checks the configuration and listens for answers. It asks nothing.
 func NewTunnel(cfg TunnelConfig) (*Tunnel, error) {
@@ -68,7 +68,7 @@ func NewTunnel(cfg TunnelConfig) (*Tunnel, error) {
 		cfg.Again = 2 * time.Second
 	}
 	t := &Tunnel{cfg: cfg, key: key, place: cfg.Root + "/" + cfg.Site + "/" + cfg.Box, waiting: map[sealed.ID]*call{}}
-	t.wakes = newBucket(20, 5)
+	t.wakes = bucket.New(20, 5)
 	for topic, take := range map[string]func([]byte){"/relay/ans": t.answered, "/relay/wake": t.woken} {
 		stop, err := cfg.Bus.Subscribe(t.place+topic, func(m uplink.Message) { t.heard(m, take) })
 		if err != nil {
@@ -133,7 +133,7 @@ func (t *Tunnel) woken(payload []byte) {
 	if fresh {
 		t.count = k.Count
 	}
-	ok := fresh && t.wakes.take(time.Now())
+	ok := fresh && t.wakes.Take(time.Now())
 	t.mu.Unlock()
 	if ok {
 		t.cfg.Woken(k.Platform, k.Order)
@@ -151,7 +151,7 @@ func (t *Tunnel) ask(ctx context.Context, a sealed.Ask, fits func(sealed.Answer)
 	t.mu.Lock()
 	if t.closed {
 		t.mu.Unlock()
-		return sealed.Answer{}, &uplink.NotSent{Err: errTunnelClosed}
+		return sealed.Answer{}, &uplink.NotSent{Err: way.ErrClosed}
 	}
 	t.waiting[a.ID] = c
 	t.mu.Unlock()
@@ -259,24 +259,4 @@ func (t *Tunnel) Close() error {
 	}
 	t.running.Wait()
 	return nil
-}
-
-// bucket lets a burst through and then so many a second.
-type bucket struct {
-	size, rate, left float64
-	last             time.Time
-}
-
-func newBucket(size, rate float64) bucket { return bucket{size: size, rate: rate, left: size} }
-
-func (b *bucket) take(now time.Time) bool {
-	if !b.last.IsZero() {
-		b.left = min(b.size, b.left+b.rate*now.Sub(b.last).Seconds())
-	}
-	b.last = now
-	if b.left < 1 {
-		return false
-	}
-	b.left--
-	return true
 }

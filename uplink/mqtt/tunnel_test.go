@@ -142,7 +142,7 @@ func (h *hold) Send(ctx context.Context, m uplink.Message) <-chan error {
 // TestNoTicketIsProof: until there is a ticket every failure proves that
 // nothing was sent, says what is missing, and takes no longer than the dial.
 func TestNoTicketIsProof(t *testing.T) {
-	stranger, err := relaytest.NewAuthority()
+	stranger, err := uplinktest.NewAuthority()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestNoTicketIsProof(t *testing.T) {
 			}
 		}, nil, "payfleet relay running"},
 		"another authority": {func(c *mqtt.TunnelConfig) {
-			c.Identity = func() (tls.Certificate, error) { return stranger.Issue(relaytest.Box, nil) }
+			c.Identity = func() (tls.Certificate, error) { return relaytest.Identity(stranger, relaytest.Box, nil) }
 		}, nil, "does not accept this box's certificate"},
 		"no certificate": {func(c *mqtt.TunnelConfig) {
 			c.Identity = func() (tls.Certificate, error) { return tls.Certificate{}, errors.New("run payagent enrol") }

@@ -2,16 +2,10 @@ package uplinktest
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"strings"
@@ -282,38 +276,15 @@ func (p *Platform) reply(path string, req *http.Request, body string, conn, tcp 
 
 // certificate makes an authority and a server certificate under it.
 func certificate(s setup) (tls.Certificate, []byte, error) {
-	fail := func(err error) (tls.Certificate, []byte, error) { return tls.Certificate{}, nil, err }
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ca, err := NewAuthority()
 	if err != nil {
-		return fail(err)
+		return tls.Certificate{}, nil, err
 	}
-	start := time.Now().Add(-48 * time.Hour)
-	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"},
-		NotBefore: start, NotAfter: time.Now().Add(48 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
-	if err != nil {
-		return fail(err)
-	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return fail(err)
-	}
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: s.name},
-		NotBefore: start, NotAfter: s.notAfter,
-		DNSNames: []string{s.name}, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	if s.name == Name {
-		leaf.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), caKey)
-	if err != nil {
-		return fail(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key},
-		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}), nil
+	cert, err := ca.Make(s.name, func(c *x509.Certificate) {
+		c.NotAfter, c.ExtKeyUsage = s.notAfter, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+		if s.name != Name {
+			c.IPAddresses = nil
+		}
+	})
+	return cert, ca.PEM, err
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"payagent/uplink"
+	"payagent/uplink/mqtt/internal/bucket"
 	"payagent/uplink/mqtt/internal/sealed"
 )
 
@@ -61,7 +62,7 @@ func (r *Relay) repeated(place string, payload []byte) bool {
 func (r *Relay) do(x exchange, o sealed.Opened, s [sha256.Size]byte) {
 	r.mu.Lock()
 	if r.boxes[x.place] == nil {
-		r.boxes[x.place] = &boxState{wakes: newBucket(10, 1)}
+		r.boxes[x.place] = &boxState{wakes: bucket.New(10, 1)}
 	}
 	r.mu.Unlock()
 	switch o.Op {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"payagent/uplink"
+	"payagent/uplink/internal/way"
 	"payagent/uplink/mqtt/internal/sealed"
 )
 
@@ -37,17 +37,7 @@ func newPlatform(p Platform, parallel int) (*platform, error) {
 	if p.Way == nil {
 		return nil, fmt.Errorf("there is no way to platform %q", p.Name)
 	}
-	return &platform{name: p.Name, base: baseOf(u), prefix: strings.TrimRight(u.EscapedPath(), "/"), way: p.Way, places: make(chan struct{}, parallel)}, nil
-}
-
-// baseOf gives scheme://host:port in lower case with the scheme's own port
-// filled in.
-func baseOf(u *url.URL) string {
-	scheme, port := strings.ToLower(u.Scheme), u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[scheme]
-	}
-	return scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+	return &platform{name: p.Name, base: way.Base(u), prefix: strings.TrimRight(u.EscapedPath(), "/"), way: p.Way, places: make(chan struct{}, parallel)}, nil
 }
 
 // dotted tells whether a path climbs: no address of a platform has to.
@@ -74,7 +64,7 @@ func (r *Relay) listed(base string) bool {
 func (r *Relay) allowed(base, method, address string) *platform {
 	u, err := url.Parse(address)
 	if err != nil || method != http.MethodGet && method != http.MethodPost ||
-		baseOf(u) != base || u.User != nil || u.Opaque != "" || u.Fragment != "" || dotted(u.Path) {
+		way.Base(u) != base || u.User != nil || u.Opaque != "" || u.Fragment != "" || dotted(u.Path) {
 		return nil
 	}
 	path := u.EscapedPath()

@@ -32,6 +32,7 @@ import (
 	"time"
 
 	"payagent/uplink"
+	"payagent/uplink/mqtt/internal/bucket"
 	"payagent/uplink/mqtt/internal/sealed"
 )
 
@@ -139,7 +140,7 @@ type ticket struct {
 type boxState struct {
 	busy  int // tickets, calls and probes
 	kept  int // tickets and exchanges in memory
-	wakes bucket
+	wakes bucket.Bucket
 }
 
 // New checks the configuration and starts to listen.

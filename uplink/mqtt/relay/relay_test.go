@@ -251,7 +251,7 @@ func TestStoreTurns(t *testing.T) {
 
 // TestStrangers: only boxes of the authority are served, each at its own topic.
 func TestStrangers(t *testing.T) {
-	elsewhere, err := relaytest.NewAuthority()
+	elsewhere, err := uplinktest.NewAuthority()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,30 +267,30 @@ func TestStrangers(t *testing.T) {
 	bubble(t, allow, func(r *rig) {
 		good := r.box("B1")
 		for name, issue := range map[string]func(*box) error{
-			"another authority": func(b *box) (err error) { b.me, err = elsewhere.Issue("B1", nil); return },
-			"another box":       func(b *box) (err error) { b.me, err = r.site.Authority.Issue("B2", nil); return },
+			"another authority": func(b *box) (err error) { b.me, err = relaytest.Identity(elsewhere, "B1", nil); return },
+			"another box":       func(b *box) (err error) { b.me, err = relaytest.Identity(r.site.Authority, "B2", nil); return },
 			"expired": func(b *box) (err error) {
-				b.me, err = r.site.Authority.Issue("B1", func(c *x509.Certificate) { c.NotAfter = time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC) })
+				b.me, err = relaytest.Identity(r.site.Authority, "B1", func(c *x509.Certificate) { c.NotAfter = time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC) })
 				return
 			},
 			"not for clients": func(b *box) (err error) {
-				b.me, err = r.site.Authority.Issue("B1", func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} })
+				b.me, err = relaytest.Identity(r.site.Authority, "B1", func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} })
 				return
 			},
 			"no place": func(b *box) (err error) {
-				b.me, err = r.site.Authority.Issue("B1", func(c *x509.Certificate) { c.URIs = nil })
+				b.me, err = relaytest.Identity(r.site.Authority, "B1", func(c *x509.Certificate) { c.URIs = nil })
 				return
 			},
 			"revoked": func(b *box) (err error) {
-				b.me, err = r.site.Authority.Issue("B1", func(c *x509.Certificate) { c.SerialNumber = big.NewInt(99) })
+				b.me, err = relaytest.Identity(r.site.Authority, "B1", func(c *x509.Certificate) { c.SerialNumber = big.NewInt(99) })
 				return
 			},
 			"no list of the revoked": func(b *box) (err error) {
-				b.me, err = r.site.Authority.Issue("B1", func(c *x509.Certificate) { c.SerialNumber = big.NewInt(98) })
+				b.me, err = relaytest.Identity(r.site.Authority, "B1", func(c *x509.Certificate) { c.SerialNumber = big.NewInt(98) })
 				return
 			},
 			"another hospital": func(b *box) (err error) {
-				b.me, err = r.site.Authority.Issue("B1", func(c *x509.Certificate) { c.URIs[0].Host = "H2" })
+				b.me, err = relaytest.Identity(r.site.Authority, "B1", func(c *x509.Certificate) { c.URIs[0].Host = "H2" })
 				return
 			},
 		} {

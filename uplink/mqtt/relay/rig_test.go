@@ -133,7 +133,7 @@ type box struct {
 
 func (r *rig) box(name string) *box {
 	r.t.Helper()
-	pair, err := r.site.Authority.Issue(name, nil)
+	pair, err := relaytest.Identity(r.site.Authority, name, nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ func (r *Relay) Wake(site, box, platform, order string) error {
 	now := time.Now()
 	r.mu.Lock()
 	state := r.boxes[place]
-	ok := base != "" && state != nil && state.wakes.take(now)
+	ok := base != "" && state != nil && state.wakes.Take(now)
 	// A restart of the relay goes on from the wall clock, so counts grow.
 	r.wake = max(r.wake+1, uint64(max(now.UnixMicro(), 0)))
 	count := r.wake
@@ -42,24 +42,4 @@ func (r *Relay) Wake(site, box, platform, order string) error {
 	r.stats.wake()
 	r.publish(uplink.Message{Topic: place + "/relay/wake", Payload: payload})
 	return nil
-}
-
-// bucket lets a burst through and then so many a second.
-type bucket struct {
-	size, rate, left float64
-	last             time.Time
-}
-
-func newBucket(size, rate float64) bucket { return bucket{size: size, rate: rate, left: size} }
-
-func (b *bucket) take(now time.Time) bool {
-	if !b.last.IsZero() {
-		b.left = min(b.size, b.left+b.rate*now.Sub(b.last).Seconds())
-	}
-	b.last = now
-	if b.left < 1 {
-		return false
-	}
-	b.left--
-	return true
 }

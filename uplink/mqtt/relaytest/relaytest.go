@@ -1,79 +1,21 @@
-// Package relaytest is an authority for boxes, a relay with its store of ids in
+// Package relaytest is a relay with its authority and its store of ids in
 // memory, and boxes that reach platforms through it, over any broker. It is for
 // tests only.
 package relaytest
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
 	"net/url"
 	"sync"
-	"time"
 
 	"payagent/uplink"
 	"payagent/uplink/mqtt"
 	"payagent/uplink/mqtt/relay"
+	"payagent/uplink/uplinktest"
 )
-
-// Authority issues certificates to boxes. They are valid for a century, so that
-// tests may live at any time.
-type Authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-// NewAuthority makes one.
-func NewAuthority() (*Authority, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "fleet authority"},
-		NotBefore: time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2090, 1, 1, 0, 0, 0, 0, time.UTC),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	der, err := x509.CreateCertificate(rand.Reader, ca, ca, key.Public(), key)
-	if err != nil {
-		return nil, err
-	}
-	ca, err = x509.ParseCertificate(der)
-	return &Authority{ca, key}, err
-}
-
-// PEM is its certificate.
-func (a *Authority) PEM() []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
-}
-
-// Pool is the authority alone.
-func (a *Authority) Pool() (*x509.CertPool, error) {
-	pool := x509.NewCertPool()
-	pool.AddCert(a.cert)
-	return pool, nil
-}
-
-// Issue makes a certificate with a key; change, where it is not nil, changes
-// what is issued.
-func (a *Authority) Issue(box string, change func(*x509.Certificate)) (tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: box}, URIs: []*url.URL{{Scheme: "payagent", Host: Hospital, Path: "/" + box}},
-		NotBefore: time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2090, 1, 1, 0, 0, 0, 0, time.UTC),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
-	if change != nil {
-		change(leaf)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, leaf, a.cert, key.Public(), a.key)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
-}
 
 // Store is a store of ids that outlives the relay, as a disk would.
 type Store struct {
@@ -137,7 +79,7 @@ func (s *Store) Len() int {
 
 // Site is one hospital's relay with all it needs.
 type Site struct {
-	Authority *Authority
+	Authority *uplinktest.Authority
 	Key       []byte // the relay's private key
 	Store     *Store
 }
@@ -151,12 +93,24 @@ const (
 
 // NewSite makes one.
 func NewSite() (*Site, error) {
-	a, err := NewAuthority()
+	a, err := uplinktest.NewAuthority()
 	if err != nil {
 		return nil, err
 	}
 	key, err := relay.NewKey()
 	return &Site{Authority: a, Key: key, Store: NewStore()}, err
+}
+
+// Identity makes a box's certificate and key, as the fleet's authority does.
+// change, where it is not nil, changes what is issued.
+func Identity(a *uplinktest.Authority, box string, change func(*x509.Certificate)) (tls.Certificate, error) {
+	return a.Make(box, func(c *x509.Certificate) {
+		c.URIs = []*url.URL{{Scheme: "payagent", Host: Hospital, Path: "/" + box}}
+		c.DNSNames, c.IPAddresses, c.ExtKeyUsage = nil, nil, []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+		if change != nil {
+			change(c)
+		}
+	})
 }
 
 // Relay starts the site's relay on a bus. change may be nil.
@@ -175,7 +129,7 @@ func (s *Site) Tunnel(bus uplink.Bus, box string, change func(*mqtt.TunnelConfig
 	if err != nil {
 		return nil, err
 	}
-	pair, err := s.Authority.Issue(box, nil)
+	pair, err := Identity(s.Authority, box, nil)
 	if err != nil {
 		return nil, err
 	}
