@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -24,7 +25,7 @@ func TestMain(m *testing.M) {
 }
 
 func config(t uplinktest.Target) https.Config {
-	return https.Config{BaseURL: t.URL, CAPEM: t.CAPEM, AllowPlainHTTP: len(t.CAPEM) == 0}
+	return https.Config{BaseURL: t.URL, CAPEM: t.CAPEM, AllowPlainHTTP: len(t.CAPEM) == 0, DialTimeout: time.Minute}
 }
 
 func hostOf(t uplinktest.Target) string {

@@ -31,8 +31,12 @@ func behindRelay(t uplinktest.Target) (_ uplink.Route, end func(), err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	patience := time.Minute
+	if t.Mute {
+		patience = 500 * time.Millisecond
+	}
 	way, err := https.New(https.Config{BaseURL: t.URL, CAPEM: t.CAPEM, AllowPlainHTTP: len(t.CAPEM) == 0, Relay: t.Address,
-		DialTimeout: 2 * time.Second, MaxAnswer: mqtt.MaxBody})
+		DialTimeout: patience, MaxAnswer: mqtt.MaxBody})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -48,7 +52,7 @@ func behindRelay(t uplinktest.Target) (_ uplink.Route, end func(), err error) {
 		return nil, nil, err
 	}
 	undo = append(undo, func() { _ = tunnel.Close() })
-	route, err := tunnel.Route(mqtt.RouteConfig{BaseURL: t.URL, AllowPlainHTTP: len(t.CAPEM) == 0, DialTimeout: 20 * time.Second})
+	route, err := tunnel.Route(mqtt.RouteConfig{BaseURL: t.URL, AllowPlainHTTP: len(t.CAPEM) == 0, DialTimeout: time.Minute})
 	if err != nil {
 		return nil, nil, errors.Join(err)
 	}

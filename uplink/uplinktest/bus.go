@@ -29,7 +29,7 @@ type Rig struct {
 // BusMember is what the bus suite needs to know about a member.
 type BusMember struct {
 	Open func() (*Rig, error)
-	// Hang bounds a case, default 60 s.
+	// Hang bounds a case, default 2 minutes.
 	Hang time.Duration
 }
 
@@ -49,7 +49,7 @@ type BusWorld struct {
 // RunBus runs one case; nil means that the rule was kept.
 func RunBus(m BusMember, c BusCase) error {
 	if m.Hang <= 0 {
-		m.Hang = 60 * time.Second
+		m.Hang = 2 * time.Minute
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), m.Hang)
 	defer cancel()

@@ -59,7 +59,7 @@ func (w *wrong) Send(ctx context.Context, m uplink.Message) <-chan error {
 	case w.loses && !l.Up:
 		return result(nil)
 	case w.late && !l.Up:
-		go func() { _ = w.Bus.Publish(context.WithoutCancel(ctx), m) }()
+		w.Bus.Send(context.WithoutCancel(ctx), m)
 		return w.Bus.Send(ctx, m)
 	case w.mute && !l.Up:
 		return result(errors.New("cannot publish: no connection"))
@@ -84,10 +84,9 @@ func (w *wrong) Send(ctx context.Context, m uplink.Message) <-chan error {
 
 func (w *wrong) Subscribe(filter string, handle func(uplink.Message)) (func(), error) {
 	inner := handle
-	cut := make(chan struct{})
+	var cut <-chan struct{} // closed when the connection is lost
 	if w.forgets {
-		_, changed := w.Bus.Link()
-		go func() { <-changed; close(cut) }()
+		_, cut = w.Bus.Link()
 	}
 	handle = func(m uplink.Message) {
 		select {
@@ -204,7 +203,18 @@ func TestBusSuiteCanFail(t *testing.T) {
 				return rig, nil
 			}}
 			for _, x := range uplinktest.BusCases() {
-				if slices.Contains(c.caught, x.Name) && uplinktest.RunBus(m, x) == nil {
+				if !slices.Contains(c.caught, x.Name) {
+					continue
+				}
+				// What must not be delivered may be late on a busy machine: the
+				// case is allowed to miss that sometimes.
+				caught := false
+				for range 20 {
+					if caught = uplinktest.RunBus(m, x) != nil; caught {
+						break
+					}
+				}
+				if !caught {
 					t.Errorf("%s did not notice", x.Name)
 				}
 			}

@@ -27,6 +27,7 @@ type Seen struct {
 // misbehaves by path.
 type Platform struct {
 	plain  bool
+	mute   bool
 	ln     net.Listener
 	conf   *tls.Config
 	ca     []byte // handed out
@@ -62,7 +63,7 @@ func newPlatform(plain bool, opts ...option) (*Platform, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Platform{plain: plain, ln: ln, conns: map[net.Conn]bool{}, arrived: make(chan struct{}, 1024), done: make(chan struct{})}
+	p := &Platform{plain: plain, mute: s.mute, ln: ln, conns: map[net.Conn]bool{}, arrived: make(chan struct{}, 1024), done: make(chan struct{})}
 	if !plain {
 		cert, ca, err := certificate(s)
 		if err != nil {
@@ -81,7 +82,7 @@ func newPlatform(plain bool, opts ...option) (*Platform, error) {
 			}
 		}
 	}
-	p.wg.Go(func() { p.accept(s.mute) })
+	p.wg.Go(func() { p.accept() })
 	return p, nil
 }
 
@@ -95,7 +96,7 @@ func (p *Platform) target(byNumber bool) Target {
 	if p.plain {
 		scheme = "http"
 	}
-	return Target{URL: scheme + "://" + host, Address: address, CAPEM: p.ca}
+	return Target{URL: scheme + "://" + host, Address: address, CAPEM: p.ca, Mute: p.mute}
 }
 
 // Seen gives the requests in the order in which their heads were read.
@@ -121,7 +122,7 @@ func (p *Platform) close() {
 	p.wg.Wait()
 }
 
-func (p *Platform) accept(mute bool) {
+func (p *Platform) accept() {
 	for {
 		conn, err := p.ln.Accept()
 		if err != nil {
@@ -144,7 +145,7 @@ func (p *Platform) accept(mute bool) {
 				delete(p.conns, conn)
 				p.mu.Unlock()
 			}()
-			if mute {
+			if p.mute {
 				// Not a word; what arrives is read so that nothing backs up.
 				_, _ = io.Copy(io.Discard, conn)
 				return

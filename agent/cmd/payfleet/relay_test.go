@@ -115,7 +115,7 @@ relay_key_file: relay.key
 ids_file: ids.db
 client_id: relay-1
 platforms:
-  - {name: pay, url: "` + platform.URL + `/gateway", ca_file: platform.pem, notify_reply: OK}
+  - {name: pay, url: "` + platform.URL + `/gateway", ca_file: platform.pem, notify_reply: OK, dial_timeout: 1m}
 health: {listen: ["127.0.0.1:0"]}
 notify: {listen: ["127.0.0.1:0"]}
 `)} {
@@ -204,7 +204,7 @@ func (s *relaySite) run() (*output, func()) {
 
 func (s *relaySite) until(what string, good func() bool) {
 	s.t.Helper()
-	for guard := time.Now().Add(time.Minute); !good(); <-time.After(10 * time.Millisecond) {
+	for guard := time.Now().Add(4 * time.Minute); !good(); <-time.After(10 * time.Millisecond) {
 		if time.Now().After(guard) {
 			s.t.Fatal(what + " takes too long")
 		}
@@ -234,7 +234,7 @@ func (s *relaySite) box(name, platform string, woken func(string, string)) *mqtt
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	route, err := tunnel.Route(mqtt.RouteConfig{BaseURL: platform, DialTimeout: 30 * time.Second})
+	route, err := tunnel.Route(mqtt.RouteConfig{BaseURL: platform, DialTimeout: 2 * time.Minute})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -303,7 +303,7 @@ func TestRelayCommand(t *testing.T) {
 		if !strings.HasSuffix(got, " MZ1") || !strings.HasPrefix(got, strings.TrimSuffix(address, "/gateway")) {
 			t.Errorf("woken for %q", got)
 		}
-	case <-time.After(time.Minute):
+	case <-time.After(4 * time.Minute):
 		t.Error("the box was not woken")
 	}
 	resp, err = http.Get("http://" + out.opened("health") + "/metrics")
