@@ -26,15 +26,20 @@ func Say(text string) string { return "STATUS=" + strings.ReplaceAll(text, "\n",
 // Notify tells the service manager, where one listens (NOTIFY_SOCKET), and does
 // nothing elsewhere. The environment is left as it is: a program that takes
 // this process over goes on notifying.
-func Notify(states ...string) error { return notify(os.Getenv("NOTIFY_SOCKET"), states...) }
+func Notify(states ...string) error { return notify(os.Getenv("NOTIFY_SOCKET"), room, states...) }
 
-func notify(socket string, states ...string) (err error) {
+// room is how long a manager may take to have room for a message: one that does
+// not read holds up neither the work nor its end.
+const room = 5 * time.Second
+
+func notify(socket string, within time.Duration, states ...string) (err error) {
 	if socket == "" {
 		return nil
 	}
 	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: socket, Net: "unixgram"})
 	if err == nil {
 		defer func() { err = errors.Join(err, c.Close()) }()
+		_ = c.SetWriteDeadline(time.Now().Add(within))
 		_, err = c.Write([]byte(strings.Join(states, "\n")))
 	}
 	if err != nil {

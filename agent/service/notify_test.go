@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -77,6 +78,20 @@ func TestNotify(t *testing.T) {
 	}
 }
 
+// A manager that does not read holds nobody up.
+func TestNotifyNobodyReads(t *testing.T) {
+	m := newManager(t)
+	for range 10_000 {
+		if err := notify(m.path, time.Millisecond, Ready); err != nil {
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error(err)
+			}
+			return
+		}
+	}
+	t.Error("the socket was never full")
+}
+
 func TestInterval(t *testing.T) {
 	for name, x := range map[string]struct {
 		usec, pid string
@@ -102,7 +117,7 @@ func TestHungLoopStarvesTheWatchdog(t *testing.T) {
 	var hung atomic.Bool
 	asked := make(chan struct{}, 100)
 	w := Watch{Interval: 30 * time.Millisecond, Text: func() string { return "" }, Logger: slog.New(slog.DiscardHandler),
-		Notify: func(states ...string) error { return notify(m.path, states...) },
+		Notify: func(states ...string) error { return notify(m.path, time.Minute, states...) },
 		Alive: func(ctx context.Context, _ bool) error {
 			if hung.Load() {
 				asked <- struct{}{}
@@ -123,8 +138,16 @@ func TestHungLoopStarvesTheWatchdog(t *testing.T) {
 		}
 	}
 	hung.Store(true)
-	<-asked // what was fed before is on the socket by now
-	for m.hear(false) != "" {
+	// What was fed before must be heard first: a loop that finds the socket full
+	// waits for room, and asks nobody.
+	for waits := true; waits; {
+		select {
+		case <-asked: // what was fed before is on the socket by now
+			waits = false
+		case <-time.After(time.Millisecond):
+		}
+		for m.hear(false) != "" {
+		}
 	}
 	for range 4 {
 		<-asked
