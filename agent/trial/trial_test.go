@@ -43,6 +43,13 @@ func TestProve(t *testing.T) {
 			t.Error(missing, err, time.Since(began))
 		}
 		began = time.Now()
+		late := func() trial.Health {
+			return trial.Health{Store: true, Door: time.Since(began) > 14*time.Second}
+		}
+		if missing, err := trial.Prove(t.Context(), 2*time.Second, h, late); missing != nil || err != nil || time.Since(began) > 15*time.Second {
+			t.Error("a short proof:", missing, err, time.Since(began))
+		}
+		began = time.Now()
 		if missing, err := trial.Prove(t.Context(), time.Minute, h, func() trial.Health { return trial.Health{Store: true} }); !slices.Equal(missing, []string{"door"}) || err != nil || time.Since(began) > 76*time.Second {
 			t.Error(missing, err, time.Since(began))
 		}

@@ -162,7 +162,7 @@ func (x *exchange) hold(prove time.Duration) (stop func()) {
 	if x.program == nil && x.configuration == nil {
 		return func() {}
 	}
-	t := time.AfterFunc(prove+prove/4+45*time.Second, func() {
+	t := time.AfterFunc(prove+trial.Grace(prove)+45*time.Second, func() {
 		if x.trying() {
 			os.Exit(int(exitRestart))
 		}
