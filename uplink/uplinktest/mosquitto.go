@@ -95,12 +95,10 @@ func (m *MosquittoBroker) file(name string, content []byte) (string, error) {
 }
 
 func (m *MosquittoBroker) configure(o MosquittoOptions) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	var err error
+	if m.Addr, err = freeAddress(); err != nil {
 		return err
 	}
-	m.Addr = l.Addr().String()
-	l.Close()
 	_, port, _ := net.SplitHostPort(m.Addr)
 	lines := []string{"listener " + port + " 127.0.0.1", "user root", "log_dest stderr", "log_type all", "connection_messages true",
 		"max_queued_messages 0", "set_tcp_nodelay true"}

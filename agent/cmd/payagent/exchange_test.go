@@ -43,7 +43,7 @@ type manager struct {
 }
 
 func newManager(t *testing.T) *manager {
-	m := &manager{killRig: newKillRig(t), done: make(chan struct{})}
+	m := &manager{killRig: newKillRig(t, patient), done: make(chan struct{})}
 	keys := ""
 	for i, id := range []string{"rel-1", "rel-2"} {
 		p := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(i + 1)}, ed25519.SeedSize))
@@ -88,19 +88,18 @@ func (m *manager) start() {
 				m.mu.Unlock()
 				return
 			}
+			// Looked at where the next one would start: the service may have ended by
+			// itself when it was to be stopped.
+			if hold := m.hold; hold != nil {
+				close(m.held)
+				m.mu.Unlock()
+				<-hold
+				continue
+			}
 			m.cmd = m.startAgent()
 			cmd := m.cmd
 			m.mu.Unlock()
 			_ = cmd.Wait()
-			m.mu.Lock()
-			hold := m.hold
-			if hold != nil {
-				close(m.held)
-			}
-			m.mu.Unlock()
-			if hold != nil {
-				<-hold
-			}
 		}
 	}()
 	m.t.Cleanup(m.stop)
@@ -177,6 +176,9 @@ func (m *manager) release(version, program string) string {
 	return filepath.Dir(program)
 }
 
+// hanging is what an ill program says before it hangs.
+const hanging = "this program hangs"
+
 // illness is a program with faults that a release could have: which one it has
 // the version says as which it is started, so that one build does for all.
 func (m *manager) illness() string {
@@ -209,7 +211,10 @@ var illAs, _, _ = strings.Cut(os.Getenv(startedEnv), " ")
 	case "3.0.1": // crashes at once
 		panic("ill")
 	case "3.0.2": // hangs before it does anything
-		<-make(chan int)
+		println("`+hanging+`")
+		r, w, _ := os.Pipe()
+		_, _ = r.Read(make([]byte, 1))
+		_ = w.Close()
 	}
 `)
 	change("assemble.go", `func storeDir(c config.Config) string   { return filepath.Join(c.DataDir, "store") }`,
@@ -271,7 +276,7 @@ func (m *manager) state() update.State {
 
 // runs tells which version answers at the door, empty for none.
 func (m *manager) runs() string {
-	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Second}).Do(m.request(http.MethodGet, "/metrics", nil))
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}).Do(m.request(http.MethodGet, "/metrics", nil))
 	if err != nil {
 		return ""
 	}
@@ -432,20 +437,22 @@ func TestUpdate(t *testing.T) {
 	m.until("a payment in the end", func() bool { return m.orderState(no) == "paid" })
 }
 
-// watch is a watchdog: what does not answer for a second is killed.
+// watch is a watchdog: a program is killed each time that one hangs.
 func (m *manager) watch(stop chan struct{}) {
-	silent := 0
+	killed := 0
 	for {
 		select {
 		case <-stop:
 			return
-		case <-time.After(200 * time.Millisecond):
+		case <-time.After(100 * time.Millisecond):
 		}
-		if silent++; m.runs() != "" {
-			silent = 0
+		data, err := os.ReadFile(m.log.Name())
+		if err != nil {
+			m.t.Error(err)
+			return
 		}
-		if silent > 5 {
-			silent = 0
+		if n := bytes.Count(data, []byte(hanging)); n > killed {
+			killed = n
 			m.kill()
 		}
 	}

@@ -13,14 +13,16 @@ import (
 	"payagent/platforms"
 	"payagent/platforms/fwc"
 	"payagent/platforms/smartpay"
+	"payagent/uplink/uplinktest"
 )
 
 // TestFacade starts the real program against the pretend world with both
 // façades and the books open, and lets clients of the platforms' own protocols
 // take payments from it: a HIS that only changed an address.
 func TestFacade(t *testing.T) {
-	r := newKillRig(t)
-	front, his := freeAddress(t), freeAddress(t)
+	r := newKillRig(t, patient)
+	began := time.Now()
+	front, his := uplinktest.FreeAddress(t), uplinktest.FreeAddress(t)
 	const token, secret = "5f0c1e2d-3b4a-4958-8776-a5b4c3d2e1f0", "s3cr3tpath0123456789"
 	for name, text := range map[string]string{"his-token": token, "his-secret": secret} {
 		if err := os.WriteFile(filepath.Join(r.dir, name), []byte(text+"\n"), 0o600); err != nil {
@@ -147,12 +149,12 @@ books: {listen: ["%s"], allow: [127.0.0.1], token_file: %s/his-token}
 	if text := query(); !strings.Contains(text, "<HisFlowID>HIS-0001<") || !strings.Contains(text, "<TotalAmount>1.00<") || !strings.Contains(text, "<MedicalCard>K-0099<") {
 		t.Error(text)
 	}
-	day := time.Now().In(time.FixedZone("UTC+8", 8*60*60)).Format("2006-01-02")
+	day := func(at time.Time) string { return at.In(time.FixedZone("UTC+8", 8*60*60)).Format("2006-01-02") }
 	_, text := post("http://"+his+"/", "application/x-www-form-urlencoded", "x=1")
 	if strings.Contains(text, "MZ1") {
 		t.Error(text)
 	}
-	_, text = post("http://"+his+"/IF_Get_Hospital_Trade_List", "text/xml", "<xml><head><BeginDate>"+day+" 00:00:00</BeginDate><EndDate>"+day+" 23:59:59</EndDate></head></xml>")
+	_, text = post("http://"+his+"/IF_Get_Hospital_Trade_List", "text/xml", "<xml><head><BeginDate>"+day(began)+" 00:00:00</BeginDate><EndDate>"+day(time.Now())+" 23:59:59</EndDate></head></xml>")
 	if !strings.Contains(text, "<IsSuccess>1<") || !strings.Contains(text, "<OutTradeNo>MZ1<") || !strings.Contains(text, "<PatientName>欧阳<") || strings.Contains(text, "MZ2") {
 		t.Error(text)
 	}

@@ -69,7 +69,7 @@ func TestFleetOnMosquitto(t *testing.T) {
 		t.Fatal(err)
 	}
 	broker := uplinktest.Mosquitto(t, uplinktest.MosquittoOptions{TLS: true, Persist: true, ACL: acl})
-	m := &manager{killRig: newKillRig(t), done: make(chan struct{})}
+	m := &manager{killRig: newKillRig(t, patient), done: make(chan struct{})}
 	cert, key, err := broker.CA.Issue("B1")
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"payagent/platforms/bank"
 	"payagent/platforms/fwc/fwctest"
 	"payagent/platforms/smartpay/smartpaytest"
+	"payagent/uplink/uplinktest"
 )
 
 // answersFor are answers for a profile and a pretend platform on loopback.
@@ -38,7 +39,7 @@ func answersFor(t *testing.T, profile, driver string) (starter.Answers, string) 
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
 	p.URL = srv.URL + map[string]string{"fwc": "/linkingif.asmx", "smartpay": "/WSGW/services/ServiceGateWay"}[driver]
-	address := freeAddress(t)
+	address := uplinktest.FreeAddress(t)
 	return starter.Answers{Profile: profile, HospitalID: fwctest.HospitalID, HospitalName: "示例 \"医院\": #1", Platform: p, Listen: []string{address},
 		DataDir: filepath.Join(t.TempDir(), "data"), Tills: []starter.Till{{Name: "w1", DeviceNo: "W1", OperatorID: "0123", OperatorName: "王收费"}}}, address
 }

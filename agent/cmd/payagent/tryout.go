@@ -25,6 +25,9 @@ const (
 // scanPatience is how long a test waits for a scan.
 const scanPatience = 30 * time.Second
 
+// showWithin is how long a display may take for one screen.
+const showWithin = 5 * time.Second
+
 // testDevice tries one device, through the running agent or directly.
 func testDevice(ctx context.Context, c config.Config, o deviceOptions, out io.Writer) error {
 	name, action := o.args[0], ""
@@ -262,7 +265,7 @@ func (t tryout) display(ctx context.Context, p displayPlan, action string) error
 	for _, state := range states {
 		screen.State = state
 		for until := time.Now().Add(2 * time.Second); ; {
-			call, stop := context.WithTimeout(ctx, time.Second)
+			call, stop := context.WithTimeout(ctx, showWithin)
 			last = d.Show(call, screen)
 			stop()
 			if !time.Now().Before(until) || ctx.Err() != nil {

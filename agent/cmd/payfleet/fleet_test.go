@@ -35,6 +35,7 @@ type place struct {
 	mu        sync.Mutex
 	got       []fleet.Command
 	signers   int
+	answers   sync.WaitGroup // of the box, under way
 }
 
 const passphrase = "correct horse battery"
@@ -53,7 +54,11 @@ func newPlace(t *testing.T) *place {
 	if p.bus, err = mqtt.Open(mqtt.Config{Broker: p.addr, ClientID: "B1", Clean: true, Phase: func() time.Duration { return 0 }}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.bus.Close(); _ = b.Close() })
+	t.Cleanup(func() {
+		p.answers.Wait() // what the box said was heard before the broker had told it so
+		_ = p.bus.Close()
+		_ = b.Close()
+	})
 	if err := os.WriteFile(filepath.Join(p.dir, "pass"), []byte(passphrase), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -77,11 +82,11 @@ func (p *place) file(name string) string { return filepath.Join(p.dir, name) }
 // run runs payfleet and gives what it printed.
 func (p *place) run(args ...string) (string, error) {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(p.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(p.Context(), 4*time.Minute)
 	defer cancel()
 	var out, errs bytes.Buffer
 	env := func(string) string { return "" }
-	err := command(ctx, append(args, "--broker", p.addr, "--settle", "300ms", "--config", p.file("none.yaml")), console{strings.NewReader(""), &out, &errs, env})
+	err := command(ctx, append(args, "--broker", p.addr, "--settle", "300ms", "--timeout", "2m", "--config", p.file("none.yaml")), console{strings.NewReader(""), &out, &errs, env})
 	return out.String() + errs.String(), err
 }
 
@@ -99,10 +104,13 @@ func (p *place) say(topic string, v any) {
 	if err != nil {
 		p.Error(err)
 	}
-	if err := p.bus.Publish(p.Context(), uplink.Message{Topic: "payagent/" + topic, Payload: data, Retain: true}); err != nil {
+	if err := p.bus.Publish(context.Background(), uplink.Message{Topic: "payagent/" + topic, Payload: data, Retain: true}); err != nil {
 		p.Error(err)
 	}
 }
+
+// answer says something from within a handler, which must not wait.
+func (p *place) answer(topic string, v any) { p.answers.Go(func() { p.say(topic, v) }) }
 
 func (p *place) status(box, state string) {
 	p.say("H1/"+box+"/status", fleet.Status{State: state, BootID: "a", Seq: 1, Since: time.Now(), At: time.Now(), Every: 3600, Version: "1.4.0"})
@@ -119,7 +127,7 @@ func (p *place) obey() {
 			if err != nil {
 				p.Error(err)
 			}
-			go p.say("H1/B1/reported/config", fleet.ReportedConfig{Version: "local", State: fleet.ConfigStaged, Document: d.Version})
+			p.answer("H1/B1/reported/config", fleet.ReportedConfig{Version: "local", State: fleet.ConfigStaged, Document: d.Version})
 		case levels[0] == fleet.LevelCommand && levels[3] == "req":
 			var c fleet.Command
 			var e signed.Envelope
@@ -134,7 +142,7 @@ func (p *place) obey() {
 			p.mu.Lock()
 			p.got, p.signers = append(p.got, c), len(e.Signatures)
 			p.mu.Unlock()
-			go p.say("H1/B1/cmd/"+c.Verb+"/"+c.ID+"/state", fleet.CommandState{ID: c.ID, Verb: c.Verb, State: fleet.Succeeded, At: time.Now(), Result: json.RawMessage(`{"devices":2}`)})
+			p.answer("H1/B1/cmd/"+c.Verb+"/"+c.ID+"/state", fleet.CommandState{ID: c.ID, Verb: c.Verb, State: fleet.Succeeded, At: time.Now(), Result: json.RawMessage(`{"devices":2}`)})
 		}
 	})
 	if err != nil {

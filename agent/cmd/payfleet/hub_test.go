@@ -76,17 +76,15 @@ func TestHubProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := func() string { // the command has no way to tell a chosen one before it is asked
-		p := uplinktest.NewProxy(t, broker.Addr)
-		defer p.Close()
-		return p.Addr
-	}
-	books, health := port(), port()
+	// The command has no way to tell chosen ones before it is asked.
+	books, health := uplinktest.FreeAddress(t), uplinktest.FreeAddress(t)
+	now := time.Now() // everything is of one day
+	day := func(at time.Time) string { return at.In(time.FixedZone("", 8*3600)).Format("2006-01-02") }
 	yaml := fmt.Sprintf("broker: %s\nroot: p\nsites: [H1]\nboxes: [H1/A]\nhub_key_file: hub.key\nstore_file: hub.db\nbooks:\n  listen: [%q]\n  token_file: token\nhealth:\n  listen: [%q]\n", broker.URL, books, health)
 	for name, text := range map[string]string{"hub.yaml": yaml, "token": "TOKEN", "statement.csv": "out_trade_no,type,amount_fen,time\n1,paid,100,%s\n7,paid,5,%s\n"} {
 		if name == "statement.csv" {
-			now := time.Now().In(time.FixedZone("", 8*3600)).Format("2006-01-02 15:04:05")
-			text = fmt.Sprintf(text, now, now)
+			at := now.In(time.FixedZone("", 8*3600)).Format("2006-01-02 15:04:05")
+			text = fmt.Sprintf(text, at, at)
 		}
 		if err := os.WriteFile(at(name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -105,11 +103,16 @@ func TestHubProgram(t *testing.T) {
 	defer stop()
 	ask := func() string {
 		t.Helper()
-		day := time.Now().In(time.FixedZone("", 8*3600)).Format("2006-01-02")
-		doc := "<xml><head><BeginDate>" + day + " 00:00:00</BeginDate><EndDate>" + day + " 23:59:59</EndDate></head><body></body><sign></sign></xml>"
-		resp, err := http.Post("http://"+books+"/", "text/xml", strings.NewReader(doc))
-		if err != nil {
-			t.Fatal(err)
+		doc := "<xml><head><BeginDate>" + day(now) + " 00:00:00</BeginDate><EndDate>" + day(time.Now()) + " 23:59:59</EndDate></head><body></body><sign></sign></xml>"
+		var resp *http.Response
+		for end := time.Now().Add(time.Minute); ; <-time.After(10 * time.Millisecond) {
+			var err error
+			if resp, err = http.Post("http://"+books+"/", "text/xml", strings.NewReader(doc)); err == nil {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatal(err) // that it is healthy does not say that it listens here yet
+			}
 		}
 		defer resp.Body.Close()
 		data, err := io.ReadAll(resp.Body)
@@ -118,7 +121,7 @@ func TestHubProgram(t *testing.T) {
 		}
 		return string(data)
 	}
-	for end := time.Now().Add(time.Minute); ; {
+	for end := time.Now().Add(2 * time.Minute); ; <-time.After(10 * time.Millisecond) {
 		resp, err := http.Get("http://" + health + "/healthz")
 		if err == nil {
 			resp.Body.Close()
@@ -154,7 +157,6 @@ func TestHubProgram(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	now := time.Now()
 	e := fleet.Event{SpecVersion: "1.0", ID: "E-1", Source: "/payagent/H1/A", Type: "payagent.order.booking.v1", Subject: "1", Time: now, ContentType: "application/json", Epoch: "E", Sequence: 1}
 	if e.Sealed, err = public.Seal(fleet.Place{Root: "p", Site: "H1", Box: "A"}, e.ID, sealed.Person{Name: platforms.Hide("张三"), CardNo: platforms.Hide("C1")}); err != nil {
 		t.Fatal(err)
@@ -174,7 +176,7 @@ func TestHubProgram(t *testing.T) {
 	}
 	say("status", fleet.Status{State: fleet.StateReady, At: time.Now(), BootID: "b", Seq: 1, Every: 60})
 	var got string
-	for end := time.Now().Add(time.Minute); ; {
+	for end := time.Now().Add(time.Minute); ; <-time.After(10 * time.Millisecond) {
 		if got = ask(); strings.Contains(got, "<IsSuccess>1</IsSuccess>") || time.Now().After(end) {
 			break
 		}
@@ -184,10 +186,9 @@ func TestHubProgram(t *testing.T) {
 			t.Errorf("no %s in %s", want, got)
 		}
 	}
-	today := now.In(time.FixedZone("", 8*3600)).Format("2006-01-02")
 	compare := func() {
 		t.Helper()
-		out, err := fleetRun("hub", "reconcile", "--file", at("hub.yaml"), "--day", today, "--statement", at("statement.csv"), "--format", "json")
+		out, err := fleetRun("hub", "reconcile", "--file", at("hub.yaml"), "--day", day(now), "--statement", at("statement.csv"), "--format", "json")
 		// One order is in the statement only.
 		if !errors.Is(err, exitCode(3)) || !strings.Contains(out, `"class":"long"`) || !strings.Contains(out, `"class":"equal"`) {
 			t.Error(out, err)

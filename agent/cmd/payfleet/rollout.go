@@ -16,6 +16,7 @@ import (
 	"payagent/agent/fleet/conduct"
 	"payagent/agent/fleet/rollout"
 	"payagent/agent/fleet/view"
+	"payagent/agent/fleet/watch"
 	"payagent/uplink"
 )
 
@@ -221,15 +222,14 @@ func (s *session) retained(ctx context.Context, quiet time.Duration, topic strin
 		return nil, err
 	}
 	defer stop()
-	t := time.NewTimer(max(quiet, time.Second))
-	defer t.Stop()
+	if err := watch.Listen(ctx, max(quiet, time.Second), func() bool { return len(got) > 0 }); err != nil {
+		return nil, err
+	}
 	select {
 	case data := <-got:
 		return data, nil
-	case <-t.C:
+	default:
 		return nil, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
 	}
 }
 

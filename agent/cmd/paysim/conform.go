@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,12 @@ type conformFlags struct {
 	person, reference            bool
 	scale                        float64
 	wait                         time.Duration
+
+	// agent is where the agent itself listens; empty for a free port.
+	agent string
+	// slack is how many times as long as the schedule says the agent waits for a
+	// payer; 0 is once. On a busy machine a fast schedule ends too soon.
+	slack float64
 }
 
 // conformCommand runs the conformance kit for HIS vendors (HIS-12).
@@ -223,7 +230,7 @@ func newStage(ctx context.Context, o *conformFlags, c console) (*stage, error) {
 			w.ptys = append(w.ptys, till+"="+filepath.Join(o.dir, "scanbox-"+till))
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", cmp.Or(o.agent, "127.0.0.1:0"))
 	if err != nil {
 		end()
 		return nil, err
@@ -280,12 +287,12 @@ func (s *stage) config() string {
 	d := func(real time.Duration) string {
 		return time.Duration(float64(real) / s.o.scale).Round(time.Millisecond).String()
 	}
-	sec := time.Second
+	sec, payer := time.Second, time.Duration(max(1, s.o.slack)*float64(time.Second))
 	policy := ""
 	if s.o.scale > 1 {
 		policy = fmt.Sprintf(`policy: {pay_timeout: %s, call_timeout: %s, first_query: %s, query_every: %s, horizon: %s, horizon_wechat: %s,
   cancel_not_before: %s, manual_after: %s, backoff: [%s, %s, %s, %s, %s], not_found_final: %s, late_watch: [0s, %s, %s], refund_spacing: %s}
-`, d(120*sec), d(40*sec), d(4*sec), d(6*sec), d(60*sec), d(48*sec), d(16*sec), d(10*sec), d(2*sec), d(4*sec), d(8*sec), d(16*sec), d(40*sec), d(80*sec), d(20*sec), d(80*sec), d(60*sec))
+`, d(120*sec), d(40*sec), d(4*sec), d(6*sec), d(60*payer), d(48*payer), d(16*sec), d(10*sec), d(2*sec), d(4*sec), d(8*sec), d(16*sec), d(40*sec), d(80*sec), d(20*sec), d(80*sec), d(60*sec))
 	}
 	tills := ""
 	for i, name := range []string{"window1", "window2"} {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"payagent/agent/cmd/paysim/internal/conform"
+	"payagent/uplink/uplinktest"
 )
 
 // programs builds the agent and paysim.
@@ -35,24 +36,25 @@ type kit struct {
 	stage    *stage
 	scanners bool // codes are read by the tills' scanners
 	runs     int
+	wait     time.Duration
 }
 
 func newKit(t *testing.T, bin string, scanners bool) *kit {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := newStage(t.Context(), &conformFlags{binary: filepath.Join(bin, "payagent"), dir: dir, scale: 40, person: scanners, door: "127.0.0.1:0"}, console{in: strings.NewReader(""), out: &bytes.Buffer{}, err: os.Stderr})
+	s, err := newStage(t.Context(), &conformFlags{binary: filepath.Join(bin, "payagent"), dir: dir, scale: 40, slack: 4, person: scanners, door: "127.0.0.1:0", agent: uplinktest.FreeAddress(t)}, console{in: strings.NewReader(""), out: &bytes.Buffer{}, err: os.Stderr})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.close)
-	return &kit{t: t, stage: s, scanners: scanners}
+	return &kit{t: t, stage: s, scanners: scanners, wait: time.Minute}
 }
 
 func (k *kit) run(p conform.Program, settle time.Duration, cases ...string) map[string]conform.Result {
 	k.t.Helper()
 	k.runs++
 	list, err := conform.Run(k.t.Context(), conform.Options{Stage: k.stage, Program: p, Cases: cases, Tills: [2]string{"window1", "window2"}, Proxy: k.stage.proxy,
-		Tag: "T" + string(rune('A'+k.runs)), Wait: 20 * time.Second, Settle: settle, Scanner: k.scanners})
+		Tag: "T" + string(rune('A'+k.runs)), Wait: k.wait, Settle: settle, Scanner: k.scanners})
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -82,6 +84,7 @@ func TestConformance(t *testing.T) {
 	t.Run("bugs", func(t *testing.T) {
 		t.Parallel()
 		k := newKit(t, bin, false)
+		k.wait = 20 * time.Second // some bugs wait for what never comes
 		for bug, id := range conform.Bugs() {
 			r := k.run(&conform.Careful{Dir: t.TempDir(), Bug: bug}, 10*time.Second, id)[id]
 			if r.Outcome != conform.Fail || len(r.Wrong) == 0 {
@@ -168,7 +171,7 @@ func TestConformanceCommand(t *testing.T) {
 		err := command(t.Context(), append([]string{"conform"}, args...), console{in: strings.NewReader(""), out: &out, err: &out})
 		return out.String(), err
 	}
-	out, err := run("-reference", "-time-scale", "40", "-wait", "20s", "-cases", "pay_at_once,refund_over", "-agent-binary", filepath.Join(bin, "payagent"), "-data", dir,
+	out, err := run("-reference", "-time-scale", "40", "-wait", "1m", "-cases", "pay_at_once,refund_over", "-agent-binary", filepath.Join(bin, "payagent"), "-data", dir,
 		"-report", report, "-key", key, "-vendor", "测试厂商", "-product", "HIS 1.0")
 	if err != nil || !strings.Contains(out, "passed 2, failed 0, not run 28") || !strings.Contains(out, "测试厂商") {
 		t.Fatalf("%v\n%s", err, out)

@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"payagent/agent/cmd/paysim/internal/his"
+	"payagent/uplink/uplinktest"
 )
 
 // demoRig is the whole demo: the pretend world in this process, the real agent
@@ -50,16 +50,6 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
-
 // startDemo builds the agent and runs the demo until the test ends.
 func startDemo(t *testing.T) *demoRig {
 	t.Helper()
@@ -69,8 +59,8 @@ func startDemo(t *testing.T) *demoRig {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	r := &demoRig{dir: filepath.Join(dir, "data"), door: freePort(t), facade: freePort(t), books: freePort(t), out: &lockedBuffer{}}
-	pages, platforms := freePort(t), freePort(t)
+	r := &demoRig{dir: filepath.Join(dir, "data"), door: uplinktest.FreeAddress(t), facade: uplinktest.FreeAddress(t), books: uplinktest.FreeAddress(t), out: &lockedBuffer{}}
+	pages, platforms := uplinktest.FreeAddress(t), uplinktest.FreeAddress(t)
 	if err := os.MkdirAll(r.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +68,7 @@ func startDemo(t *testing.T) *demoRig {
 	done := make(chan error, 1)
 	go func() {
 		done <- command(ctx, []string{"demo", "-agent-binary", filepath.Join(dir, "payagent"), "-data", r.dir, "-door", r.door, "-listen", pages,
-			"-platforms", platforms, "-callback", freePort(t), "-facade", r.facade, "-books", r.books}, console{strings.NewReader(""), r.out, r.out})
+			"-platforms", platforms, "-callback", uplinktest.FreeAddress(t), "-facade", r.facade, "-books", r.books}, console{strings.NewReader(""), r.out, r.out})
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -187,7 +177,7 @@ func (r *demoRig) commands() string {
 // payment to the end of a shift.
 func TestTheGuidesCommands(t *testing.T) {
 	r := startDemo(t)
-	ctx, stop := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer stop()
 	run := exec.CommandContext(ctx, "bash", "-c", r.commands())
 	out, err := run.CombinedOutput()

@@ -18,6 +18,7 @@ import (
 
 	"payagent/agent/fleet"
 	"payagent/agent/fleet/ca"
+	"payagent/uplink/uplinktest"
 )
 
 // hang is when a test gives up on something that never comes.
@@ -30,15 +31,8 @@ func mosquitto(t *testing.T, dir string) (address string, reload func()) {
 	if err != nil {
 		path = "/usr/sbin/mosquitto" // not on everybody's path
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address = l.Addr().String()
+	address = uplinktest.FreeAddress(t)
 	_, port, err := net.SplitHostPort(address)
-	if err == nil {
-		err = l.Close()
-	}
 	if err != nil {
 		t.Fatal(err)
 	}

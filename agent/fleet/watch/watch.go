@@ -31,7 +31,7 @@ type Watch struct {
 	mu      sync.Mutex
 	model   *view.Model
 	changed chan struct{} // closed at the next change
-	last    time.Time     // of the last message that the broker had kept
+	kept    uint64        // how many messages came that the broker had kept
 	stops   []func()
 	looks   map[view.Key]*look
 	taps    map[*tap]struct{}
@@ -50,7 +50,6 @@ func Open(bus uplink.Bus, o Options) (*Watch, error) {
 		o.Now = time.Now
 	}
 	w := &Watch{bus: bus, o: o, model: view.New(o.Root, o.Limits), changed: make(chan struct{}), looks: map[view.Key]*look{}, taps: map[*tap]struct{}{}}
-	w.last = o.Now()
 	filters := view.Filters(o.Root, o.Site)
 	if o.Headlines {
 		filters = view.Headlines(o.Root, o.Site)
@@ -83,7 +82,7 @@ func (w *Watch) take(m uplink.Message) {
 	defer w.mu.Unlock()
 	now := w.o.Now()
 	if m.Retain {
-		w.last = now
+		w.kept++
 	}
 	for t := range w.taps {
 		t.do(m)
@@ -190,22 +189,39 @@ func (w *Watch) Settled(ctx context.Context, quiet time.Duration) error {
 			return fmt.Errorf("cannot reach the broker: %w", context.Cause(ctx))
 		}
 	}
-	w.mu.Lock()
-	w.last = w.o.Now()
-	w.mu.Unlock()
-	for {
+	kept := func() uint64 {
 		w.mu.Lock()
-		left := quiet - w.o.Now().Sub(w.last)
-		w.mu.Unlock()
-		if left <= 0 {
+		defer w.mu.Unlock()
+		return w.kept
+	}
+	for before := kept(); ; {
+		if err := Listen(ctx, quiet, func() bool { return kept() != before }); err != nil {
+			return fmt.Errorf("cannot wait for the broker's messages to end: %w", err)
+		}
+		now := kept()
+		if now == before {
+			return nil
+		}
+		before = now
+	}
+}
+
+// Listen waits until heard says yes, or quiet has passed. It looks several times:
+// a process that was held up for as long as that has not been listening, and
+// must have the time to read what came meanwhile.
+func Listen(ctx context.Context, quiet time.Duration, heard func() bool) error {
+	const looks = 8
+	for range looks {
+		if heard() {
 			return nil
 		}
 		select {
-		case <-time.After(left):
+		case <-time.After(quiet / looks):
 		case <-ctx.Done():
-			return fmt.Errorf("cannot wait for the broker's messages to end: %w", context.Cause(ctx))
+			return context.Cause(ctx)
 		}
 	}
+	return nil
 }
 
 // Link is the state of the connection to the broker.

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"payagent/uplink/uplinktest"
 )
 
 // served is a gate with a handler behind it, and a client.
@@ -22,7 +24,7 @@ type served struct {
 
 func serve(t *testing.T) *served {
 	t.Helper()
-	g, err := Listen("127.0.0.1:0")
+	g, err := Listen(uplinktest.FreeAddress(t)) // the port must be had again
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +112,7 @@ func TestReset(t *testing.T) {
 		t.Fatalf("a connection can be made: %v", err)
 	}
 	defer func() { _ = c.Close() }()
-	if _, err := c.Write([]byte("GET / HTTP/1.1\r\n")); err != nil {
+	if _, err := c.Write([]byte("G")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
@@ -120,6 +122,22 @@ func TestReset(t *testing.T) {
 	s.works(t)
 	if len(s.seen) != 0 {
 		t.Fatal("a reset request was seen")
+	}
+}
+
+// held waits until so many connections are in the black hole.
+func held(t *testing.T, g *Gate, want int) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; <-time.After(time.Millisecond) {
+		g.mu.Lock()
+		n := len(g.held)
+		g.mu.Unlock()
+		if n >= want {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d of %d connections are in the hole", n, want)
+		}
 	}
 }
 
@@ -142,6 +160,7 @@ func TestWhatEntersTheBlackHoleIsLostForGood(t *testing.T) {
 		_, err := c.Read(make([]byte, 1))
 		fresh <- err
 	}()
+	held(t, s.gate, 1)
 	// A caller that gives up does so in silence.
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
@@ -152,6 +171,9 @@ func TestWhatEntersTheBlackHoleIsLostForGood(t *testing.T) {
 	if _, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("%v", err)
 	}
+	// What was given up before it was let in is still let in, and is in the hole
+	// before it is over.
+	held(t, s.gate, 2)
 	s.set(t, Up)
 	// The request on the old connection may have been written after the hole
 	// was over; then it is an ordinary one.

@@ -33,7 +33,7 @@ func reader(t *testing.T, b *Box) *os.File {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = f.Close() })
-	if err := f.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := f.SetReadDeadline(time.Now().Add(2 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -144,7 +144,7 @@ func TestUnplugAndPlugIn(t *testing.T) {
 func TestTheAgentMayWriteToItsScanner(t *testing.T) {
 	b, f := plugged(t, nil)
 	// Far more than a terminal's buffer: the box reads it all.
-	if err := f.SetWriteDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := f.SetWriteDeadline(time.Now().Add(2 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.Write(bytes.Repeat([]byte("beep"), 1<<16)); err != nil {
