@@ -49,10 +49,12 @@ func TestRealShift(t *testing.T) {
 	b.fits(false, 12, 4.5)
 
 	// Closing asks twice, and a double click is one press.
+	b.hold(true)
 	b.key(kb.F9)
 	b.says("再按一次结班")
 	b.key(kb.F9)
 	b.says("当班中")
+	b.hold(false)
 	b.ahead(700)
 	b.key(kb.F9)
 	b.says("已结班。请打印结算单")

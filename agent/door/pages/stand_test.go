@@ -369,4 +369,4 @@ func svg(t *testing.T, text string) string {
 }
 
 // patient bounds every wait for a browser; it is no measure of speed.
-const patient = 90 * time.Second
+const patient = 2 * time.Minute

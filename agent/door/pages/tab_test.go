@@ -32,7 +32,7 @@ func browser(t *testing.T) context.Context {
 	if path == "" {
 		t.Fatal("cannot test the pages: no chromium in PATH; install it (Debian: chromium, fonts-wqy-microhei) or run make test, which does")
 	}
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.WSURLReadTimeout(patient), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("force-device-scale-factor", "1"), chromedp.Flag("hide-scrollbars", true))
 	alloc, stop := chromedp.NewExecAllocator(context.Background(), opts...)
 	t.Cleanup(stop)
@@ -50,12 +50,17 @@ type tab struct {
 	ctx context.Context
 }
 
-// skew lets a test stop the page's clock and move it forward: the pages measure
-// time with performance.now().
+// skew makes the page's clock slow, so that what leaves by itself is seen before
+// on a slow machine as well, and lets a test stop it and move it forward: the
+// pages measure time with performance.now(). What a page gives up by a timer it
+// gives up ten times as late.
 const skew = `(function () {
-  const real = performance.now.bind(performance);
+  const clock = performance.now.bind(performance), later = window.setTimeout;
+  const real = function () { return clock() / 20; };
   let ahead = 0, held = null;
   performance.now = function () { return (held === null ? real() : held) + ahead; };
+  performance.setResourceTimingBufferSize(100000);
+  window.setTimeout = function (f, ms) { return later.call(window, f, ms >= 8000 ? 10 * ms : ms); };
   window.testHold = function (on) { held = on ? real() : null; };
   window.testAhead = function (ms) { ahead += ms; };
   window.testFaults = [];
