@@ -185,7 +185,7 @@ func (w *counterOnMosquitto) payment() {
 	w.mu.Lock()
 	route := w.routes["fwc"]
 	w.mu.Unlock()
-	for guard := time.Now().Add(time.Minute); ; {
+	for guard := time.Now().Add(2 * time.Minute); ; {
 		if err := route.Reach(t.Context()); err == nil {
 			break
 		} else if time.Now().After(guard) {
@@ -201,7 +201,7 @@ func (w *counterOnMosquitto) payment() {
 	if r, err := w.world.Agent.Collect(context.Background(), q); err == nil && r.Order == nil {
 		t.Fatal(r.Code)
 	}
-	guard := time.After(60 * time.Second)
+	guard := time.After(3 * time.Minute)
 	var o *order.Order
 	for o == nil || !o.State().Final() {
 		select {

@@ -129,7 +129,7 @@ type watched struct {
 func (w *watched) Close() error {
 	err := w.Display.Close()
 	w.once.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		if !w.stuck() {
 			if err := w.f.isDark(ctx); err != nil {

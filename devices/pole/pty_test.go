@@ -178,7 +178,7 @@ func TestOneAgent(t *testing.T) {
 			}
 		}
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
 		err := open[1].Show(t.Context(), devices.Screen{State: "paid", Title: "支付成功", Amount: "1.00"})
 		if err != nil {
 			if !strings.Contains(err.Error(), "another") {

@@ -83,7 +83,7 @@ func TestReplugOnPTY(t *testing.T) {
 				t.Fatalf("told %+v", p)
 			}
 			return p
-		case <-time.After(30 * time.Second):
+		case <-time.After(2 * time.Minute):
 			t.Fatal("nothing was told")
 			return devices.Presence{}
 		}

@@ -78,7 +78,7 @@ func TestActionsOnPTY(t *testing.T) {
 				t.Fatalf("only %q was sent", all)
 			}
 			all = append(all, p...)
-		case <-time.After(30 * time.Second):
+		case <-time.After(2 * time.Minute):
 			t.Fatalf("only %q was sent", all)
 		}
 	}

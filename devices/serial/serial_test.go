@@ -250,7 +250,7 @@ func TestPortIsClosed(t *testing.T) {
 		end(s, p)
 		select {
 		case <-p.closed:
-		case <-time.After(30 * time.Second):
+		case <-time.After(2 * time.Minute):
 			t.Errorf("%s: the port stays open", name)
 		}
 		_ = s.Close()

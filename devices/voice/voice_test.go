@@ -167,7 +167,7 @@ func (a *audience) until(ctx context.Context, ok func() bool) error {
 // wait is until with a guard.
 func (a *audience) wait(what string, ok func() bool) {
 	a.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	if a.until(ctx, ok) != nil {
 		a.mu.Lock()
@@ -329,7 +329,7 @@ func TestFailure(t *testing.T) {
 		_ = v.Show(t.Context(), s) // It tells of the text before.
 		a.wait("the text", func() bool { return len(a.ended) == i+1 })
 		// The end of the program is seen a little after its last word.
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		err := v.Show(t.Context(), s)
 		for ; (err == nil) != (c.want == "") && ctx.Err() == nil; err = v.Show(t.Context(), s) {
 			runtime.Gosched()

@@ -71,7 +71,7 @@ func noConfig(string) (cli.Target, error) { return cli.Target{}, errors.New("no 
 // raw runs a command and gives its output and exit code.
 func (r *rig) raw(stdin string, args ...string) (string, int) {
 	r.t.Helper()
-	ctx, stop := context.WithTimeout(r.t.Context(), 2*time.Minute)
+	ctx, stop := context.WithTimeout(r.t.Context(), 5*time.Minute)
 	defer stop()
 	var out bytes.Buffer
 	env := func(name string) string { return map[string]string{"CODE": livetest.Code(9)}[name] }
@@ -167,7 +167,7 @@ func TestEveryExitCode(t *testing.T) {
 	d := r.run(r.code(), "pay", "--bill", "E5", "--amount", "5.00", "--order-type", "TREATMENT", "--till", agenttest.W3, "--auth-code", "-", "--wait", "0")
 	d.is(cli.Open, "paying")
 	d = r.run("", "cancel", "--bill", "E5", "--wait", "0")
-	for guard := time.Now().Add(time.Minute); d.Exit != cli.InDoubt && time.Now().Before(guard); {
+	for guard := time.Now().Add(2 * time.Minute); d.Exit != cli.InDoubt && time.Now().Before(guard); {
 		d = r.run("", "query", "--bill", "E5", "--wait", "0.2")
 	}
 	if d.is(cli.InDoubt, "in_doubt"); d.Cash.Answer != "no" {
@@ -196,7 +196,12 @@ func TestRefunds(t *testing.T) {
 	if held.Exit != cli.Open && held.Exit != cli.InDoubt {
 		t.Errorf("%s", held.text)
 	}
-	if n := len(r.Banks[agenttest.Full].Calls("refund")); n < 2 {
+	// The command did not wait for it to leave.
+	asked := func() int { return len(r.Banks[agenttest.Full].Calls("refund")) }
+	for guard := time.Now().Add(2 * time.Minute); asked() < 2 && time.Now().Before(guard); {
+		<-time.After(10 * time.Millisecond)
+	}
+	if n := asked(); n < 2 {
 		t.Errorf("%d refunds were asked for", n)
 	}
 }

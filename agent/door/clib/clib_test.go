@@ -120,7 +120,7 @@ func TestInDoubt(t *testing.T) {
 	body := strings.Replace(r.order("D1", 500), `"w1"`, `"w3"`, 1)
 	v := r.call(call{name: "pay", settings: r.settings, a: "d1", in: body, len: -3, cap: 32768}).is(t, open)
 	a := r.call(call{name: "cancel", settings: r.settings, a: v.No, in: null, cap: 32768})
-	for guard := time.Now().Add(time.Minute); a.code != inDoubt && time.Now().Before(guard); {
+	for guard := time.Now().Add(2 * time.Minute); a.code != inDoubt && time.Now().Before(guard); {
 		a = r.call(call{name: "query", settings: r.settings, a: v.No, wait: 1, cap: 32768})
 	}
 	if v := a.is(t, inDoubt); v.Cash.Answer != "no" {

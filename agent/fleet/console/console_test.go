@@ -133,13 +133,14 @@ func (s *stand) post(path string, body any) (int, string) {
 
 // fill makes a fleet with everything that can be shown.
 func (s *stand) fill(n int) {
+	seldom := func(st *fleet.Status) { st.Every = 3600 } // so that they are not old before a slow machine has looked
 	for i := range n {
 		at := fmt.Sprintf("H%d/BOX%04d", 1+i%3, i)
-		s.status(at, fleet.StateReady, "1.4.0")
+		s.status(at, fleet.StateReady, "1.4.0", seldom)
 	}
-	s.status("H1/BOX0003", fleet.StateReady, "1.3.7")
-	s.status("H2/BOX0004", fleet.StateLost, "1.4.0")
-	s.status("H3/BOX0005", fleet.StateAlert, "1.4.0", func(st *fleet.Status) { st.Reasons = []string{"clock_skew"}; st.Open, st.Waiting = 2, 17 })
+	s.status("H1/BOX0003", fleet.StateReady, "1.3.7", seldom)
+	s.status("H2/BOX0004", fleet.StateLost, "1.4.0", seldom)
+	s.status("H3/BOX0005", fleet.StateAlert, "1.4.0", seldom, func(st *fleet.Status) { st.Reasons = []string{"clock_skew"}; st.Open, st.Waiting = 2, 17 })
 	s.status("H1/BOX0006", fleet.StateReady, "1.4.0", func(st *fleet.Status) { st.At = time.Now().Add(-time.Hour) })
 	s.say("H1/BOX0000/a/audit_failed", fleet.Alarm{Code: "audit_failed", Since: time.Now().Add(-time.Minute), Last: time.Now(), Count: 3, Subjects: []string{"disk"},
 		Text: fleet.Text{ZH: "审计记录无法写入", EN: "The audit cannot be written"}}, true)

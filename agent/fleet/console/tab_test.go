@@ -30,7 +30,7 @@ func browser(t *testing.T) context.Context {
 	if path == "" {
 		t.Fatal("cannot test the pages: no chromium in PATH; install it (Debian: chromium, fonts-wqy-microhei) or run make test, which does")
 	}
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.WSURLReadTimeout(patient), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("force-device-scale-factor", "1"), chromedp.Flag("hide-scrollbars", true))
 	alloc, stop := chromedp.NewExecAllocator(context.Background(), opts...)
 	t.Cleanup(stop)
