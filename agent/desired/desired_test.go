@@ -215,6 +215,13 @@ func TestStagedTriedKept(t *testing.T) {
 		t.Error(e.Version)
 	}
 	reported(t, d, "8", fleet.ConfigRolledBack, 9, "9")
+	if err := d.Back(); err != nil {
+		t.Fatal(err)
+	}
+	if d, e = x.start(); e.Config.Site.Name != "nine" || e.Trial != nil {
+		t.Error(e.Version)
+	}
+	reported(t, d, "9", fleet.ConfigCommitted, 9, "8")
 	if x.local() != own(filepath.Dir(x.dir))+named("base") {
 		t.Error("IT's file was written")
 	}

@@ -98,7 +98,7 @@ func (d *Files) stage(b *book, envelope []byte) (fleet.Desired, error) {
 // judge checks what a document says, against what is in effect.
 func (d *Files) judge(doc fleet.Desired, signers int, local []byte) (c config.Config, kept []string, err error) {
 	name := "configuration " + strconv.FormatUint(doc.Version, 10)
-	c, kept, err = d.parse(name, []byte(doc.Text), local)
+	c, kept, err = d.parse(strconv.FormatUint(doc.Version, 10), []byte(doc.Text), local)
 	if err != nil {
 		return c, nil, &invalid{trial.Refuse("invalid", "%v", err), config.Problems(err)}
 	}
@@ -212,8 +212,13 @@ func (d *Files) Back() error {
 			return trial.Refuse("nothing_before", "%v", err)
 		}
 		b.settle(now)
-		if doc := b.Document; doc != nil && doc.State == fleet.ConfigCommitted && b.Current.Version != strconv.FormatUint(doc.Version, 10) {
-			doc.State, doc.Since, doc.Missing = fleet.ConfigRolledBack, now, []string{trial.TakenBack}
+		if doc := b.Document; doc != nil {
+			switch inEffect := b.Current.Version == strconv.FormatUint(doc.Version, 10); {
+			case doc.State == fleet.ConfigCommitted && !inEffect:
+				doc.State, doc.Since, doc.Missing = fleet.ConfigRolledBack, now, []string{trial.TakenBack}
+			case inEffect: // it had proven itself before
+				doc.State, doc.Since, doc.Missing = fleet.ConfigCommitted, now, nil
+			}
 		}
 		return nil
 	})

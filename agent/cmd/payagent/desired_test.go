@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -87,6 +89,33 @@ func (m *manager) reported() fleet.ReportedConfig {
 		m.t.Fatal(err)
 	}
 	return r
+}
+
+// TestNothingBefore: who asks to go back where nothing is behind is told at once,
+// and the service is not asked.
+func TestNothingBefore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "payagent.yaml")
+	demo, err := os.ReadFile("../../config/demo.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := regexp.MustCompile(`(?m)^data_dir:.*\n`).ReplaceAll(demo, nil)
+	if err := os.WriteFile(conf, append([]byte("data_dir: "+dir+"\n"), text...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := configCommand("config rollback", []string{"--config", conf}, io.Discard); err == nil || !strings.Contains(err.Error(), "no configuration before") {
+		t.Error(err)
+	}
+	if err := updateCommand(t.Context(), []string{"rollback", "--config", conf}, io.Discard); err == nil || !strings.Contains(err.Error(), "no program before") {
+		t.Error(err)
+	}
+	for _, sub := range []string{"config", "updates"} {
+		if _, ok, err := trial.Asked(trial.OS{}, filepath.Join(dir, sub)); ok || err != nil {
+			t.Error("the service is asked all the same:", err)
+		}
+	}
 }
 
 // TestDesired tries configurations with the real program: one that works, one

@@ -75,6 +75,11 @@ func updateCommand(ctx context.Context, args []string, out io.Writer) error {
 	case "status":
 		return printState(u, out)
 	case "rollback":
+		if st, err := u.State(); err != nil {
+			return err
+		} else if st.Previous == "" && st.Trial == "" {
+			return errors.New("cannot go back: there is no program before the one in use")
+		}
 		if err := trial.Ask(trial.OS{}, dir, trial.Request{Back: true}); err != nil {
 			return err
 		}
@@ -241,6 +246,13 @@ func configCommand(verb string, args []string, out io.Writer) error {
 		}
 		return err
 	case "config rollback":
+		if r, err := files.Reported(); err != nil {
+			return err
+		} else if r.Edited {
+			return fmt.Errorf("cannot go back: %s was changed on this box and counts; run payagent config accept first if the fleet is to decide again", o.config)
+		} else if r.Previous == "" && r.State != fleet.ConfigTrial {
+			return errors.New("cannot go back: there is no configuration before the one in effect")
+		}
 		if err := trial.Ask(trial.OS{}, files.Dir(), trial.Request{Back: true}); err != nil {
 			return err
 		}
