@@ -185,7 +185,7 @@ func rolloutCommand(ctx context.Context, args []string, c console) error {
 		return s.conduct(ctx, r, keys, document)
 	case "forget":
 		if !st.Over() {
-			return errors.New("cannot forget a roll-out that is not over; abort it first")
+			return errors.New("cannot forget a roll-out that is not over; abort it first (what carries it out ends it then; where nothing does, payfleet rollout run)")
 		}
 		for _, more := range [][]string{nil, {"document"}, {"control"}} {
 			if err := s.bus.Publish(ctx, uplink.Message{Topic: conduct.Topic(s.Root, st.Spec.Site, st.Spec.ID, more...), Retain: true}); err != nil {
