@@ -5,8 +5,11 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -279,12 +282,15 @@ func caPair(o caOptions, c console, make func(*ca.Authority) ([]byte, ca.Issued,
 	if o.out == "" {
 		return fmt.Errorf("%w: name the folder for the files with --out\n\n%s", errUsage, caUsage)
 	}
+	if err := os.MkdirAll(o.out, 0o700); err != nil {
+		return fmt.Errorf("cannot make the folder: %w", err)
+	}
+	if err := o.mayWrite(); err != nil {
+		return err
+	}
 	key, i, err := make(a)
 	if err != nil {
 		return err
-	}
-	if err := os.MkdirAll(o.out, 0o700); err != nil {
-		return fmt.Errorf("cannot make the folder: %w", err)
 	}
 	crl, err := a.CRL()
 	if err != nil {
@@ -304,6 +310,33 @@ func caPair(o caOptions, c console, make func(*ca.Authority) ([]byte, ca.Issued,
 		}
 	}
 	return say(c, "有效期至 until %s\n", i.NotAfter.Format("2006-01-02"))
+}
+
+// mayWrite refuses to write a certificate's key over a key of another kind, a
+// relay's or one that signs: those are called NAME.key too, and nobody has them
+// a second time.
+func (o caOptions) mayWrite() error {
+	own, err := os.Stat(o.dir)
+	if err != nil {
+		return fmt.Errorf("cannot look at the authority's folder: %w", err)
+	}
+	if out, err := os.Stat(o.out); err == nil && os.SameFile(own, out) {
+		return fmt.Errorf("%w: --out is the authority's own folder; name another one", errUsage)
+	}
+	for _, word := range o.words {
+		path := filepath.Join(o.out, strings.ReplaceAll(word, ":", "-")+".key")
+		data, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("cannot see what is in %s: %w", path, err)
+		}
+		if block, _ := pem.Decode(data); block == nil {
+			return fmt.Errorf("%w: %s is a key of another kind and would be lost; name another folder with --out", errUsage, path)
+		}
+	}
+	return nil
 }
 
 func caList(_ context.Context, o caOptions, c console) error {

@@ -53,6 +53,21 @@ func TestAuthorityCommands(t *testing.T) {
 	}
 	must("ca", "server", "--dir", at("ca"), "--out", at("broker"), "broker.hospital.example", "10.1.2.3")
 	must("ca", "client", "--dir", at("ca"), "--out", at("hub"), "hub")
+	must("ca", "client", "--dir", at("ca"), "--out", at("hub"), "hub") // renewed
+	must("relay", "key", "--key-file", at("relay.key"))
+	for _, name := range []string{"ops", "relay"} { // keys of another kind lie there
+		before, err := os.ReadFile(at(name + ".key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = fleetRun("ca", "client", "--dir", at("ca"), "--out", dir, name)
+		if after, _ := os.ReadFile(at(name + ".key")); !errors.Is(err, errUsage) || !bytes.Equal(before, after) {
+			t.Errorf("the key %s was written over: %v", name, err)
+		}
+	}
+	if _, err := fleetRun("ca", "client", "--dir", at("ca"), "--out", at("ca"), "authority"); !errors.Is(err, errUsage) {
+		t.Error("the authority's own key may be written over:", err)
+	}
 	for _, name := range []string{"broker/broker.hospital.example.key", "broker/broker.hospital.example.pem", "broker/ca.pem", "broker/crl.pem", "hub/hub.key"} {
 		if info, err := os.Stat(at(name)); err != nil || info.Mode().Perm() != 0o600 {
 			t.Error(name, err)

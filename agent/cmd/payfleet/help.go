@@ -71,7 +71,7 @@ func examples() map[string]string {
   payfleet key show --file ops.key.json
 `,
 		"relay": `
-  payfleet relay key --key-file relay.key
+  payfleet relay key --key-file exchange.key
   payfleet relay check --file relay.yaml
   payfleet relay --file relay.yaml
 `,

@@ -28,7 +28,7 @@ const relayUsage = `payfleet relay — calls payment platforms for tills that ha
 
   payfleet relay       --file relay.yaml      run it beside the Internet edge                              运行
   payfleet relay check --file relay.yaml      read the settings and say what they amount to                检查配置
-  payfleet relay key   --key-file relay.key   make the key where there is none; print its public half, for fleet.relay_key of the boxes   密钥
+  payfleet relay key   --key-file FILE        make the key where there is none; print its public half, for fleet.relay_key of the boxes   密钥
 
   See docs/relay.md.
 `
