@@ -336,6 +336,15 @@ func TestBroken(t *testing.T) {
 			b.Platforms["direct"] = w
 		}},
 		{"platform down", "net.platform", Fail, func(_ *testing.T, b *box) { b.asks("direct", time.Time{}, bad) }},
+		{"relay away", "net.platform", Fail, func(_ *testing.T, b *box) { b.Config.Platforms[1].Uplink = "mqtt"; b.asks("direct", time.Time{}, bad) }},
+		{"relay there", "net.platform", OK, func(_ *testing.T, b *box) {
+			b.Config.Platforms[1].Uplink = "mqtt"
+			b.refuse("direct.example:9001")
+			w := b.Platforms["direct"]
+			w.Look = nil
+			b.Platforms["direct"] = w
+		}},
+		{"clock behind", "clock.year", Fail, func(_ *testing.T, b *box) { b.Clock = func() time.Time { return noon.AddDate(0, 1, 0) } }},
 		{"HIS away", "net.his", Warn, func(_ *testing.T, b *box) { b.refuse("his.example:443") }},
 		{"HIS's certificate", "net.his", Warn, func(_ *testing.T, b *box) {
 			b.HIS.Look = func(context.Context) (*tls.ConnectionState, error) { return nil, bad }

@@ -258,24 +258,28 @@ func cureTLS(err error, now time.Time) words.Text {
 }
 
 func checkPlatform(ctx context.Context, s *Subject, r *report) {
-	s.each(r, "platform", func(t target) {
+	s.each(r, "", func(t target) {
+		if t.kind != "platform" && t.kind != "relayed" {
+			return
+		}
 		a := s.ask(ctx, t)
 		switch {
 		case errors.Is(a.err, errBefore):
 			r.skipped(t.name, before())
+		case a.err != nil && t.kind == "relayed":
+			r.fail(t.name, say("经中继不通：%v", "not reached through the relay: %v", a.err), words.Text{
+				ZH: "先看 net.broker；再到 payfleet relay 一侧执行 payfleet relay check：是否运行、platforms 是否列出此平台、box_ca_file 是否为本机的发证机、fleet.relay_key 是否为其公钥",
+				EN: "look at net.broker first; then run payfleet relay check at the relay: does it run, is this platform listed, is box_ca_file this box's authority, is fleet.relay_key its key"})
 		case !a.can:
 			r.skipped(t.name, words.Text{ZH: "平台没有无害的询问方式", EN: "the platform has nothing harmless to ask"})
 		case a.err != nil:
 			r.fail(t.name, say("%v", "%v", a.err))
+		case t.kind == "relayed":
+			r.ok(t.name, words.Text{ZH: "经消息服务器与中继可达", EN: "reached through the broker and the relay"})
 		default:
 			r.ok(t.name, words.Text{ZH: "应答正常", EN: "answers"})
 		}
 	})
-	for _, p := range s.Config.Platforms {
-		if p.Uplink == "mqtt" {
-			r.skipped(p.Name, words.Text{ZH: "经消息服务器与 payfleet relay（见 net.broker）", EN: "through the broker and payfleet relay (see net.broker)"})
-		}
-	}
 }
 
 func checkHIS(ctx context.Context, s *Subject, r *report) {

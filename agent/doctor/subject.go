@@ -178,8 +178,11 @@ type target struct {
 func (s *Subject) targets() []target {
 	var list []target
 	for _, p := range s.Config.Platforms {
-		if p.Uplink == "mqtt" {
-			continue // through the broker
+		if p.Uplink == "mqtt" { // through the broker, which is what must be reached
+			t := target{name: p.Name, kind: "relayed", address: p.URL, way: s.Platforms[p.Name]}
+			t.host, t.port = hostOf(s.Config.Fleet.Broker)
+			list = append(list, t)
+			continue
 		}
 		t := target{name: p.Name, kind: "platform", address: p.URL, way: s.Platforms[p.Name]}
 		t.host, t.port = hostOf(p.URL)

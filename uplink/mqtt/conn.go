@@ -292,7 +292,11 @@ func (x *conn) receive(_ paho.Client, m paho.Message) {
 		return
 	}
 	msg := uplink.Message{Topic: m.Topic(), Payload: m.Payload(), Retain: m.Retained(), Sample: m.Qos() == 0}
-	for _, s := range x.c.fitting(msg.Topic) {
+	fitting := x.c.fitting(msg.Topic)
+	if len(fitting) == 0 && x.c.cfg.Leave {
+		return
+	}
+	for _, s := range fitting {
 		select {
 		case s.queue <- msg:
 		case <-s.ctx.Done():

@@ -49,6 +49,10 @@ type Config struct {
 	OnUp func(ctx context.Context, n uint64)
 	// Clean asks the broker to forget us when we go: for tools.
 	Clean bool
+	// Leave does not take messages that nobody here subscribed to: the broker
+	// keeps them for the next connection of this name. For a glance in the
+	// place of a program that does not run.
+	Leave bool
 	// KeepAlive is how often a silent connection is tried, in whole seconds,
 	// default 25 s; a connection that does not answer 10 s later is given up.
 	KeepAlive time.Duration

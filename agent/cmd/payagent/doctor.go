@@ -121,9 +121,14 @@ func examine(file string) (_ *doctor.Subject, end func()) {
 	}
 	k := clockOf(c)
 	s.Clock = k.Now
-	var open []io.Closer
+	relayed := &glance{c: c, clock: k}
+	if s.Running {
+		relayed.running = running
+	}
+	open := []io.Closer{relayed}
 	for _, p := range c.Platforms {
 		if p.Uplink == "mqtt" {
+			s.Platforms[p.Name] = relayed.way(p)
 			continue
 		}
 		w, route := platformWay(c, p, k)
