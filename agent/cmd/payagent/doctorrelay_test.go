@@ -38,7 +38,7 @@ func TestDoctorThroughTheRelay(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	pair, err := s.Authority.Issue("box-1", nil)
+	pair, err := s.Authority.Issue("box-1")
 	if err != nil {
 		t.Fatal(err)
 	}
