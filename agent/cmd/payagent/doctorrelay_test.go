@@ -38,7 +38,7 @@ func TestDoctorThroughTheRelay(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	pair, err := s.Authority.Issue("box-1")
+	pair, err := relaytest.Identity(s.Authority, "box-1", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
