@@ -87,6 +87,7 @@ func (r *rig) bank() (url, token string) {
 }
 
 func (r *rig) row(what, seen string) {
+	seen = strings.ReplaceAll(strings.TrimSpace(seen), "\n", "; ")
 	r.t.Logf("%s: %s", what, seen)
 	r.rows = append(r.rows, fmt.Sprintf("| %s | %s |", what, seen))
 }
