@@ -88,7 +88,7 @@ func checkNTP(ctx context.Context, s *Subject, r *report) {
 	out, err := s.System.Run(ctx, "timedatectl", "show", "--value", "-p", "NTPSynchronized")
 	switch {
 	case err != nil:
-		r.skipped("", words.Text{ZH: "没有 timedatectl", EN: "there is no timedatectl"})
+		r.skipped("", words.Text{ZH: "没有 timedatectl，或它没有及时应答", EN: "there is no timedatectl, or it did not answer in time"})
 	case strings.TrimSpace(out) == "yes":
 		r.ok("", words.Text{ZH: "已同步", EN: "synchronised"})
 	default:
