@@ -1,9 +1,11 @@
 package door
 
 import (
+	"context"
 	"net/http"
 
 	"payagent/agent"
+	"payagent/agent/counter"
 	"payagent/agent/order"
 	"payagent/agent/words"
 	"payagent/platforms"
@@ -96,44 +98,32 @@ func insuranceRequest(f *fields) agent.InsuranceRequest {
 // authorise is POST /v1/orders/{id}/insurance/authorisation: HIS took in what
 // the payer's browser brought back.
 func (d *door) authorise(w http.ResponseWriter, r *http.Request, c caller) {
-	m, err := readBody(r)
-	if err != nil {
-		d.wrong(w, c, err, fault{})
-		return
-	}
-	f := newFields(m)
-	back := agent.Authorised{State: f.secret("state", 1024), AuthCode: f.secret("auth_code", 1024)}
-	f.rest()
-	if err := *f.fault; err != nil {
-		d.wrong(w, c, err, fault{})
-		return
-	}
-	o := d.lookUp(w, r, c, c.collects)
-	if o == nil {
-		return
-	}
-	ctx, stop := asking(r)
-	defer stop()
-	reply, err := d.agent.Authorised(ctx, o.No, back)
-	if err != nil {
-		d.wrong(w, c, err, fault{order: o})
-		return
-	}
-	d.acted(w, c, reply, o)
+	var back agent.Authorised
+	d.told(w, r, c, func(f *fields) {
+		back = agent.Authorised{State: f.secret("state", 1024), AuthCode: f.secret("auth_code", 1024)}
+	}, func(ctx context.Context, no string) (counter.Reply, error) { return d.agent.Authorised(ctx, no, back) })
 }
 
 // settle is POST /v1/orders/{id}/insurance/settlement: HIS settled with the
 // insurance and tells the sums.
 func (d *door) settle(w http.ResponseWriter, r *http.Request, c caller) {
+	var s agent.Settlement
+	d.told(w, r, c, func(f *fields) {
+		s = agent.Settlement{Total: f.fen("total_fen"), Insured: f.fen("insurance_fen"), Cash: f.fen("cash_fen"), Reduced: f.fen("reduced_fee_fen"),
+			BillNo: f.text("ssc_bill_no", 64), SerialNo: f.text("ssc_serial_no", 256), RequestContent: platforms.Hide(f.lines("request_content", 16<<10))}
+		_, s.HasReduced = f.m["reduced_fee_fen"]
+	}, func(ctx context.Context, no string) (counter.Reply, error) { return d.agent.Settle(ctx, no, s) })
+}
+
+// told takes in what HIS tells of an order that it collects, and hands it on.
+func (d *door) told(w http.ResponseWriter, r *http.Request, c caller, read func(*fields), hand func(ctx context.Context, no string) (counter.Reply, error)) {
 	m, err := readBody(r)
 	if err != nil {
 		d.wrong(w, c, err, fault{})
 		return
 	}
 	f := newFields(m)
-	s := agent.Settlement{Total: f.fen("total_fen"), Insured: f.fen("insurance_fen"), Cash: f.fen("cash_fen"), Reduced: f.fen("reduced_fee_fen"),
-		BillNo: f.text("ssc_bill_no", 64), SerialNo: f.text("ssc_serial_no", 256), RequestContent: platforms.Hide(f.lines("request_content", 16<<10))}
-	_, s.HasReduced = m["reduced_fee_fen"]
+	read(f)
 	f.rest()
 	if err := *f.fault; err != nil {
 		d.wrong(w, c, err, fault{})
@@ -145,7 +135,7 @@ func (d *door) settle(w http.ResponseWriter, r *http.Request, c caller) {
 	}
 	ctx, stop := asking(r)
 	defer stop()
-	reply, err := d.agent.Settle(ctx, o.No, s)
+	reply, err := hand(ctx, o.No)
 	if err != nil {
 		d.wrong(w, c, err, fault{order: o})
 		return

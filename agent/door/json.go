@@ -168,26 +168,17 @@ func (f *fields) take(name string) (any, bool) {
 
 // text takes a string of at most so many bytes; empty if it is not there.
 func (f *fields) text(name string, most int) string {
-	v, ok := f.take(name)
-	if !ok {
-		return ""
-	}
-	s, ok := v.(string)
-	switch {
-	case !ok:
-		f.wrong(name, "must be a text in quotes")
-	case len(s) > most:
-		f.wrong(name, "is longer than %d bytes", most)
-	case strings.ContainsFunc(s, func(c rune) bool { return c < 0x20 || c == 0x7f }):
-		f.wrong(name, "has control characters")
-	default:
-		return s
-	}
-	return ""
+	return f.limited(name, most, func(c rune) bool { return c < 0x20 || c == 0x7f })
 }
 
 // lines is text that may have line breaks and tabs.
 func (f *fields) lines(name string, most int) string {
+	return f.limited(name, most, func(c rune) bool { return c < 0x20 && c != '\n' && c != '\r' && c != '\t' || c == 0x7f })
+}
+
+// limited takes a string of at most so many bytes, none of its characters a
+// control.
+func (f *fields) limited(name string, most int, control func(rune) bool) string {
 	v, ok := f.take(name)
 	if !ok {
 		return ""
@@ -198,7 +189,7 @@ func (f *fields) lines(name string, most int) string {
 		f.wrong(name, "must be a text in quotes")
 	case len(s) > most:
 		f.wrong(name, "is longer than %d bytes", most)
-	case strings.ContainsFunc(s, func(c rune) bool { return c < 0x20 && c != '\n' && c != '\r' && c != '\t' || c == 0x7f }):
+	case strings.ContainsFunc(s, control):
 		f.wrong(name, "has control characters")
 	default:
 		return s

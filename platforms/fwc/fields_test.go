@@ -9,44 +9,21 @@ import (
 
 	"payagent/platforms"
 	"payagent/platforms/fwc"
+	"payagent/platforms/internal/wiretest"
 )
 
 type key struct{ message, direction, field string }
 
 func rows(t testing.TB) map[key]platforms.FieldRow {
 	t.Helper()
-	all := map[key]platforms.FieldRow{}
-	for _, r := range fwc.Fields() {
-		k := key{r.Message, r.Direction, r.Field}
-		if _, twice := all[k]; twice {
-			t.Errorf("%v has two rows", k)
-		}
-		all[k] = r
-		word, rest, _ := strings.Cut(r.Source, " ")
-		switch word {
-		case "api", "config":
-			if rest == "" {
-				t.Errorf("%v: %q names nothing", k, r.Source)
-			}
-		case "derived", "ignored":
-			if r.Note == "" {
-				t.Errorf("%v: %s without a word why", k, r.Source)
-			}
-		default:
-			t.Errorf("%v: source %q", k, r.Source)
-		}
-		if r.Direction != platforms.FieldSent && r.Direction != platforms.FieldRead {
-			t.Errorf("%v: direction %q", k, r.Direction)
-		}
-	}
-	return all
+	return wiretest.Rows(t, fwc.Fields(), func(message, direction, field string) key { return key{message, direction, field} })
 }
 
 // paths gives the elements of a document below the root.
 func paths(t testing.TB, doc string) []string {
 	t.Helper()
 	var out []string
-	for _, e := range elements(t, doc) {
+	for _, e := range wiretest.Elements(t, doc) {
 		name, _, _ := strings.Cut(e, "=")
 		if name != "xml" {
 			out = append(out, strings.TrimPrefix(name, "xml/"))

@@ -21,6 +21,7 @@ import (
 	"payagent/platforms/fwc"
 	"payagent/platforms/fwc/fwcsuite"
 	"payagent/platforms/fwc/fwctest"
+	"payagent/platforms/internal/wiretest"
 )
 
 // The operations of the seed.
@@ -59,34 +60,6 @@ func filled(doc string, values map[string]string) string {
 		}
 		return "<" + name + ">" + esc.Replace(v) + "</" + name + ">"
 	})
-}
-
-// elements lists the elements of a document in order, with trimmed text, read
-// by the standard decoder.
-func elements(t testing.TB, doc string) []string {
-	t.Helper()
-	d := xml.NewDecoder(strings.NewReader(strings.TrimSpace(doc)))
-	var out, at []string
-	text := ""
-	for {
-		tok, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			return out
-		}
-		if err != nil {
-			t.Fatalf("%v in %s", err, doc)
-		}
-		switch x := tok.(type) {
-		case xml.StartElement:
-			at = append(at, x.Name.Local)
-			text = ""
-		case xml.CharData:
-			text += string(x)
-		case xml.EndElement:
-			out = append(out, strings.Join(at, "/")+"="+strings.TrimSpace(text))
-			at, text = at[:len(at)-1], ""
-		}
-	}
 }
 
 // exchange is a way that keeps the request and gives a canned answer.
@@ -212,8 +185,8 @@ func TestGoldenRequests(t *testing.T) {
 				if op == opPresent {
 					v["PayType"] = "WeiXin"
 				}
-				want := elements(t, filled(sample(t, op+".req"), v))
-				if diff := cmp.Diff(want, elements(t, e.document(t, tr))); diff != "" {
+				want := wiretest.Elements(t, filled(sample(t, op+".req"), v))
+				if diff := cmp.Diff(want, wiretest.Elements(t, e.document(t, tr))); diff != "" {
 					t.Errorf("differs from the seed's sample (-seed +ours):\n%s", diff)
 				}
 				if strings.Contains(e.seen.URL.String(), fwctest.Token) {
@@ -347,8 +320,8 @@ func TestSimulatorSpeaksTheSamples(t *testing.T) {
 		} else if _, err := do(t.Context(), p, op); err != nil {
 			t.Fatal(err)
 		}
-		got := names(elements(t, w.last))
-		want := names(elements(t, sample(t, op+".resp")))
+		got := names(wiretest.Elements(t, w.last))
+		want := names(wiretest.Elements(t, sample(t, op+".resp")))
 		if op == opQuery { // in the table, not in the sample
 			want = append(want[:len(want)-4], append([]string{"xml/body/BarcodeTradeStatus/PayType"}, want[len(want)-4:]...)...)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"payagent/platforms"
 	"payagent/platforms/internal/strictjson"
+	"payagent/platforms/internal/wiretest"
 	"payagent/platforms/lc"
 )
 
@@ -14,31 +15,7 @@ type key struct{ message, direction, field string }
 
 func rows(t testing.TB) map[key]platforms.FieldRow {
 	t.Helper()
-	all := map[key]platforms.FieldRow{}
-	for _, r := range lc.Fields() {
-		k := key{r.Message, r.Direction, r.Field}
-		if _, twice := all[k]; twice {
-			t.Errorf("%v has two rows", k)
-		}
-		all[k] = r
-		word, rest, _ := strings.Cut(r.Source, " ")
-		switch word {
-		case "api", "config":
-			if rest == "" {
-				t.Errorf("%v: %q names nothing", k, r.Source)
-			}
-		case "derived", "ignored":
-			if r.Note == "" {
-				t.Errorf("%v: %s without a word why", k, r.Source)
-			}
-		default:
-			t.Errorf("%v: source %q", k, r.Source)
-		}
-		if r.Direction != platforms.FieldSent && r.Direction != platforms.FieldRead {
-			t.Errorf("%v: direction %q", k, r.Direction)
-		}
-	}
-	return all
+	return wiretest.Rows(t, lc.Fields(), func(message, direction, field string) key { return key{message, direction, field} })
 }
 
 // Every field of the document's tables and samples has a row.

@@ -7,38 +7,15 @@ import (
 
 	"payagent/platforms"
 	"payagent/platforms/internal/strictxml"
+	"payagent/platforms/internal/wiretest"
 	"payagent/platforms/smartpay/internal/message"
 )
 
 type rowKey struct{ message, direction, field string }
 
-func rows(t *testing.T) map[rowKey]platforms.FieldRow {
+func rows(t testing.TB) map[rowKey]platforms.FieldRow {
 	t.Helper()
-	all := map[rowKey]platforms.FieldRow{}
-	for _, r := range Fields() {
-		k := rowKey{r.Message, r.Direction, r.Field}
-		if _, twice := all[k]; twice {
-			t.Errorf("%v has two rows", k)
-		}
-		word, _, _ := strings.Cut(r.Source, " ")
-		switch word {
-		case "api", "config":
-			if strings.TrimSpace(strings.TrimPrefix(r.Source, word)) == "" {
-				t.Errorf("%v: %q names nothing", k, r.Source)
-			}
-		case "derived", "ignored":
-			if r.Note == "" {
-				t.Errorf("%v: %s, and no word why", k, r.Source)
-			}
-		default:
-			t.Errorf("%v: source %q", k, r.Source)
-		}
-		if r.Direction != platforms.FieldSent && r.Direction != platforms.FieldRead {
-			t.Errorf("%v: direction", k)
-		}
-		all[k] = r
-	}
-	return all
+	return wiretest.Rows(t, Fields(), func(message, direction, field string) rowKey { return rowKey{message, direction, field} })
 }
 
 // paths lists every element below n, inner ones too.

@@ -27,12 +27,11 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"payagent/platforms"
 	"payagent/platforms/fwc/internal/message"
+	"payagent/platforms/internal/wire"
 )
 
 // Agent is what the façade needs.
@@ -104,60 +103,32 @@ func (f *facade) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "GET, POST")
-		send(w, http.StatusMethodNotAllowed, "text/plain; charset=utf-8", []byte("POST a call, or GET ?wsdl\n"))
+		wire.Answer(w, http.StatusMethodNotAllowed, "text/plain; charset=utf-8", []byte("POST a call, or GET ?wsdl\n"))
 		return
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		send(w, http.StatusRequestEntityTooLarge, "text/plain; charset=utf-8", []byte("the request is too long or was cut off\n"))
+		wire.Answer(w, http.StatusRequestEntityTooLarge, "text/plain; charset=utf-8", []byte("the request is too long or was cut off\n"))
 		return
 	}
 	call, no := f.wire.Read(r, body)
 	if no != nil {
-		send(w, no.Status, no.Kind, no.Body)
+		wire.Answer(w, no.Status, no.Kind, no.Body)
 		return
 	}
 	// The answer may be late by design.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(f.cfg.Wait + slack))
 	result, fields := f.answer(r.Context(), call)
-	f.log.Info("answered as FWC", "call", call.Op, "order", clip(call.Head.Get("OutTradeNo")), "is_success", result.Success, "sub_code", result.SubCode)
-	send(w, http.StatusOK, call.Kind, call.Wrap(message.WriteReply(call.Op, call.Head, result, fields)))
+	f.log.Info("answered as FWC", "call", call.Op, "order", wire.Clip(call.Head.Get("OutTradeNo")), "is_success", result.Success, "sub_code", result.SubCode)
+	wire.Answer(w, http.StatusOK, call.Kind, call.Wrap(message.WriteReply(call.Op, call.Head, result, fields)))
 }
 
 func (f *facade) describe(w http.ResponseWriter, r *http.Request) {
-	for name := range r.URL.Query() {
-		if strings.EqualFold(name, "wsdl") {
-			send(w, http.StatusOK, "text/xml; charset=utf-8", f.wire.WSDL("HospitalWS", Address(r)))
-			return
-		}
+	if wire.AsksWSDL(r) {
+		wire.Answer(w, http.StatusOK, wire.XMLType, f.wire.WSDL("HospitalWS", wire.Address(r)))
+		return
 	}
-	send(w, http.StatusNotFound, "text/plain; charset=utf-8", []byte("POST a call, or GET ?wsdl\n"))
-}
-
-// Address is where a request came to, for a WSDL.
-func Address(r *http.Request) string {
-	scheme := "http://"
-	if r.TLS != nil {
-		scheme = "https://"
-	}
-	return scheme + r.Host + r.URL.EscapedPath()
-}
-
-func send(w http.ResponseWriter, status int, kind string, body []byte) {
-	h := w.Header()
-	h.Set("Content-Type", kind)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // a caller that has gone asks again
-}
-
-func clip(s string) string {
-	if len(s) > 32 {
-		s = s[:32]
-	}
-	return strings.ToValidUTF8(s, "?")
+	wire.Answer(w, http.StatusNotFound, "text/plain; charset=utf-8", []byte("POST a call, or GET ?wsdl\n"))
 }
 
 func said(success, words, subCode, subWords string) message.Result {

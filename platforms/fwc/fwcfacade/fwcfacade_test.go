@@ -23,6 +23,7 @@ import (
 	"payagent/platforms"
 	"payagent/platforms/fwc"
 	"payagent/platforms/fwc/fwcfacade"
+	"payagent/platforms/internal/wiretest"
 )
 
 const token = "5f0c1e2d-3b4a-4958-8776-a5b4c3d2e1f0"
@@ -119,38 +120,6 @@ func sample(t testing.TB, name string, v map[string]string) string {
 	})
 }
 
-// elements lists the elements of a document in order, read by the standard
-// decoder; skip leaves out the values that the seed does not tell.
-func elements(t testing.TB, doc string, skip ...string) []string {
-	t.Helper()
-	d := xml.NewDecoder(strings.NewReader(strings.TrimSpace(doc)))
-	var out, at []string
-	text := ""
-	for {
-		tok, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			return out
-		}
-		if err != nil {
-			t.Fatalf("%v in %s", err, doc)
-		}
-		switch x := tok.(type) {
-		case xml.StartElement:
-			at, text = append(at, x.Name.Local), ""
-		case xml.CharData:
-			text += string(x)
-		case xml.EndElement:
-			for _, s := range skip {
-				if s == x.Name.Local {
-					text = "*"
-				}
-			}
-			out = append(out, strings.Join(at, "/")+"="+strings.TrimSpace(text))
-			at, text = at[:len(at)-1], ""
-		}
-	}
-}
-
 // ask sends a document over a transport, as a client outside would write it,
 // and gives the document of the answer.
 func ask(t testing.TB, h http.Handler, way fwc.Transport, op, doc string) string {
@@ -225,8 +194,8 @@ func TestSamples(t *testing.T) {
 			case opPresent:
 				d.order.State, d.order.QR = platforms.FrontPaying, v["TwoDimensionCode"]
 			}
-			got := elements(t, ask(t, open(t, d), way, op, sample(t, op+".req", v)), "Message", "SubCode", "SubMessage")
-			want := elements(t, sample(t, op+".resp", v), "Message", "SubCode", "SubMessage")
+			got := wiretest.Elements(t, ask(t, open(t, d), way, op, sample(t, op+".req", v)), "Message", "SubCode", "SubMessage")
+			want := wiretest.Elements(t, sample(t, op+".resp", v), "Message", "SubCode", "SubMessage")
 			if op == opQuery || op == opPay { // in the table, not in the sample
 				result := map[string]string{opQuery: "BarcodeTradeStatus", opPay: "BarcodeTradeResult"}[op]
 				i := len(want) - 4

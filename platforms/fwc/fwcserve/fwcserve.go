@@ -16,12 +16,12 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
 	"payagent/platforms"
 	"payagent/platforms/fwc/internal/message"
+	"payagent/platforms/internal/wire"
 )
 
 // The switches where the document is silent or says two things (wire.md §4).
@@ -103,19 +103,13 @@ func guess(head message.Fields) string {
 
 func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	plain := func(status int, words string) {
-		send(w, status, "text/plain; charset=utf-8", []byte(words+"\n"))
+		wire.Answer(w, status, "text/plain; charset=utf-8", []byte(words+"\n"))
 	}
 	switch r.Method {
 	case http.MethodGet:
-		for name := range r.URL.Query() {
-			if strings.EqualFold(name, "wsdl") {
-				scheme := "http://"
-				if r.TLS != nil {
-					scheme = "https://"
-				}
-				send(w, http.StatusOK, "text/xml; charset=utf-8", s.wire.WSDL("HisWS", scheme+r.Host+r.URL.EscapedPath()))
-				return
-			}
+		if wire.AsksWSDL(r) {
+			wire.Answer(w, http.StatusOK, wire.XMLType, s.wire.WSDL("HisWS", wire.Address(r)))
+			return
 		}
 		plain(http.StatusNotFound, "POST a call, or GET ?wsdl")
 		return
@@ -132,7 +126,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	call, no := s.wire.Read(r, body)
 	if no != nil {
-		send(w, no.Status, no.Kind, no.Body)
+		wire.Answer(w, no.Status, no.Kind, no.Body)
 		return
 	}
 	switch {
@@ -143,16 +137,6 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.list(r.Context(), w, call)
 	}
-}
-
-func send(w http.ResponseWriter, status int, kind string, body []byte) {
-	h := w.Header()
-	h.Set("Content-Type", kind)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // a caller that has gone asks again
 }
 
 func refused(words string) message.Result {
@@ -166,7 +150,7 @@ func failed() message.Result {
 // say answers without rows.
 func (s *server) say(w http.ResponseWriter, call message.Call, r message.Result) {
 	s.log.Info("answered reconciliation", "call", call.Op, "is_success", r.Success, "words", r.Message)
-	send(w, http.StatusOK, call.Kind, call.Wrap(message.ReplyHead(echo(call), r)+message.ReplyTail))
+	wire.Answer(w, http.StatusOK, call.Kind, call.Wrap(message.ReplyHead(echo(call), r)+message.ReplyTail))
 }
 
 // echo is the head of an answer: the example of the list has an empty one.
@@ -214,7 +198,7 @@ func (s *server) order(ctx context.Context, w http.ResponseWriter, call message.
 	}
 	b.WriteString("       </" + s.cfg.Root + ">\n" + message.ReplyTail)
 	s.log.Info("answered reconciliation", "call", call.Op, "order", got.OutTradeNo, "entries", len(got.Entries))
-	send(w, http.StatusOK, call.Kind, call.Wrap(b.String()))
+	wire.Answer(w, http.StatusOK, call.Kind, call.Wrap(b.String()))
 }
 
 // yuan writes an amount that may be negative.

@@ -20,6 +20,7 @@ import (
 
 	"payagent/platforms"
 	"payagent/platforms/fwc/fwcserve"
+	"payagent/platforms/internal/wiretest"
 )
 
 const (
@@ -122,30 +123,7 @@ func span(begin, end string) map[string][]string {
 // not tell are not compared.
 func elements(t testing.TB, doc string) []string {
 	t.Helper()
-	d := xml.NewDecoder(strings.NewReader(strings.TrimSpace(doc)))
-	var out, up []string
-	text := ""
-	for {
-		tok, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			return out
-		}
-		if err != nil {
-			t.Fatalf("%v in %s", err, doc)
-		}
-		switch x := tok.(type) {
-		case xml.StartElement:
-			up, text = append(up, x.Name.Local), ""
-		case xml.CharData:
-			text += string(x)
-		case xml.EndElement:
-			if n := x.Name.Local; n == "Message" || n == "SubCode" || n == "SubMessage" {
-				text = "*"
-			}
-			out = append(out, strings.Join(up, "/")+"="+strings.TrimSpace(text))
-			up, text = up[:len(up)-1], ""
-		}
-	}
+	return wiretest.Elements(t, doc, "Message", "SubCode", "SubMessage")
 }
 
 func ways() []string { return []string{"soap11", "soap12", "raw", "raw by itself", "form"} }

@@ -10,6 +10,7 @@ import (
 	"payagent/platforms"
 	"payagent/platforms/fwc/internal/message"
 	"payagent/platforms/internal/strictxml"
+	"payagent/platforms/internal/wire"
 )
 
 // held is how much of a list is kept back: until then an error is still told
@@ -160,7 +161,7 @@ func (s *stream) end() error {
 	if !s.begun { // short enough to be sent as one
 		before, _, _ := s.call.Around()
 		s.begun = true
-		send(s.w, http.StatusOK, s.call.Kind, []byte(before+s.kept.String()))
+		wire.Answer(s.w, http.StatusOK, s.call.Kind, []byte(before+s.kept.String()))
 		return nil
 	}
 	return s.flush()

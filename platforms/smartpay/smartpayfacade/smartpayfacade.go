@@ -38,11 +38,11 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
 	"payagent/platforms"
+	"payagent/platforms/internal/wire"
 	"payagent/platforms/smartpay/internal/message"
 )
 
@@ -103,13 +103,13 @@ func (f *facade) serve(w http.ResponseWriter, r *http.Request) {
 	if !known {
 		path = r.URL.Path
 	}
-	if r.Method == http.MethodGet && known && describes(r) {
-		send(w, http.StatusOK, "text/xml; charset=utf-8", message.WSDL(address(r)))
+	if r.Method == http.MethodGet && known && wire.AsksWSDL(r) {
+		wire.Answer(w, http.StatusOK, wire.XMLType, message.WSDL(wire.Address(r)))
 		return
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		send(w, http.StatusRequestEntityTooLarge, "text/plain; charset=utf-8", []byte("the request is too long or was cut off\n"))
+		wire.Answer(w, http.StatusRequestEntityTooLarge, "text/plain; charset=utf-8", []byte("the request is too long or was cut off\n"))
 		return
 	}
 	call, form, no := message.Read(r, path, body)
@@ -119,13 +119,13 @@ func (f *facade) serve(w http.ResponseWriter, r *http.Request) {
 			f.refuse(w, call, message.Refusal{Code: codeNoSession, Words: "token 无效"})
 			return
 		}
-		send(w, http.StatusNotFound, "text/plain; charset=utf-8", []byte("not found\n"))
+		wire.Answer(w, http.StatusNotFound, "text/plain; charset=utf-8", []byte("not found\n"))
 		return
 	}
 	get := call.Variant == message.WSGWREST || call.Variant == message.ThirdParty
 	if r.Method != http.MethodPost && !(r.Method == http.MethodGet && get) {
 		w.Header().Set("Allow", "POST")
-		send(w, http.StatusMethodNotAllowed, "text/plain; charset=utf-8", []byte("POST a call, or GET ?wsdl\n"))
+		wire.Answer(w, http.StatusMethodNotAllowed, "text/plain; charset=utf-8", []byte("POST a call, or GET ?wsdl\n"))
 		return
 	}
 	if strings.Contains(strings.ToLower(r.Header.Get("Content-Type")), "charset=gb") {
@@ -139,50 +139,14 @@ func (f *facade) serve(w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(f.cfg.Wait + slack))
 	reply := f.answer(r.Context(), call)
 	reply.TransactionCode = call.TransactionCode
-	f.log.Info("answered as SmartPay", "call", call.Method, "order", clip(number(call)), "code", reply.Code)
+	f.log.Info("answered as SmartPay", "call", call.Method, "order", wire.Clip(number(call)), "code", reply.Code)
 	kind, text := call.Write(reply)
-	send(w, http.StatusOK, kind, text)
+	wire.Answer(w, http.StatusOK, kind, text)
 }
 
 func (f *facade) refuse(w http.ResponseWriter, call message.Call, no message.Refusal) {
 	kind, text := call.Refuse(no)
-	send(w, http.StatusOK, kind, text)
-}
-
-func describes(r *http.Request) bool {
-	for name := range r.URL.Query() {
-		if strings.EqualFold(name, "wsdl") {
-			return true
-		}
-	}
-	return false
-}
-
-// address is where a request came to, for the WSDL. It holds the secret, as
-// the address that the HIS was given does.
-func address(r *http.Request) string {
-	scheme := "http://"
-	if r.TLS != nil {
-		scheme = "https://"
-	}
-	return scheme + r.Host + r.URL.EscapedPath()
-}
-
-func send(w http.ResponseWriter, status int, kind string, body []byte) {
-	h := w.Header()
-	h.Set("Content-Type", kind)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // a caller that has gone asks again
-}
-
-func clip(s string) string {
-	if len(s) > 32 {
-		s = s[:32]
-	}
-	return strings.ToValidUTF8(s, "?")
+	wire.Answer(w, http.StatusOK, kind, text)
 }
 
 // number is the order that a call is about.

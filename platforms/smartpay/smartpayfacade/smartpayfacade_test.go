@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -19,6 +18,7 @@ import (
 	"golang.org/x/text/encoding/simplifiedchinese"
 
 	"payagent/platforms"
+	"payagent/platforms/internal/wiretest"
 	"payagent/platforms/smartpay"
 	"payagent/platforms/smartpay/smartpayfacade"
 )
@@ -81,32 +81,6 @@ func file(t testing.TB, name string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// elements lists the elements of a document in order, with trimmed text.
-func elements(t testing.TB, doc string) []string {
-	t.Helper()
-	d := xml.NewDecoder(strings.NewReader(doc))
-	var out, at []string
-	text := ""
-	for {
-		tok, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			return out
-		}
-		if err != nil {
-			t.Fatalf("%v in %s", err, doc)
-		}
-		switch x := tok.(type) {
-		case xml.StartElement:
-			at, text = append(at, x.Name.Local), ""
-		case xml.CharData:
-			text += string(x)
-		case xml.EndElement:
-			out = append(out, strings.Join(at, "/")+"="+strings.TrimSpace(text))
-			at, text = at[:len(at)-1], ""
-		}
-	}
-}
-
 // ask sends a Req over a variant, as its clients write it, and gives the
 // answer's document.
 func ask(t testing.TB, h http.Handler, variant, method, doc string) string {
@@ -122,7 +96,7 @@ func ask(t testing.TB, h http.Handler, variant, method, doc string) string {
 	fields := url.Values{}
 	object := map[string]string{}
 	code := ""
-	for _, e := range elements(t, doc) {
+	for _, e := range wiretest.Elements(t, doc) {
 		name, value, _ := strings.Cut(e, "=")
 		if rest, ok := strings.CutPrefix(name, "Req/Data/"); ok {
 			fields.Set(rest, value)
@@ -231,11 +205,11 @@ func TestSamples(t *testing.T) {
 				d.order.State = platforms.FrontCanceled
 			}
 			req := strings.ReplaceAll(file(t, "golden/"+method+".req.xml"), "5f0c1d2e3a4b5c6d7e8f90a1b2c3d4e5", number)
-			want := elements(t, strings.ReplaceAll(file(t, "golden/"+method+".resp.xml"), "5f0c1d2e3a4b5c6d7e8f90a1b2c3d4e5", number))
+			want := wiretest.Elements(t, strings.ReplaceAll(file(t, "golden/"+method+".resp.xml"), "5f0c1d2e3a4b5c6d7e8f90a1b2c3d4e5", number))
 			if strings.HasPrefix(v, "D") { // the server writes the Req, under a code of its own
 				want[0] = "Resp/TransactionCode=90001"
 			}
-			if diff := cmp.Diff(want, elements(t, ask(t, open(t, d), v, method, req))); diff != "" {
+			if diff := cmp.Diff(want, wiretest.Elements(t, ask(t, open(t, d), v, method, req))); diff != "" {
 				t.Errorf("%s %s (-seed +façade):\n%s", v, method, diff)
 			}
 			if c := d.charge; method == "SweepCodePay" && (c.OrderNo != number || c.Amount != 1234 || c.Subject != "门诊缴费 <内科> & 检查" || c.Memo != "张三 2024-05-01 处方两张" ||
