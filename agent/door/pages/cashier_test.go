@@ -8,6 +8,7 @@ import (
 
 	"github.com/chromedp/chromedp/kb"
 
+	"payagent/agent/browsertest"
 	"payagent/agent/words"
 )
 
@@ -24,7 +25,7 @@ const fromHIS = "&bill=B20260314001&amount_fen=12850&name=%E5%BC%A0%E4%B8%89%E4%
 // text and in the largest.
 func TestCashierScreens(t *testing.T) {
 	t.Parallel()
-	chrome := browser(t)
+	chrome := browsertest.Start(t)
 	refunds := []object{{"refund_no": "RF0001", "amount_fen": 2850, "state": "done", "state_text": object{"zh": "退款成功", "en": "Refunded"}},
 		{"refund_no": "RF0002", "amount_fen": 1000, "state": "in_doubt", "state_text": object{"zh": "退款待核实，请勿重复退款", "en": "Refund in doubt"}}}
 	screens := []struct {
@@ -66,14 +67,14 @@ func TestCashierScreens(t *testing.T) {
 			s := newStand(t, "counter")
 			s.test = true
 			s.till["test"] = true
-			b := open(t, chrome, s.cashier(fromHIS), 1024, 768)
-			b.wait(`document.querySelector('[data-channel="unionpay"]')`)
+			b := browsertest.Open(t, chrome, s.cashier(fromHIS), 1024, 768)
+			b.Wait(`document.querySelector('[data-channel="unionpay"]')`)
 			for range size + 1 {
-				b.truth(`(document.getElementById("larger").click(), true)`)
+				b.Truth(`(document.getElementById("larger").click(), true)`)
 			}
-			b.wait(fmt.Sprintf(`document.documentElement.classList.contains("size-%d")`, size))
-			b.shot(fmt.Sprintf("cashier-%d-form", size))
-			b.fits(size < 3, 12, 4.5)
+			b.Wait(fmt.Sprintf(`document.documentElement.classList.contains("size-%d")`, size))
+			b.Shot(fmt.Sprintf("cashier-%d-form", size))
+			b.Fits(size < 3, 12, 4.5)
 			for i, x := range screens {
 				no := fmt.Sprintf("%s%02d", counterNumber, i)
 				s.set(func() {
@@ -84,29 +85,29 @@ func TestCashierScreens(t *testing.T) {
 					}
 					s.front(s.order(no, "waiting", nil))
 				})
-				b.says(no)
+				b.Says(no)
 				s.set(func() { s.front(x.o(s, no)) })
 				for _, w := range x.says {
-					b.says(w)
+					b.Says(w)
 				}
-				b.shot(fmt.Sprintf("cashier-%d-%s", size, x.name))
-				b.fits(false, 12, 4.5)
-				if !b.truth(`document.getElementById("o_cash").getBoundingClientRect().bottom <= innerHeight && document.querySelector(".acts").getBoundingClientRect().bottom <= innerHeight`) {
+				b.Shot(fmt.Sprintf("cashier-%d-%s", size, x.name))
+				b.Fits(false, 12, 4.5)
+				if !b.Truth(`document.getElementById("o_cash").getBoundingClientRect().bottom <= innerHeight && document.querySelector(".acts").getBoundingClientRect().bottom <= innerHeight`) {
 					t.Errorf("%s: the answer about cash or the buttons cannot be seen", x.name)
 				}
-				if !b.truth(`getComputedStyle(document.getElementById("watermark")).display === "flex"`) {
+				if !b.Truth(`getComputedStyle(document.getElementById("watermark")).display === "flex"`) {
 					t.Errorf("%s has no watermark", x.name)
 				}
 				// Whatever is shown, the next order begins with an empty screen.
 				s.show(nil)
-				if b.truth(`document.querySelector('#order [data-act="close"]')`) {
-					b.key(kb.Escape)
+				if b.Truth(`document.querySelector('#order [data-act="close"]')`) {
+					b.Key(kb.Escape)
 				} else {
 					s.set(func() { s.orders[no] = s.order(no, "canceled", nil) })
-					b.wait(`document.querySelector('#order [data-act="close"]')`)
-					b.key(kb.Escape)
+					b.Wait(`document.querySelector('#order [data-act="close"]')`)
+					b.Key(kb.Escape)
 				}
-				b.wait(`!document.getElementById("form").hidden`)
+				b.Wait(`!document.getElementById("form").hidden`)
 			}
 		})
 	}
@@ -116,7 +117,7 @@ func TestCashierScreens(t *testing.T) {
 // over to 支付成功, and through a failed one to a second try.
 func TestCashierByKeyboard(t *testing.T) {
 	t.Parallel()
-	chrome := browser(t)
+	chrome := browsertest.Start(t)
 	s := newStand(t, "counter")
 	made := 0
 	s.created = func(body object) (int, object) {
@@ -125,13 +126,13 @@ func TestCashierByKeyboard(t *testing.T) {
 		s.front(o)
 		return http.StatusCreated, o
 	}
-	b := open(t, chrome, s.cashier(fromHIS+"&phone=13800000000&memo=%E9%97%A8%E8%AF%8A"), 1024, 768)
-	b.wait(`document.querySelector('[data-channel="wechat"]')`)
-	if b.truth(`location.hash !== ""`) || len(b.leftovers("13800000000", "t="+token)) > 0 {
+	b := browsertest.Open(t, chrome, s.cashier(fromHIS+"&phone=13800000000&memo=%E9%97%A8%E8%AF%8A"), 1024, 768)
+	b.Wait(`document.querySelector('[data-channel="wechat"]')`)
+	if b.Truth(`location.hash !== ""`) || len(b.Leftovers("13800000000", "t="+token)) > 0 {
 		t.Error("the address or the page holds what it should not")
 	}
-	b.key(kb.F2)
-	b.says("等待用户扫码")
+	b.Key(kb.F2)
+	b.Says("等待用户扫码")
 	list := s.posted("/v1/orders")
 	if len(list) != 1 {
 		t.Fatalf("%d orders asked for", len(list))
@@ -151,7 +152,7 @@ func TestCashierByKeyboard(t *testing.T) {
 
 	// A code typed by a scanner at the wrong place, Enter and all, does nothing.
 	// All in one turn of the page, as no machine under load can delay it.
-	if !b.truth(`(function () {
+	if !b.Truth(`(function () {
 		const x = document.querySelector('[data-act="detach"]');
 		const type = function (k) { return x.dispatchEvent(new KeyboardEvent("keydown", { key: k, bubbles: true, cancelable: true })); };
 		x.focus();
@@ -160,7 +161,7 @@ func TestCashierByKeyboard(t *testing.T) {
 	})()`) {
 		t.Error("the Enter of a scanner reaches the button")
 	}
-	b.says("等待用户扫码")
+	b.Says("等待用户扫码")
 	if len(s.posted("/detach")) > 0 {
 		t.Error("a scanner's Enter pressed a button")
 	}
@@ -176,34 +177,34 @@ func TestCashierByKeyboard(t *testing.T) {
 		return http.StatusAccepted, o
 	}
 	s.show(s.order(no, "paying", object{"actions_allowed": []string{"detach"}}))
-	b.says("用户支付中")
-	b.key(kb.F8)
-	b.key(kb.F9)
+	b.Says("用户支付中")
+	b.Key(kb.F8)
+	b.Key(kb.F9)
 	s.show(s.order(no, "paying", nil))
-	b.wait(`document.querySelector('[data-act="check"]')`)
+	b.Wait(`document.querySelector('[data-act="check"]')`)
 	if n := len(s.posted("/check")) + len(s.posted("/cancel")); n != 0 {
 		t.Errorf("%d calls by keys whose buttons the agent did not offer", n)
 	}
-	b.key(kb.F8)
-	b.wait(`!document.querySelector('#order button').disabled`)
-	b.key(kb.F9)
-	b.says("已受理撤销")
+	b.Key(kb.F8)
+	b.Wait(`!document.querySelector('#order button').disabled`)
+	b.Key(kb.F9)
+	b.Says("已受理撤销")
 	if c, x := s.arrived("/check"), s.arrived("/cancel"); len(c) != 1 || len(x) != 1 || x[0].body["operator"] == nil {
 		t.Errorf("checks %v, cancels %v", c, x)
 	}
 
 	// 支付失败 stays, then offers the same bill under a new key.
 	s.show(s.order(no, "failed", nil))
-	b.says("余额不足")
-	b.ahead(600000)
-	b.says("余额不足")
-	b.key(kb.Enter)
-	b.says("同一账单重新收款")
-	if got := b.text(`document.getElementById("f_bill").value + " " + document.getElementById("f_amount").value + " " + document.activeElement.getAttribute("data-channel")`); got != "B20260314001 128.50 wechat" {
+	b.Says("余额不足")
+	b.Ahead(600000)
+	b.Says("余额不足")
+	b.Key(kb.Enter)
+	b.Says("同一账单重新收款")
+	if got := b.Text(`document.getElementById("f_bill").value + " " + document.getElementById("f_amount").value + " " + document.activeElement.getAttribute("data-channel")`); got != "B20260314001 128.50 wechat" {
 		t.Errorf("the second try begins with %q", got)
 	}
-	b.key(kb.F3)
-	b.says("等待用户扫码")
+	b.Key(kb.F3)
+	b.Says("等待用户扫码")
 	list = s.posted("/v1/orders")
 	if len(list) != 2 || list[0].key == list[1].key || list[1].key == "" || list[1].body["bill"] != "B20260314001" || list[1].body["channel"] != "alipay" {
 		t.Errorf("second try: %v", list)
@@ -211,19 +212,19 @@ func TestCashierByKeyboard(t *testing.T) {
 
 	// 支付成功 closes by itself and leaves nothing.
 	s.show(s.order(counterNumber+"2", "paid", nil))
-	b.says("支付成功")
-	b.ahead(7000)
-	b.says("支付成功")
-	b.ahead(1500)
-	b.wait(`!document.getElementById("form").hidden`)
-	if found := b.leftovers("张三丰", "张*丰", "C00123456", "B20260314001", "128.50", "13800000000"); len(found) > 0 {
+	b.Says("支付成功")
+	b.Ahead(7000)
+	b.Says("支付成功")
+	b.Ahead(1500)
+	b.Wait(`!document.getElementById("form").hidden`)
+	if found := b.Leftovers("张三丰", "张*丰", "C00123456", "B20260314001", "128.50", "13800000000"); len(found) > 0 {
 		t.Errorf("after the payment the page still holds %v", found)
 	}
 	// The till still tells of the paid order; it does not come back.
 	s.set(func() {})
-	b.do(reload())
-	b.wait(`document.querySelector('[data-channel="wechat"]')`)
-	if b.truth(`document.getElementById("form").hidden`) {
+	b.Do(browsertest.Reload())
+	b.Wait(`document.querySelector('[data-channel="wechat"]')`)
+	if b.Truth(`document.getElementById("form").hidden`) {
 		t.Error("a paid and closed order came back")
 	}
 }
@@ -232,7 +233,7 @@ func TestCashierByKeyboard(t *testing.T) {
 // and what is wrong is said at its field.
 func TestCashierTypes(t *testing.T) {
 	t.Parallel()
-	chrome := browser(t)
+	chrome := browsertest.Start(t)
 	s := newStand(t, "counter")
 	s.created = func(body object) (int, object) {
 		if body["patient"].(object)["card_no"] == nil {
@@ -242,30 +243,30 @@ func TestCashierTypes(t *testing.T) {
 		s.front(o)
 		return http.StatusCreated, o
 	}
-	b := open(t, chrome, s.cashier(""), 1024, 768)
-	b.wait(`document.querySelector('[data-channel="wechat"]') && document.activeElement.id === "f_name"`)
-	b.key("李四" + kb.Enter)
-	b.wait(`document.activeElement.id === "f_card_no"`)
-	b.key(kb.F2)
-	b.says("请填写账单号")
-	b.wait(`document.activeElement.id === "f_bill"`)
-	b.key("B7" + kb.Enter + kb.Enter)
-	b.wait(`document.activeElement.id === "f_amount"`)
-	b.key("1.234" + kb.F2)
-	b.says("金额应为正数，最多两位小数")
-	b.key(kb.Backspace + kb.Enter)
-	b.wait(`document.activeElement.getAttribute("data-channel") === "wechat"`)
-	b.key(kb.Enter)
-	b.says("请填写卡号")
-	if b.truth(`document.body.innerText.indexOf("信息科") >= 0`) {
+	b := browsertest.Open(t, chrome, s.cashier(""), 1024, 768)
+	b.Wait(`document.querySelector('[data-channel="wechat"]') && document.activeElement.id === "f_name"`)
+	b.Key("李四" + kb.Enter)
+	b.Wait(`document.activeElement.id === "f_card_no"`)
+	b.Key(kb.F2)
+	b.Says("请填写账单号")
+	b.Wait(`document.activeElement.id === "f_bill"`)
+	b.Key("B7" + kb.Enter + kb.Enter)
+	b.Wait(`document.activeElement.id === "f_amount"`)
+	b.Key("1.234" + kb.F2)
+	b.Says("金额应为正数，最多两位小数")
+	b.Key(kb.Backspace + kb.Enter)
+	b.Wait(`document.activeElement.getAttribute("data-channel") === "wechat"`)
+	b.Key(kb.Enter)
+	b.Says("请填写卡号")
+	if b.Truth(`document.body.innerText.indexOf("信息科") >= 0`) {
 		t.Error("a field that the cashier can fill sends them to the IT department")
 	}
-	b.says("不能据此判断")
-	b.wait(`document.activeElement.id === "f_card_no"`)
-	b.shot("cashier-refused")
-	b.fits(true, 12, 4.5)
-	b.key("C9" + kb.F2)
-	b.says("等待用户扫码")
+	b.Says("不能据此判断")
+	b.Wait(`document.activeElement.id === "f_card_no"`)
+	b.Shot("cashier-refused")
+	b.Fits(true, 12, 4.5)
+	b.Key("C9" + kb.F2)
+	b.Says("等待用户扫码")
 	list := s.posted("/v1/orders")
 	if last := list[len(list)-1].body; last["amount_fen"] != 123.0 || last["bill"] != "B7" {
 		t.Errorf("asked for %v", last)
@@ -274,21 +275,21 @@ func TestCashierTypes(t *testing.T) {
 		t.Errorf("a corrected request needs a key of its own: %v", list)
 	}
 	// Kinds of fees that go to another platform have its wallets only.
-	b.do(reload())
-	b.says("等待用户扫码")
+	b.Do(browsertest.Reload())
+	b.Says("等待用户扫码")
 	s.show(s.order(counterNumber, "canceled", nil))
-	b.says("已撤销")
-	b.key(kb.Escape)
-	b.wait(`!document.getElementById("form").hidden && document.querySelector('[data-channel="unionpay"]')`)
-	b.truth(`(function () { const x = document.getElementById("f_order_type"); x.value = "APPOINTMENT"; x.dispatchEvent(new Event("change")); return true; })()`)
-	b.wait(`!document.querySelector('[data-channel="unionpay"]')`)
+	b.Says("已撤销")
+	b.Key(kb.Escape)
+	b.Wait(`!document.getElementById("form").hidden && document.querySelector('[data-channel="unionpay"]')`)
+	b.Truth(`(function () { const x = document.getElementById("f_order_type"); x.value = "APPOINTMENT"; x.dispatchEvent(new Event("change")); return true; })()`)
+	b.Wait(`!document.querySelector('[data-channel="unionpay"]')`)
 }
 
 // TestCashierDoubleClicks: pressing twice, a lost answer, a repeated answer:
 // one order.
 func TestCashierDoubleClicks(t *testing.T) {
 	t.Parallel()
-	chrome := browser(t)
+	chrome := browsertest.Start(t)
 	s := newStand(t, "counter")
 	lost := true
 	s.created = func(object) (int, object) {
@@ -300,14 +301,14 @@ func TestCashierDoubleClicks(t *testing.T) {
 		s.front(o)
 		return http.StatusCreated, o
 	}
-	b := open(t, chrome, s.cashier(fromHIS), 1024, 768)
-	b.wait(`document.querySelector('[data-channel="wechat"]')`)
-	b.truth(`(function () { const x = document.querySelector('[data-channel="wechat"]'); x.click(); x.click(); document.querySelector('[data-channel="alipay"]').click(); return true; })()`)
-	b.says("没有收到应答")
-	b.says("请勿改收现金")
-	b.shot("cashier-unsure")
-	b.key(kb.F2)
-	b.says("等待用户扫码")
+	b := browsertest.Open(t, chrome, s.cashier(fromHIS), 1024, 768)
+	b.Wait(`document.querySelector('[data-channel="wechat"]')`)
+	b.Truth(`(function () { const x = document.querySelector('[data-channel="wechat"]'); x.click(); x.click(); document.querySelector('[data-channel="alipay"]').click(); return true; })()`)
+	b.Says("没有收到应答")
+	b.Says("请勿改收现金")
+	b.Shot("cashier-unsure")
+	b.Key(kb.F2)
+	b.Says("等待用户扫码")
 	list := s.posted("/v1/orders")
 	if len(list) != 2 || list[0].key != list[1].key || len(list[0].key) < 32 {
 		t.Errorf("the lost request was repeated with another key: %v", list)
@@ -318,9 +319,9 @@ func TestCashierDoubleClicks(t *testing.T) {
 		return http.StatusAccepted, o
 	}
 	s.show(s.order(counterNumber, "paying", nil))
-	b.wait(`document.querySelector('[data-act="cancel"]')`)
-	b.truth(`(function () { const x = document.querySelector('[data-act="cancel"]'); x.click(); x.click(); return true; })()`)
-	b.says("已受理撤销")
+	b.Wait(`document.querySelector('[data-act="cancel"]')`)
+	b.Truth(`(function () { const x = document.querySelector('[data-act="cancel"]'); x.click(); x.click(); return true; })()`)
+	b.Says("已受理撤销")
 	if n := len(s.arrived("/cancel")); n != 1 {
 		t.Errorf("canceled %d times", n)
 	}
@@ -330,36 +331,36 @@ func TestCashierDoubleClicks(t *testing.T) {
 // made elsewhere appears by itself.
 func TestCashierReload(t *testing.T) {
 	t.Parallel()
-	chrome := browser(t)
+	chrome := browsertest.Start(t)
 	s := newStand(t, "counter")
-	b := open(t, chrome, s.cashier(""), 1024, 768)
-	b.wait(`document.querySelector('[data-channel="wechat"]')`)
+	b := browsertest.Open(t, chrome, s.cashier(""), 1024, 768)
+	b.Wait(`document.querySelector('[data-channel="wechat"]')`)
 	s.show(s.order(counterNumber, "waiting", nil))
-	b.says("等待用户扫码")
+	b.Says("等待用户扫码")
 	for _, x := range []struct{ state, says string }{{"waiting", "等待用户扫码"}, {"paying", "用户支付中"}, {"canceling", "撤销中"}, {"in_doubt", "待核实"}, {"failed", "支付失败"}, {"paid", "支付成功"}} {
 		s.show(s.order(counterNumber, x.state, nil))
-		b.says(x.says)
-		b.do(reload())
-		b.says(x.says)
-		b.says(counterNumber)
+		b.Says(x.says)
+		b.Do(browsertest.Reload())
+		b.Says(x.says)
+		b.Says(counterNumber)
 	}
 	// A silent agent: no old answer about cash stays on the screen.
 	s.show(s.order(counterNumber, "failed", nil))
-	b.says("可以收现金：确证未扣款")
+	b.Says("可以收现金：确证未扣款")
 	s.set(func() { s.silent = true })
-	b.ahead(6000)
-	b.says("暂时无法确认状态，不要收现金")
-	b.says("无法连接本机支付服务")
-	b.shot("cashier-silent")
+	b.Ahead(6000)
+	b.Says("暂时无法确认状态，不要收现金")
+	b.Says("无法连接本机支付服务")
+	b.Shot("cashier-silent")
 	s.set(func() { s.silent = false })
-	b.says("确证未扣款")
+	b.Says("确证未扣款")
 }
 
 // TestCashierOffline: refused with the reason, queued on request, confirmed
 // when the platform is back.
 func TestCashierOffline(t *testing.T) {
 	t.Parallel()
-	chrome := browser(t)
+	chrome := browsertest.Start(t)
 	s := newStand(t, "counter")
 	s.reasons = []object{{"code": "platform_unreachable", "name": "fwc", "say": object{"zh": "支付平台无法连接，未发送任何请求", "en": "x"}, "next_action": object{"zh": "可改收现金或稍后再试", "en": "x"}}}
 	s.created = func(body object) (int, object) {
@@ -376,27 +377,27 @@ func TestCashierOffline(t *testing.T) {
 		s.front(o)
 		return http.StatusOK, o
 	}
-	b := open(t, chrome, s.cashier(fromHIS), 1024, 768)
-	b.says("支付平台无法连接，未发送任何请求 · fwc")
-	b.wait(`document.querySelector('[data-channel="wechat"]')`)
-	b.key(kb.F2)
-	b.says("可以收现金：确证未扣款")
-	b.shot("cashier-offline")
-	b.fits(true, 12, 4.5)
-	b.key(kb.F9)
-	b.says("网络中断，已排队，未发送")
-	b.says("离线排队 1 笔")
-	if b.truth(`document.querySelector('[data-act="confirm"]')`) {
+	b := browsertest.Open(t, chrome, s.cashier(fromHIS), 1024, 768)
+	b.Says("支付平台无法连接，未发送任何请求 · fwc")
+	b.Wait(`document.querySelector('[data-channel="wechat"]')`)
+	b.Key(kb.F2)
+	b.Says("可以收现金：确证未扣款")
+	b.Shot("cashier-offline")
+	b.Fits(true, 12, 4.5)
+	b.Key(kb.F9)
+	b.Says("网络中断，已排队，未发送")
+	b.Says("离线排队 1 笔")
+	if b.Truth(`document.querySelector('[data-act="confirm"]')`) {
 		t.Error("it can be confirmed before the platform is back")
 	}
 	if list := s.posted("/v1/orders"); len(list) != 2 || list[0].key == list[1].key || list[1].body["channel"] != "wechat" {
 		t.Errorf("queued by %v", list)
 	}
 	s.set(func() { s.till["online"] = true; s.reasons = nil })
-	b.says("平台已恢复，继续收款？")
-	b.shot("cashier-back")
-	b.key(kb.Enter)
-	b.says("等待用户扫码")
+	b.Says("平台已恢复，继续收款？")
+	b.Shot("cashier-back")
+	b.Key(kb.Enter)
+	b.Says("等待用户扫码")
 	if n := len(s.arrived("/confirm")); n != 1 {
 		t.Errorf("confirmed %d times", n)
 	}
@@ -405,7 +406,7 @@ func TestCashierOffline(t *testing.T) {
 // TestCashierSearch finds an order and gives part of it back.
 func TestCashierSearch(t *testing.T) {
 	t.Parallel()
-	chrome := browser(t)
+	chrome := browsertest.Start(t)
 	s := newStand(t, "counter")
 	for i, state := range []string{"failed", "paid"} {
 		no := fmt.Sprintf("%s%d", counterNumber, i)
@@ -417,61 +418,61 @@ func TestCashierSearch(t *testing.T) {
 		s.orders[no] = o
 		return http.StatusAccepted, object{"refund": o["refunds"].([]object)[0], "order": o}
 	}
-	b := open(t, chrome, s.cashier(""), 1024, 768)
-	b.wait(`document.querySelector('[data-channel="wechat"]')`)
-	b.key(kb.F10)
-	b.wait(`document.activeElement.id === "s_value"`)
-	b.key("nothing" + kb.Enter)
-	b.says("没有找到订单")
-	b.truth(`(document.getElementById("s_value").value = "", document.getElementById("s_value").focus(), true)`)
-	b.key("B42" + kb.Enter)
-	b.wait(`document.querySelectorAll("#s_list button").length === 2 && document.activeElement.hasAttribute("data-order")`)
-	b.shot("cashier-search")
-	b.fits(true, 12, 4.5)
-	if !b.truth(fmt.Sprintf(`document.activeElement.getAttribute("data-order") === %q`, no)) {
-		b.key(kb.ArrowDown)
+	b := browsertest.Open(t, chrome, s.cashier(""), 1024, 768)
+	b.Wait(`document.querySelector('[data-channel="wechat"]')`)
+	b.Key(kb.F10)
+	b.Wait(`document.activeElement.id === "s_value"`)
+	b.Key("nothing" + kb.Enter)
+	b.Says("没有找到订单")
+	b.Truth(`(document.getElementById("s_value").value = "", document.getElementById("s_value").focus(), true)`)
+	b.Key("B42" + kb.Enter)
+	b.Wait(`document.querySelectorAll("#s_list button").length === 2 && document.activeElement.hasAttribute("data-order")`)
+	b.Shot("cashier-search")
+	b.Fits(true, 12, 4.5)
+	if !b.Truth(fmt.Sprintf(`document.activeElement.getAttribute("data-order") === %q`, no)) {
+		b.Key(kb.ArrowDown)
 	}
-	b.wait(fmt.Sprintf(`document.activeElement.getAttribute("data-order") === %q`, no))
-	b.key(kb.Enter)
-	b.says("4200002026031409265300012345")
-	b.says("平台时钟")
-	b.ahead(20000)
-	b.says("支付成功") // one that was looked up does not close by itself
-	b.key(kb.F2)
-	b.wait(`document.activeElement.id === "r_sum"`)
-	b.says("可退 128.50 元")
-	b.key("28.50") // over what is selected
-	b.key(kb.Enter)
-	b.wait(`document.activeElement.id === "r_reason"`)
-	b.key(kb.Enter)
-	b.says("请填写退款原因")
-	b.shot("cashier-refund")
-	b.fits(false, 12, 4.5)
-	b.key("多收" + kb.Enter)
-	b.says("退款已登记")
+	b.Wait(fmt.Sprintf(`document.activeElement.getAttribute("data-order") === %q`, no))
+	b.Key(kb.Enter)
+	b.Says("4200002026031409265300012345")
+	b.Says("平台时钟")
+	b.Ahead(20000)
+	b.Says("支付成功") // one that was looked up does not close by itself
+	b.Key(kb.F2)
+	b.Wait(`document.activeElement.id === "r_sum"`)
+	b.Says("可退 128.50 元")
+	b.Key("28.50") // over what is selected
+	b.Key(kb.Enter)
+	b.Wait(`document.activeElement.id === "r_reason"`)
+	b.Key(kb.Enter)
+	b.Says("请填写退款原因")
+	b.Shot("cashier-refund")
+	b.Fits(false, 12, 4.5)
+	b.Key("多收" + kb.Enter)
+	b.Says("退款已登记")
 	list := s.arrived("/refunds")
 	if len(list) != 1 || list[0].key == "" || list[0].body["amount_fen"] != 2850.0 || list[0].body["reason"] != "多收" || list[0].body["operator"] == nil {
 		t.Errorf("refunds: %v", list)
 	}
-	b.key(kb.Escape)
-	b.wait(`!document.getElementById("form").hidden`)
+	b.Key(kb.Escape)
+	b.Wait(`!document.getElementById("form").hidden`)
 }
 
 // TestCashierWithoutRight: a page without a token says what to do.
 func TestCashierWithoutRight(t *testing.T) {
 	t.Parallel()
-	chrome := browser(t)
+	chrome := browsertest.Start(t)
 	s := newStand(t, "counter")
 	for address, says := range map[string]string{"/cashier": "本页没有有效的令牌", "/cashier#t=wrong&till=counter1": "本页没有有效的令牌", "/cashier#t=" + token + "&till=other": "本页的令牌无权"} {
-		b := open(t, chrome, s.server.URL+address, 1024, 768)
-		b.says(says)
-		b.fits(true, 12, 4.5)
+		b := browsertest.Open(t, chrome, s.server.URL+address, 1024, 768)
+		b.Says(says)
+		b.Fits(true, 12, 4.5)
 	}
-	b := open(t, chrome, s.cashier("&lang=en"), 1024, 768)
-	b.says("Pay by WeChat")
-	b.shot("cashier-en")
-	b.key(kb.F10)
-	b.says("Search by")
+	b := browsertest.Open(t, chrome, s.cashier("&lang=en"), 1024, 768)
+	b.Says("Pay by WeChat")
+	b.Shot("cashier-en")
+	b.Key(kb.F10)
+	b.Says("Search by")
 }
 
 // booked is what the door says of a paid order's place in HIS's books.
@@ -500,64 +501,64 @@ func (s *stand) booked(stage string, more object) object {
 func TestCashierUntilBooked(t *testing.T) {
 	t.Parallel()
 	s := newStand(t, "counter")
-	b := open(t, browser(t), s.cashier(""), 1024, 768)
-	b.wait(`document.querySelector('[data-channel="wechat"]')`)
+	b := browsertest.Open(t, browsertest.Start(t), s.cashier(""), 1024, 768)
+	b.Wait(`document.querySelector('[data-channel="wechat"]')`)
 	s.show(s.order(counterNumber, "waiting", nil))
-	b.says("等待用户扫码")
+	b.Says("等待用户扫码")
 	show := func(stage string, more object) {
 		t.Helper()
 		s.show(s.order(counterNumber, "paid", s.booked(stage, more)))
-		b.wait(`document.querySelector('[data-stage="` + stage + `"]')`)
+		b.Wait(`document.querySelector('[data-stage="` + stage + `"]')`)
 	}
 	show("pending", object{"booking": object{"state": "pending", "stage": "pending", "text": s.booked("pending", nil)["booking"].(object)["text"], "prompt_in_s": 42}})
-	b.says("支付成功，等待 HIS 入账")
-	b.says("42 秒后仍未入账会提醒")
-	b.ahead(20000) // and does not close by itself
-	b.shot("cashier-booking-pending")
-	b.fits(false, 12, 4.5)
+	b.Says("支付成功，等待 HIS 入账")
+	b.Says("42 秒后仍未入账会提醒")
+	b.Ahead(20000) // and does not close by itself
+	b.Shot("cashier-booking-pending")
+	b.Fits(false, 12, 4.5)
 	show("pending_long", nil)
-	b.says("在 HIS 中查看这笔账单")
-	b.says("不可以收现金")
-	b.shot("cashier-booking-long")
-	b.fits(false, 12, 4.5)
+	b.Says("在 HIS 中查看这笔账单")
+	b.Says("不可以收现金")
+	b.Shot("cashier-booking-long")
+	b.Fits(false, 12, 4.5)
 	back := object{"refund_no": "LR1", "amount_fen": 12850, "state": "sent", "state_text": object{"zh": "退款处理中", "en": "Refund under way"}}
 	show("going_back", object{"refunds": []object{back}, "actions_allowed": []string{}, "safe_to_take_cash": s.safety("wait", "cash_reversing", 5)})
-	b.says("HIS 处理失败，正在原路退回")
-	b.wait(`document.querySelector("#o_progress .now").textContent === "正在退回原账户"`)
-	b.says("请等待 5 秒")
-	b.shot("cashier-booking-back")
-	b.fits(false, 12, 4.5)
+	b.Says("HIS 处理失败，正在原路退回")
+	b.Wait(`document.querySelector("#o_progress .now").textContent === "正在退回原账户"`)
+	b.Says("请等待 5 秒")
+	b.Shot("cashier-booking-back")
+	b.Fits(false, 12, 4.5)
 	show("back_in_doubt", object{"safe_to_take_cash": s.safety("no", "cash_in_doubt", 0), "actions_allowed": []string{}})
-	b.says("退回结果待核实")
-	b.shot("cashier-booking-doubt")
+	b.Says("退回结果待核实")
+	b.Shot("cashier-booking-doubt")
 	show("given_back", object{"refunded_fen": 12850, "actions_allowed": []string{"retry"}, "safe_to_take_cash": s.safety("yes", "cash_refunded", 0)})
-	b.says("款项已原路退回")
-	b.says("可以收现金")
-	b.says("关闭并重新收款")
-	b.ahead(20000)
-	b.shot("cashier-booking-given-back")
-	b.fits(false, 12, 4.5)
+	b.Says("款项已原路退回")
+	b.Says("可以收现金")
+	b.Says("关闭并重新收款")
+	b.Ahead(20000)
+	b.Shot("cashier-booking-given-back")
+	b.Fits(false, 12, 4.5)
 	show("booked", object{"booking": object{"state": "booked", "stage": "booked", "text": object{"zh": "支付成功，HIS 已入账", "en": "Paid and booked by HIS"}, "his_flow_id": "SJ0001"}})
-	b.says("HIS 已入账")
-	b.says("SJ0001")
-	b.says("秒后自动关闭")
-	b.ahead(9000)
-	b.wait(`!document.getElementById("form").hidden`)
+	b.Says("HIS 已入账")
+	b.Says("SJ0001")
+	b.Says("秒后自动关闭")
+	b.Ahead(9000)
+	b.Wait(`!document.getElementById("form").hidden`)
 
 	// One that was closed before HIS booked it.
 	lost := s.order(counterNumber+"9", "paid", s.booked("pending_long", object{"bill": "B9"}))
 	s.set(func() { s.orders[counterNumber+"9"] = lost; s.front(nil) })
-	b.ahead(25000)
-	b.says("有 1 笔已收款，HIS 没有入账")
-	b.shot("cashier-unbooked")
-	b.fits(false, 12, 4.5)
-	b.key(kb.F7)
-	b.wait(`document.activeElement.getAttribute("data-order") === "` + counterNumber + `9"`)
-	b.key(kb.Enter)
-	b.says("在 HIS 中查看这笔账单")
-	b.key(kb.Escape)
-	b.wait(`!document.getElementById("form").hidden`)
+	b.Ahead(25000)
+	b.Says("有 1 笔已收款，HIS 没有入账")
+	b.Shot("cashier-unbooked")
+	b.Fits(false, 12, 4.5)
+	b.Key(kb.F7)
+	b.Wait(`document.activeElement.getAttribute("data-order") === "` + counterNumber + `9"`)
+	b.Key(kb.Enter)
+	b.Says("在 HIS 中查看这笔账单")
+	b.Key(kb.Escape)
+	b.Wait(`!document.getElementById("form").hidden`)
 	s.set(func() { delete(s.orders, counterNumber+"9") })
-	b.ahead(25000)
-	b.wait(`document.getElementById("unbooked").hidden`)
+	b.Ahead(25000)
+	b.Wait(`document.getElementById("unbooked").hidden`)
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"payagent/agent/browsertest"
 )
 
 func (s *stand) kiosk(more string) string {
@@ -22,7 +24,7 @@ var panels = []struct {
 // content it may have.
 func TestKioskScreens(t *testing.T) {
 	t.Parallel()
-	chrome := browser(t)
+	chrome := browsertest.Start(t)
 	present := object{"mode": "present", "channel": "", "qr_expires_in_s": 118}
 	screens := []struct {
 		name, screen string
@@ -65,30 +67,30 @@ func TestKioskScreens(t *testing.T) {
 			s := newStand(t, "kiosk")
 			s.test = true
 			s.till["test"] = true
-			b := open(t, chrome, s.kiosk(""), p.width, p.height)
+			b := browsertest.Open(t, chrome, s.kiosk(""), p.width, p.height)
 			for _, x := range screens {
 				x.set(s, number)
-				b.wait(fmt.Sprintf(`document.querySelector('[data-screen="%s"]')`, x.screen))
+				b.Wait(fmt.Sprintf(`document.querySelector('[data-screen="%s"]')`, x.screen))
 				switch x.name {
 				case "qr":
-					b.wait(`document.querySelector(".qr img") && document.querySelector(".qr img").complete`)
+					b.Wait(`document.querySelector(".qr img") && document.querySelector(".qr img").complete`)
 				case "waiting-refused":
-					b.says("请出示微信的付款码")
+					b.Says("请出示微信的付款码")
 				case "queued-back":
-					b.says("网络已恢复")
+					b.Says("网络已恢复")
 				case "queued":
-					b.says("恢复后可继续")
+					b.Says("恢复后可继续")
 				}
-				img := b.shot("kiosk-" + p.name + "-" + x.name)
-				b.fits(true, 28, 7)
-				if !b.truth(`getComputedStyle(document.getElementById("watermark")).display === "flex" && document.getElementById("watermark").innerText.indexOf("测试") >= 0`) {
+				img := b.Shot("kiosk-" + p.name + "-" + x.name)
+				b.Fits(true, 28, 7)
+				if !b.Truth(`getComputedStyle(document.getElementById("watermark")).display === "flex" && document.getElementById("watermark").innerText.indexOf("测试") >= 0`) {
 					t.Errorf("%s has no watermark", x.name)
 				}
 				if x.name != "qr" {
-					if b.truth(`document.querySelector("img")`) {
+					if b.Truth(`document.querySelector("img")`) {
 						t.Errorf("%s has a picture", x.name)
 					}
-				} else if got := reads(img); got != s.code {
+				} else if got := browsertest.Reads(img); got != s.code {
 					t.Errorf("the code on the screen says %q", got)
 				}
 				s.set(func() { delete(s.till, "note") })
@@ -96,28 +98,28 @@ func TestKioskScreens(t *testing.T) {
 			for _, state := range []string{"paid", "failed", "canceled"} {
 				no := number + state[:2]
 				s.show(s.order(no, "paying", object{"mode": "charge"}))
-				b.wait(`document.querySelector('[data-screen="paying"]')`)
+				b.Wait(`document.querySelector('[data-screen="paying"]')`)
 				s.show(s.order(no, state, nil))
-				b.wait(fmt.Sprintf(`document.querySelector('[data-screen="%s"]')`, state))
-				b.shot("kiosk-" + p.name + "-" + state)
-				b.fits(true, 28, 7)
+				b.Wait(fmt.Sprintf(`document.querySelector('[data-screen="%s"]')`, state))
+				b.Shot("kiosk-" + p.name + "-" + state)
+				b.Fits(true, 28, 7)
 			}
 			// 还在吗?
 			s.set(func() { s.code = ""; s.front(s.order(number+"ask", "paying", present)) })
-			b.wait(`document.querySelector('[data-screen="qr"]')`)
-			b.ahead(61000)
-			b.wait(`!document.getElementById("ask").hidden`)
-			b.shot("kiosk-" + p.name + "-ask")
-			b.fits(true, 28, 7)
+			b.Wait(`document.querySelector('[data-screen="qr"]')`)
+			b.Ahead(61000)
+			b.Wait(`!document.getElementById("ask").hidden`)
+			b.Shot("kiosk-" + p.name + "-ask")
+			b.Fits(true, 28, 7)
 			if p.width > 1280 || p.height > 1280 {
 				return // what fits a small panel in English fits a large one
 			}
-			b.truth(`(document.getElementById("language").click(), true)`)
+			b.Truth(`(document.getElementById("language").click(), true)`)
 			for _, x := range screens {
 				x.set(s, number+"en")
-				b.wait(fmt.Sprintf(`document.querySelector('[data-screen="%s"]')`, x.screen))
-				b.fits(true, 28, 7)
-				b.shot("kiosk-" + p.name + "-en-" + x.name)
+				b.Wait(fmt.Sprintf(`document.querySelector('[data-screen="%s"]')`, x.screen))
+				b.Fits(true, 28, 7)
+				b.Shot("kiosk-" + p.name + "-en-" + x.name)
 				s.set(func() { delete(s.till, "note") })
 			}
 		})
@@ -128,58 +130,58 @@ func TestKioskScreens(t *testing.T) {
 // back by itself.
 func TestKioskDegraded(t *testing.T) {
 	t.Parallel()
-	chrome := browser(t)
+	chrome := browsertest.Start(t)
 	s := newStand(t, "kiosk")
-	b := open(t, chrome, s.kiosk(""), 1280, 800)
-	b.says("请先选择要缴费的项目")
+	b := browsertest.Open(t, chrome, s.kiosk(""), 1280, 800)
+	b.Says("请先选择要缴费的项目")
 	s.set(func() { s.reasons = []object{{"code": "platform_unreachable", "name": "fwc"}} })
-	b.ahead(6000)
-	b.says("网络中断，暂时无法扫码支付")
-	b.says("请到人工收费窗口缴费")
-	b.shot("kiosk-offline")
-	b.fits(true, 28, 7)
+	b.Ahead(6000)
+	b.Says("网络中断，暂时无法扫码支付")
+	b.Says("请到人工收费窗口缴费")
+	b.Shot("kiosk-offline")
+	b.Fits(true, 28, 7)
 	s.set(func() { s.reasons = []object{{"code": "platform_unreachable", "name": "another"}} })
-	b.ahead(6000)
-	b.says("请先选择要缴费的项目")
+	b.Ahead(6000)
+	b.Says("请先选择要缴费的项目")
 	s.set(func() { s.reasons = []object{{"code": "disk_low"}} })
-	b.ahead(6000)
-	b.says("自助缴费暂停服务")
-	b.shot("kiosk-out")
+	b.Ahead(6000)
+	b.Says("自助缴费暂停服务")
+	b.Shot("kiosk-out")
 	s.set(func() { s.reasons = nil })
-	b.ahead(6000)
-	b.says("请先选择要缴费的项目")
+	b.Ahead(6000)
+	b.Says("请先选择要缴费的项目")
 
 	// The agent is gone while nobody pays, and while somebody does.
 	s.set(func() { s.silent = true })
-	b.ahead(16000)
-	b.says("自助缴费暂停服务")
+	b.Ahead(16000)
+	b.Says("自助缴费暂停服务")
 	s.set(func() {
 		s.silent = false
 		s.code = "wxp://f2f0abc"
 		s.front(s.order(number, "paying", object{"mode": "present", "qr_expires_in_s": 100}))
 	})
-	b.wait(`document.querySelector(".qr img")`)
+	b.Wait(`document.querySelector(".qr img")`)
 	s.set(func() { s.silent = true })
-	b.ahead(6000)
-	b.says("暂时无法确认支付结果，请勿再次支付")
-	b.says(number[len(number)-6:])
-	b.wait(`!document.querySelector(".qr img")`)
-	b.shot("kiosk-unsure")
-	b.fits(true, 28, 7)
+	b.Ahead(6000)
+	b.Says("暂时无法确认支付结果，请勿再次支付")
+	b.Says(number[len(number)-6:])
+	b.Wait(`!document.querySelector(".qr img")`)
+	b.Shot("kiosk-unsure")
+	b.Fits(true, 28, 7)
 	s.set(func() { s.silent = false })
-	b.wait(`document.querySelector(".qr img")`)
+	b.Wait(`document.querySelector(".qr img")`)
 
 	// A QR code that does not come: words, not a spinner.
 	s.set(func() { s.code = ""; s.front(s.order(number+"2", "paying", object{"mode": "present"})) })
-	b.says("正在取得二维码")
-	b.ahead(15100)
-	b.says("取得二维码较慢")
+	b.Says("正在取得二维码")
+	b.Ahead(15100)
+	b.Says("取得二维码较慢")
 
 	for _, bad := range []string{"/kiosk", "/kiosk#t=wrong&till=kiosk1"} {
-		x := open(t, chrome, s.server.URL+bad, 800, 1280)
-		x.says("自助缴费暂停服务")
-		x.says("本页没有有效的令牌")
-		x.fits(true, 28, 7)
+		x := browsertest.Open(t, chrome, s.server.URL+bad, 800, 1280)
+		x.Says("自助缴费暂停服务")
+		x.Says("本页没有有效的令牌")
+		x.Fits(true, 28, 7)
 	}
 }
 
@@ -187,7 +189,7 @@ func TestKioskDegraded(t *testing.T) {
 // by it, and none is left in the document.
 func TestKioskQRLeaves(t *testing.T) {
 	t.Parallel()
-	chrome := browser(t)
+	chrome := browsertest.Start(t)
 	ends := map[string]func(s *stand){
 		"paid":      func(s *stand) { s.show(s.order(number, "paid", nil)) },
 		"failed":    func(s *stand) { s.show(s.order(number, "failed", nil)) },
@@ -201,12 +203,12 @@ func TestKioskQRLeaves(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newStand(t, "kiosk")
 			s.code = "https://qr.alipay.com/bax01234567890"
-			b := open(t, chrome, s.kiosk(""), 1280, 800)
+			b := browsertest.Open(t, chrome, s.kiosk(""), 1280, 800)
 			s.show(s.order(number, "paying", object{"mode": "present", "qr_expires_in_s": 90}))
-			b.wait(`document.querySelector(".qr img")`)
+			b.Wait(`document.querySelector(".qr img")`)
 			// The page notes when it was told and when the code was gone, by how often
 			// it came to its own clock of 50 ms: a machine that holds it up counts not.
-			b.truth(`(function () {
+			b.Truth(`(function () {
 				const real = window.fetch;
 				let ticks = 1;
 				setInterval(function () { ticks++; }, 50);
@@ -216,12 +218,12 @@ func TestKioskQRLeaves(t *testing.T) {
 				return true;
 			})()`)
 			end(s)
-			b.wait(`!document.querySelector("img")`)
-			b.wait(`window.gone && window.told`)
-			if b.truth(`window.gone - window.told > 10`) {
-				t.Errorf("gone only %s times 50 ms after the agent's answer, want 500 ms at most", b.text(`String(window.gone - window.told)`))
+			b.Wait(`!document.querySelector("img")`)
+			b.Wait(`window.gone && window.told`)
+			if b.Truth(`window.gone - window.told > 10`) {
+				t.Errorf("gone only %s times 50 ms after the agent's answer, want 500 ms at most", b.Text(`String(window.gone - window.told)`))
 			}
-			if reads(b.shot("kiosk-gone")) != "" {
+			if browsertest.Reads(b.Shot("kiosk-gone")) != "" {
 				t.Error("a code can still be read")
 			}
 		})
@@ -229,21 +231,21 @@ func TestKioskQRLeaves(t *testing.T) {
 	t.Run("countdown", func(t *testing.T) {
 		s := newStand(t, "kiosk")
 		s.code = "https://qr.alipay.com/bax01234567890"
-		b := open(t, chrome, s.kiosk(""), 1280, 800)
+		b := browsertest.Open(t, chrome, s.kiosk(""), 1280, 800)
 		s.show(s.order(number, "paying", object{"mode": "present", "qr_expires_in_s": 3}))
-		b.wait(`document.querySelector(".qr img")`)
-		b.says("剩余")
+		b.Wait(`document.querySelector(".qr img")`)
+		b.Says("剩余")
 		s.set(func() { s.silent = true }) // nobody tells the page; its own countdown ends
-		b.ahead(3000)
-		b.wait(`!document.querySelector("img")`)
+		b.Ahead(3000)
+		b.Wait(`!document.querySelector("img")`)
 	})
 }
 
 // TestKioskCancel: the patient may always leave, by the button or by going.
 func TestKioskCancel(t *testing.T) {
 	t.Parallel()
-	chrome := browser(t)
-	start := func(t *testing.T) (*stand, *tab) {
+	chrome := browsertest.Start(t)
+	start := func(t *testing.T) (*stand, *browsertest.Tab) {
 		s := newStand(t, "kiosk")
 		s.code = "https://qr.alipay.com/bax01234567890"
 		s.acted = func(no, name string) (int, object) {
@@ -254,37 +256,37 @@ func TestKioskCancel(t *testing.T) {
 			s.front(o)
 			return 202, o
 		}
-		b := open(t, chrome, s.kiosk(""), 1280, 800)
+		b := browsertest.Open(t, chrome, s.kiosk(""), 1280, 800)
 		s.show(s.order(number, "paying", object{"mode": "present", "qr_expires_in_s": 90}))
-		b.wait(`document.querySelector(".qr img")`)
+		b.Wait(`document.querySelector(".qr img")`)
 		return s, b
 	}
 	t.Run("button", func(t *testing.T) {
 		s, b := start(t)
-		b.truth(`(function () { const x = document.querySelector('[data-act="kCancel"]'); x.click(); x.click(); return true; })()`)
-		b.wait(`!document.querySelector("img") && document.querySelector('[data-screen="canceling"]')`)
-		b.says("请勿再支付")
+		b.Truth(`(function () { const x = document.querySelector('[data-act="kCancel"]'); x.click(); x.click(); return true; })()`)
+		b.Wait(`!document.querySelector("img") && document.querySelector('[data-screen="canceling"]')`)
+		b.Says("请勿再支付")
 		if list := s.arrived("/cancel"); len(list) != 1 || list[0].body["reason"] != "patient" {
 			t.Errorf("cancels: %v", list)
 		}
 	})
 	t.Run("nobody there", func(t *testing.T) {
 		s, b := start(t)
-		b.ahead(59000)
-		if !b.truth(`document.getElementById("ask").hidden`) {
+		b.Ahead(59000)
+		if !b.Truth(`document.getElementById("ask").hidden`) {
 			t.Error("asked too early")
 		}
-		b.ahead(1500)
-		b.says("您还在吗？")
+		b.Ahead(1500)
+		b.Says("您还在吗？")
 		if len(s.posted("/cancel")) > 0 {
 			t.Error("canceled before asking")
 		}
-		b.truth(`(document.querySelector('#ask [data-act="kGoOn"]').click(), true)`)
-		b.wait(`document.getElementById("ask").hidden`)
-		b.ahead(60500)
-		b.says("您还在吗？")
-		b.ahead(20000)
-		b.wait(`document.querySelector('[data-screen="canceling"]')`)
+		b.Truth(`(document.querySelector('#ask [data-act="kGoOn"]').click(), true)`)
+		b.Wait(`document.getElementById("ask").hidden`)
+		b.Ahead(60500)
+		b.Says("您还在吗？")
+		b.Ahead(20000)
+		b.Wait(`document.querySelector('[data-screen="canceling"]')`)
 		if list := s.arrived("/cancel"); len(list) != 1 || list[0].path != "/v1/orders/"+number+"/cancel" {
 			t.Errorf("cancels: %v", list)
 		}
@@ -295,27 +297,27 @@ func TestKioskCancel(t *testing.T) {
 // next one never sees it.
 func TestKioskForgets(t *testing.T) {
 	t.Parallel()
-	chrome := browser(t)
+	chrome := browsertest.Start(t)
 	s := newStand(t, "kiosk")
-	b := open(t, chrome, s.kiosk(""), 1280, 800)
+	b := browsertest.Open(t, chrome, s.kiosk(""), 1280, 800)
 	personal := []string{"张*丰", "128.50", token + "x", "B20260314001"}
 	for i, state := range []string{"paid", "failed", "canceled"} {
 		no := fmt.Sprintf("%s%d", number, i)
 		s.show(s.order(no, "paying", nil))
-		b.says("张*丰")
-		b.says("128.50")
+		b.Says("张*丰")
+		b.Says("128.50")
 		s.show(s.order(no, state, nil))
-		b.wait(fmt.Sprintf(`document.querySelector('[data-screen="%s"]')`, state))
-		b.says("秒后返回首页")
-		b.ahead(8000)
-		b.wait(`document.querySelector('[data-screen="idle"]')`)
-		if found := b.leftovers(personal...); len(found) > 0 {
+		b.Wait(fmt.Sprintf(`document.querySelector('[data-screen="%s"]')`, state))
+		b.Says("秒后返回首页")
+		b.Ahead(8000)
+		b.Wait(`document.querySelector('[data-screen="idle"]')`)
+		if found := b.Leftovers(personal...); len(found) > 0 {
 			t.Errorf("after %s the page still holds %v", state, found)
 		}
 		// The till still tells of it; neither time nor a reload brings it back.
-		b.do(reload())
-		b.wait(`document.querySelector('[data-screen="idle"]')`)
-		if found := b.leftovers(personal...); len(found) > 0 {
+		b.Do(browsertest.Reload())
+		b.Wait(`document.querySelector('[data-screen="idle"]')`)
+		if found := b.Leftovers(personal...); len(found) > 0 {
 			t.Errorf("after %s and a reload the page holds %v", state, found)
 		}
 	}
@@ -328,14 +330,14 @@ func TestKioskForgets(t *testing.T) {
 		return 200, s.order(number, "in_doubt", object{"detached": true})
 	}
 	s.show(s.order(number, "in_doubt", nil))
-	b.says("款项状态确认中，请勿再次支付")
-	b.says(number[len(number)-6:])
-	b.ahead(60000)
-	b.wait(`document.querySelector('[data-screen="idle"]')`)
+	b.Says("款项状态确认中，请勿再次支付")
+	b.Says(number[len(number)-6:])
+	b.Ahead(60000)
+	b.Wait(`document.querySelector('[data-screen="idle"]')`)
 	if list := s.arrived("/detach"); len(list) != 1 {
 		t.Errorf("detached %d times", len(list))
 	}
-	if found := b.leftovers(append(personal, number[len(number)-6:])...); slices.Contains(found, "张*丰") || slices.Contains(found, "128.50") {
+	if found := b.Leftovers(append(personal, number[len(number)-6:])...); slices.Contains(found, "张*丰") || slices.Contains(found, "128.50") {
 		t.Errorf("after an order in doubt the page holds %v", found)
 	}
 }
@@ -344,48 +346,48 @@ func TestKioskForgets(t *testing.T) {
 // token is neither in the address nor in the history.
 func TestKioskReload(t *testing.T) {
 	t.Parallel()
-	chrome := browser(t)
+	chrome := browsertest.Start(t)
 	s := newStand(t, "kiosk")
 	s.code = "https://qr.alipay.com/bax01234567890"
-	b := open(t, chrome, s.kiosk("&hold=8"), 1280, 800)
+	b := browsertest.Open(t, chrome, s.kiosk("&hold=8"), 1280, 800)
 	s.show(s.order(number, "paying", object{"mode": "present", "qr_expires_in_s": 90}))
-	b.wait(`document.querySelector(".qr img")`)
-	b.do(reload())
-	b.wait(`document.querySelector(".qr img")`)
-	if b.truth(`location.hash !== "" || location.search !== "" || history.length > 2`) {
-		t.Errorf("the address still says something: %s", b.text("location.href"))
+	b.Wait(`document.querySelector(".qr img")`)
+	b.Do(browsertest.Reload())
+	b.Wait(`document.querySelector(".qr img")`)
+	if b.Truth(`location.hash !== "" || location.search !== "" || history.length > 2`) {
+		t.Errorf("the address still says something: %s", b.Text("location.href"))
 	}
 	s.show(s.order(number, "paid", nil))
-	b.wait(`document.querySelector('[data-screen="paid"]')`)
-	b.do(reload())
-	b.wait(`document.querySelector('[data-screen="paid"]')`)
+	b.Wait(`document.querySelector('[data-screen="paid"]')`)
+	b.Do(browsertest.Reload())
+	b.Wait(`document.querySelector('[data-screen="paid"]')`)
 	// The stream is taken up behind the last event.
 	s.server.CloseClientConnections()
 	s.show(nil)
-	b.wait(`document.querySelector('[data-screen="idle"]')`)
+	b.Wait(`document.querySelector('[data-screen="idle"]')`)
 }
 
 // TestKioskConfirm: the patient says whether a queued order goes on.
 func TestKioskConfirm(t *testing.T) {
 	t.Parallel()
-	chrome := browser(t)
+	chrome := browsertest.Start(t)
 	s := newStand(t, "kiosk")
 	s.acted = func(no, name string) (int, object) {
 		o := s.order(no, "paying", object{"mode": "present"})
 		s.front(o)
 		return 202, o
 	}
-	b := open(t, chrome, s.kiosk(""), 800, 1280)
+	b := browsertest.Open(t, chrome, s.kiosk(""), 800, 1280)
 	s.show(s.order(number, "queued", object{"valid_for_s": 500, "actions_allowed": []string{"confirm", "cancel"}}))
 	s.set(func() { s.till["online"] = false })
-	b.says("恢复后可继续")
-	if b.truth(`document.querySelector('[data-act="kGoOn"]')`) {
+	b.Says("恢复后可继续")
+	if b.Truth(`document.querySelector('[data-act="kGoOn"]')`) {
 		t.Error("it can be confirmed before the platform is back")
 	}
 	s.set(func() { s.till["online"] = true })
-	b.wait(`document.querySelector('[data-act="kGoOn"]')`)
-	b.truth(`(document.querySelector('[data-act="kGoOn"]').click(), true)`)
-	b.wait(`document.querySelector('[data-screen="qr"]')`)
+	b.Wait(`document.querySelector('[data-act="kGoOn"]')`)
+	b.Truth(`(document.querySelector('[data-act="kGoOn"]').click(), true)`)
+	b.Wait(`document.querySelector('[data-screen="qr"]')`)
 	if list := s.arrived("/confirm"); len(list) != 1 {
 		t.Errorf("confirmed %d times", len(list))
 	}
@@ -395,17 +397,17 @@ func TestKioskConfirm(t *testing.T) {
 // several names all of them.
 func TestKioskNamesTheWallet(t *testing.T) {
 	t.Parallel()
-	chrome := browser(t)
+	chrome := browsertest.Start(t)
 	s := newStand(t, "kiosk")
 	s.code = "https://qr.invalid/x"
-	b := open(t, chrome, s.kiosk(""), 1080, 1920)
+	b := browsertest.Open(t, chrome, s.kiosk(""), 1080, 1920)
 	for i, x := range []struct {
 		channel    string
 		aggregated bool
 		says       string
 	}{{"wechat", false, "打开微信，"}, {"alipay", false, "打开支付宝，"}, {"unionpay", false, "打开云闪付，"}, {"", true, "打开微信、支付宝或云闪付，"}} {
 		s.show(s.order(fmt.Sprintf("%s%d", number, i), "paying", object{"mode": "present", "channel": x.channel, "aggregated": x.aggregated, "qr_expires_in_s": 100}))
-		b.says(x.says)
+		b.Says(x.says)
 	}
 }
 
@@ -415,43 +417,43 @@ func TestKioskNamesTheWallet(t *testing.T) {
 func TestKioskUntilBooked(t *testing.T) {
 	t.Parallel()
 	s := newStand(t, "kiosk")
-	b := open(t, browser(t), s.kiosk("&hold=8"), 1080, 1920)
-	b.wait(`document.querySelector('[data-screen="idle"]')`)
+	b := browsertest.Open(t, browsertest.Start(t), s.kiosk("&hold=8"), 1080, 1920)
+	b.Wait(`document.querySelector('[data-screen="idle"]')`)
 	s.show(s.order(number, "waiting", nil))
-	b.wait(`document.querySelector('[data-screen="waiting"]')`)
+	b.Wait(`document.querySelector('[data-screen="waiting"]')`)
 	s.show(s.order(number, "paid", s.booked("pending", nil)))
-	b.says("支付成功，正在登记，请稍候")
-	if b.truth(`document.querySelector("#stage .paid")`) {
+	b.Says("支付成功，正在登记，请稍候")
+	if b.Truth(`document.querySelector("#stage .paid")`) {
 		t.Error("it looks like success before HIS booked it")
 	}
-	b.ahead(30000) // the next patient waits for this one's booking
-	b.wait(`document.querySelector('[data-screen="registering"], [data-screen="unsure"]')`)
+	b.Ahead(30000) // the next patient waits for this one's booking
+	b.Wait(`document.querySelector('[data-screen="registering"], [data-screen="unsure"]')`)
 	s.show(s.order(number, "paid", s.booked("booked", nil)))
-	b.wait(`document.querySelector('[data-screen="paid"]')`)
-	b.says("支付成功，已登记")
-	b.ahead(8500)
-	b.wait(`document.querySelector('[data-screen="idle"]')`)
+	b.Wait(`document.querySelector('[data-screen="paid"]')`)
+	b.Says("支付成功，已登记")
+	b.Ahead(8500)
+	b.Wait(`document.querySelector('[data-screen="idle"]')`)
 
 	other := number[:len(number)-1] + "Z"
 	s.show(s.order(other, "waiting", nil))
-	b.wait(`document.querySelector('[data-screen="waiting"]')`)
+	b.Wait(`document.querySelector('[data-screen="waiting"]')`)
 	s.show(s.order(other, "paid", s.booked("going_back", nil)))
-	b.says("款项正在原路退回")
-	b.wait(`document.querySelector('[data-act="kKnown"]')`)
+	b.Says("款项正在原路退回")
+	b.Wait(`document.querySelector('[data-act="kKnown"]')`)
 	s.show(s.order(other, "paid", s.booked("given_back", object{"refunded_fen": 12850})))
-	b.says("款项已原路退回，请到人工窗口办理")
-	b.ahead(10000)
-	b.wait(`document.querySelector('[data-screen="givenBack"]')`) // it is more to read
-	b.ahead(11000)
-	b.wait(`document.querySelector('[data-screen="idle"]')`)
+	b.Says("款项已原路退回，请到人工窗口办理")
+	b.Ahead(10000)
+	b.Wait(`document.querySelector('[data-screen="givenBack"]')`) // it is more to read
+	b.Ahead(11000)
+	b.Wait(`document.querySelector('[data-screen="idle"]')`)
 
 	third := number[:len(number)-1] + "Y"
 	s.show(s.order(third, "waiting", nil))
-	b.wait(`document.querySelector('[data-screen="waiting"]')`)
+	b.Wait(`document.querySelector('[data-screen="waiting"]')`)
 	s.show(s.order(third, "paid", s.booked("pending", nil)))
-	b.wait(`document.querySelector('[data-screen="registering"]')`)
+	b.Wait(`document.querySelector('[data-screen="registering"]')`)
 	s.set(func() { s.silent = true })
-	b.ahead(6000)
-	b.wait(`document.querySelector('[data-screen="unsure"]')`)
-	b.says("暂时无法确认支付结果")
+	b.Ahead(6000)
+	b.Wait(`document.querySelector('[data-screen="unsure"]')`)
+	b.Says("暂时无法确认支付结果")
 }

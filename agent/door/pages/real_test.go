@@ -14,6 +14,7 @@ import (
 
 	"payagent/agent/access"
 	"payagent/agent/agenttest"
+	"payagent/agent/browsertest"
 	"payagent/agent/config"
 	"payagent/agent/door"
 	"payagent/queue/mem"
@@ -109,58 +110,58 @@ func (r *real) send(token, path, key string, body map[string]any) map[string]any
 func TestRealCounter(t *testing.T) {
 	t.Parallel()
 	r := newReal(t)
-	b := open(t, browser(t), r.server.URL+"/cashier#t="+r.tokens["cashier"]+"&bill=B1&amount_fen=12850&name=%E5%BC%A0%E4%B8%89%E4%B8%B0&card_no=C1&card_type=1", 1024, 768)
-	b.says("1号窗口")
-	b.says("测试")
-	b.wait(`document.querySelector('[data-channel="wechat"]')`)
-	b.key(kb.F2)
-	b.says("等待用户扫码")
-	b.says("张*丰")
-	b.says("不要收现金：请先撤销")
+	b := browsertest.Open(t, browsertest.Start(t), r.server.URL+"/cashier#t="+r.tokens["cashier"]+"&bill=B1&amount_fen=12850&name=%E5%BC%A0%E4%B8%89%E4%B8%B0&card_no=C1&card_type=1", 1024, 768)
+	b.Says("1号窗口")
+	b.Says("测试")
+	b.Wait(`document.querySelector('[data-channel="wechat"]')`)
+	b.Key(kb.F2)
+	b.Says("等待用户扫码")
+	b.Says("张*丰")
+	b.Says("不要收现金：请先撤销")
 	r.world.Pads[agenttest.W1].Show("281234567890123456")
-	b.says("选择的是微信，扫到的是")
+	b.Says("选择的是微信，扫到的是")
 	r.world.Pads[agenttest.W1].Show("134567890123456789")
-	b.says("用户支付中")
-	b.says("仍未支付则自动撤销")
-	b.says("平台仍可能扣款")
-	b.wait(`document.querySelector('[data-act="cancel"]')`)
-	b.shot("real-paying")
-	b.key(kb.F8)
-	b.wait(`!document.querySelector("#order button:disabled")`)
-	b.key(kb.F9)
-	b.says("已受理撤销")
-	b.says("已撤销") // 15 s after the charge: the policy's earliest cancel
-	b.says("可以收现金")
-	b.shot("real-canceled")
-	b.key(kb.Enter)
-	b.says("同一账单重新收款")
-	b.key(kb.F2)
-	b.says("等待用户扫码")
-	no := b.text(`sessionStorage.getItem("pay.order")`)
+	b.Says("用户支付中")
+	b.Says("仍未支付则自动撤销")
+	b.Says("平台仍可能扣款")
+	b.Wait(`document.querySelector('[data-act="cancel"]')`)
+	b.Shot("real-paying")
+	b.Key(kb.F8)
+	b.Wait(`!document.querySelector("#order button:disabled")`)
+	b.Key(kb.F9)
+	b.Says("已受理撤销")
+	b.Says("已撤销") // 15 s after the charge: the policy's earliest cancel
+	b.Says("可以收现金")
+	b.Shot("real-canceled")
+	b.Key(kb.Enter)
+	b.Says("同一账单重新收款")
+	b.Key(kb.F2)
+	b.Says("等待用户扫码")
+	no := b.Text(`sessionStorage.getItem("pay.order")`)
 	r.world.Banks[agenttest.Full].Pay(no)
 	r.world.Pads[agenttest.W1].Show("134567890123456780")
-	b.says("支付成功")
-	b.ahead(8500)
-	b.wait(`!document.getElementById("form").hidden && document.getElementById("f_bill").value === ""`)
+	b.Says("支付成功")
+	b.Ahead(8500)
+	b.Wait(`!document.getElementById("form").hidden && document.getElementById("f_bill").value === ""`)
 
-	b.key(kb.F10)
-	b.wait(`document.activeElement.id === "s_value"`)
-	b.key("B1" + kb.Enter)
-	b.wait(`document.querySelectorAll("#s_list button").length === 2`)
-	b.key(kb.Enter) // the newest is first
-	b.says(no)
-	b.wait(`document.querySelector('[data-act="refund"]')`)
-	b.key(kb.F2)
-	b.wait(`document.activeElement.id === "r_sum"`)
-	b.key("28.50" + kb.Enter)
-	b.wait(`document.activeElement.id === "r_reason"`)
-	b.key("多收" + kb.Enter)
-	b.wait(`document.activeElement.id === "r_operator"`) // this page was opened without a name
-	b.key("1001" + kb.Enter)
-	b.says("退款成功")
-	b.says("28.50")
-	b.shot("real-refunded")
-	if found := b.leftovers("13456789012345678", "28123456789012345"); len(found) > 0 {
+	b.Key(kb.F10)
+	b.Wait(`document.activeElement.id === "s_value"`)
+	b.Key("B1" + kb.Enter)
+	b.Wait(`document.querySelectorAll("#s_list button").length === 2`)
+	b.Key(kb.Enter) // the newest is first
+	b.Says(no)
+	b.Wait(`document.querySelector('[data-act="refund"]')`)
+	b.Key(kb.F2)
+	b.Wait(`document.activeElement.id === "r_sum"`)
+	b.Key("28.50" + kb.Enter)
+	b.Wait(`document.activeElement.id === "r_reason"`)
+	b.Key("多收" + kb.Enter)
+	b.Wait(`document.activeElement.id === "r_operator"`) // this page was opened without a name
+	b.Key("1001" + kb.Enter)
+	b.Says("退款成功")
+	b.Says("28.50")
+	b.Shot("real-refunded")
+	if found := b.Leftovers("13456789012345678", "28123456789012345"); len(found) > 0 {
 		t.Errorf("payment codes are on the page: %v", found)
 	}
 }
@@ -169,34 +170,34 @@ func TestRealCounter(t *testing.T) {
 func TestRealKiosk(t *testing.T) {
 	t.Parallel()
 	r := newReal(t)
-	chrome := browser(t)
-	b := open(t, chrome, r.server.URL+"/kiosk#t="+r.tokens["kiosk"]+"&till=k1", 1080, 1920)
-	b.says("请先选择要缴费的项目")
+	chrome := browsertest.Start(t)
+	b := browsertest.Open(t, chrome, r.server.URL+"/kiosk#t="+r.tokens["kiosk"]+"&till=k1", 1080, 1920)
+	b.Says("请先选择要缴费的项目")
 	for _, paid := range []bool{true, false} {
 		key := map[bool]string{true: "k-1", false: "k-2"}[paid]
 		o := r.post("kiosk", key, map[string]any{"bill": "K" + key, "amount_fen": 700, "mode": "present", "aggregated": true, "order_type": "TREATMENT", "till": "k1",
 			"subject": "门诊缴费", "patient": map[string]any{"name": "张三丰", "card_no": "C1", "card_type": "1"}})
 		no := o["out_trade_no"].(string)
-		b.wait(`document.querySelector(".qr img") && document.querySelector(".qr img").complete`)
-		b.says("张*丰")
-		b.says("7.00")
-		if got := reads(b.shot("real-qr")); got != "https://qr.invalid/"+no {
+		b.Wait(`document.querySelector(".qr img") && document.querySelector(".qr img").complete`)
+		b.Says("张*丰")
+		b.Says("7.00")
+		if got := browsertest.Reads(b.Shot("real-qr")); got != "https://qr.invalid/"+no {
 			t.Errorf("the code on the screen says %q", got)
 		}
 		if paid {
 			r.world.Banks[agenttest.Full].Pay(no)
-			b.wait(`document.querySelector('[data-screen="paid"]')`)
+			b.Wait(`document.querySelector('[data-screen="paid"]')`)
 		} else {
-			b.text(`(document.querySelector('[data-act="kCancel"]').click(), "")`)
-			b.wait(`!document.querySelector(".qr img")`)
-			b.wait(`document.querySelector('[data-screen="canceled"]')`)
+			b.Text(`(document.querySelector('[data-act="kCancel"]').click(), "")`)
+			b.Wait(`!document.querySelector(".qr img")`)
+			b.Wait(`document.querySelector('[data-screen="canceled"]')`)
 		}
-		if reads(b.shot("real-end")) != "" {
+		if browsertest.Reads(b.Shot("real-end")) != "" {
 			t.Error("the code is still on the screen")
 		}
-		b.ahead(8500)
-		b.wait(`document.querySelector('[data-screen="idle"]')`)
-		if found := b.leftovers("张*丰", "7.00"); len(found) > 0 {
+		b.Ahead(8500)
+		b.Wait(`document.querySelector('[data-screen="idle"]')`)
+		if found := b.Leftovers("张*丰", "7.00"); len(found) > 0 {
 			t.Errorf("the page still holds %v", found)
 		}
 	}

@@ -245,7 +245,7 @@ func TestActs(t *testing.T) {
 // TestStream: a change is seen at once, over one connection.
 func TestStream(t *testing.T) {
 	s := newStand(t, false)
-	ctx, cancel := context.WithTimeout(t.Context(), patient)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, "GET", s.server.URL+"/v1/boxes?stream=1", nil)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"payagent/agent/browsertest"
 	"payagent/agent/fleet"
 	"payagent/agent/fleet/rollout"
 	"payagent/uplink"
@@ -14,95 +15,95 @@ import (
 // telephone, both languages, 1,000 boxes.
 func TestPage(t *testing.T) {
 	s := newStandOver(t, func(s *stand) { s.fill(1000); s.rollout(nil) }, true, fleet.RoleOperate)
-	chrome := browser(t)
-	b := open(t, chrome, s.server.URL+"/#t="+token, 1366, 900)
-	b.says("符合 1000，共 1000")
+	chrome := browsertest.Start(t)
+	b := browsertest.Open(t, chrome, s.server.URL+"/#t="+token, 1366, 900)
+	b.Says("符合 1000，共 1000")
 	s.say("H1/BOX0000/e/orders", fleet.Event{SpecVersion: "1.0", ID: "e-1", Type: "payagent.order.paid.v1", Subject: "MZ260314Q1W2E3R4T5Y6U7I8", Time: time.Now()}, false)
-	if left := b.text("location.href + document.body.innerHTML"); strings.Contains(left, token) {
+	if left := b.Text("location.href + document.body.innerHTML"); strings.Contains(left, token) {
 		t.Error("the token stands in the address or on the page")
 	}
-	b.wait(`document.querySelectorAll("#rows .row").length === 100`)
-	first := b.text(`[...document.querySelectorAll("#rows .row .where")].slice(0, 4).map((e) => e.firstChild.textContent).join(" ")`)
+	b.Wait(`document.querySelectorAll("#rows .row").length === 100`)
+	first := b.Text(`[...document.querySelectorAll("#rows .row .where")].slice(0, 4).map((e) => e.firstChild.textContent).join(" ")`)
 	if first != "BOX0000 BOX0004 BOX0006 BOX0005" {
 		t.Error("not alarms first: ", first)
 	}
-	b.says("审计记录无法写入")
-	b.says("曾为正常")
-	b.says("分批发布 v1.5.0")
-	b.says("好 10，观察 2，进行 1，坏 1，待 4")
-	b.fits(false, 13, 4.4)
-	b.shot("console-list")
+	b.Says("审计记录无法写入")
+	b.Says("曾为正常")
+	b.Says("分批发布 v1.5.0")
+	b.Says("好 10，观察 2，进行 1，坏 1，待 4")
+	b.Fits(false, 13, 4.4)
+	b.Shot("console-list")
 	// Paging and filters.
-	b.truth(`($("next").click(), true)`)
-	b.says("第 101–200 台")
-	b.truth(`($("f_text").value = "box099", $("f_text").dispatchEvent(new Event("input")), true)`)
-	b.says("第 1–10 台，符合 10，共 1000")
-	b.truth(`($("filter").reset(), true)`)
-	b.says("符合 1000，共 1000")
-	b.truth(`(document.querySelector("#sums .pill.lost").click(), true)`)
-	b.wait(`document.querySelectorAll("#rows .row").length === 1`)
-	b.truth(`($("filter").reset(), true)`)
-	b.says("符合 1000，共 1000")
+	b.Truth(`($("next").click(), true)`)
+	b.Says("第 101–200 台")
+	b.Truth(`($("f_text").value = "box099", $("f_text").dispatchEvent(new Event("input")), true)`)
+	b.Says("第 1–10 台，符合 10，共 1000")
+	b.Truth(`($("filter").reset(), true)`)
+	b.Says("符合 1000，共 1000")
+	b.Truth(`(document.querySelector("#sums .pill.lost").click(), true)`)
+	b.Wait(`document.querySelectorAll("#rows .row").length === 1`)
+	b.Truth(`($("filter").reset(), true)`)
+	b.Says("符合 1000，共 1000")
 	// A change comes by itself, and the row one looks at keeps the focus.
-	b.truth(`(document.querySelectorAll("#rows .row")[5].focus(), true)`)
+	b.Truth(`(document.querySelectorAll("#rows .row")[5].focus(), true)`)
 	s.status("H2/BOX0001", fleet.StateLost, "1.4.0")
-	b.wait(`[...document.querySelectorAll("#rows .row")].slice(0, 5).some((e) => e.innerText.includes("BOX0001"))`)
+	b.Wait(`[...document.querySelectorAll("#rows .row")].slice(0, 5).some((e) => e.innerText.includes("BOX0001"))`)
 	// What nobody repeats becomes unknown although the stream goes on.
-	b.truth(`($("language").click(), true)`)
-	b.says("1–100 of 1000 chosen")
-	b.says("The audit cannot be written")
-	b.fits(false, 13, 4.4)
-	b.truth(`($("language").click(), true)`)
+	b.Truth(`($("language").click(), true)`)
+	b.Says("1–100 of 1000 chosen")
+	b.Says("The audit cannot be written")
+	b.Fits(false, 13, 4.4)
+	b.Truth(`($("language").click(), true)`)
 
 	// One box.
-	b.truth(`(document.querySelector("#rows .row").click(), true)`)
+	b.Truth(`(document.querySelector("#rows .row").click(), true)`)
 	for _, w := range []string{"BOX0000", "Honeywell 1470g", "config_sha256", "wear.percent", "40%", "fetching", "payagent.order.paid.v1", "审计记录无法写入"} {
-		b.says(w)
+		b.Says(w)
 	}
-	b.fits(false, 13, 4.4)
-	b.shot("console-box")
+	b.Fits(false, 13, 4.4)
+	b.Shot("console-box")
 	got := make(chan uplink.Message, 4)
 	if _, err := s.boxes.Subscribe("payagent/H1/BOX0000/cmd/+/+/req", func(m uplink.Message) { got <- m }); err != nil {
 		t.Fatal(err)
 	}
 	s.status("H1/BOX0000", fleet.StateReady, "1.4.0")
-	b.truth(`(document.querySelector("[data-verb=restart]").click(), true)`)
-	b.wait(`$("ask").open && $("askTitle").textContent.includes("BOX0000") && document.activeElement === $("askNo")`)
-	b.shot("console-confirm")
-	b.truth(`($("askNo").click(), true)`)
-	b.wait(`!$("ask").open`)
-	b.truth(`(document.querySelector("[data-verb=restart]").click(), true)`)
-	b.wait(`$("ask").open`)
-	b.truth(`($("askYes").click(), true)`)
-	b.says("已发送：重启程序 → BOX0000")
+	b.Truth(`(document.querySelector("[data-verb=restart]").click(), true)`)
+	b.Wait(`$("ask").open && $("askTitle").textContent.includes("BOX0000") && document.activeElement === $("askNo")`)
+	b.Shot("console-confirm")
+	b.Truth(`($("askNo").click(), true)`)
+	b.Wait(`!$("ask").open`)
+	b.Truth(`(document.querySelector("[data-verb=restart]").click(), true)`)
+	b.Wait(`$("ask").open`)
+	b.Truth(`($("askYes").click(), true)`)
+	b.Says("已发送：重启程序 → BOX0000")
 	if m := <-got; !strings.Contains(m.Topic, "/cmd/restart/") || len(got) != 0 {
 		t.Error(m.Topic, len(got))
 	}
 	// A box that is lost: what it said last is marked as such.
-	b.truth(`(location.hash = "#/box/H2/BOX0004", true)`)
-	b.says("这台机器现在的情况不详")
-	b.truth(`(location.hash = "#/box/H2/NOBODY", true)`)
-	b.says("没有这台机器的消息")
-	b.truth(`(location.hash = "#/", true)`)
+	b.Truth(`(location.hash = "#/box/H2/BOX0004", true)`)
+	b.Says("这台机器现在的情况不详")
+	b.Truth(`(location.hash = "#/box/H2/NOBODY", true)`)
+	b.Says("没有这台机器的消息")
+	b.Truth(`(location.hash = "#/", true)`)
 
 	// Roll-out: stopped, then asked to go on.
 	s.rollout(func(st *rollout.State) { st.Phase, st.Why, st.At = rollout.Stopped, rollout.WhyLost, time.Now() })
-	b.says("自动停止")
-	b.says("有机器失联或状态变差")
-	b.truth(`(document.querySelector("[data-act=abort]").click(), true)`)
-	b.wait(`$("ask").open && $("askTitle").textContent.includes("v1.5.0")`)
-	b.truth(`($("askYes").click(), true)`)
-	b.says("已要求：中止 v1.5.0")
+	b.Says("自动停止")
+	b.Says("有机器失联或状态变差")
+	b.Truth(`(document.querySelector("[data-act=abort]").click(), true)`)
+	b.Wait(`$("ask").open && $("askTitle").textContent.includes("v1.5.0")`)
+	b.Truth(`($("askYes").click(), true)`)
+	b.Says("已要求：中止 v1.5.0")
 
 	// On a telephone.
-	small := open(t, chrome, s.server.URL+"/#t="+token, 390, 844)
-	small.says("符合 1000，共 1000")
-	small.fits(false, 13, 4.4)
-	small.shot("console-phone")
-	small.truth(`(location.hash = "#/box/H1/BOX0000", true)`)
-	small.says("Honeywell 1470g")
-	small.fits(false, 13, 4.4)
-	small.shot("console-phone-box")
+	small := browsertest.Open(t, chrome, s.server.URL+"/#t="+token, 390, 844)
+	small.Says("符合 1000，共 1000")
+	small.Fits(false, 13, 4.4)
+	small.Shot("console-phone")
+	small.Truth(`(location.hash = "#/box/H1/BOX0000", true)`)
+	small.Says("Honeywell 1470g")
+	small.Fits(false, 13, 4.4)
+	small.Shot("console-phone-box")
 }
 
 // TestOldIsUnknown: a page that hears nothing any more shows that, and no box
@@ -110,15 +111,15 @@ func TestPage(t *testing.T) {
 func TestOldIsUnknown(t *testing.T) {
 	s := newStand(t, false)
 	s.status("H1/B1", fleet.StateReady, "1.4.0")
-	b := open(t, browser(t), s.server.URL+"/#t="+token, 1200, 800)
-	b.says("只读")
-	b.wait(`document.querySelectorAll("#rows .pill.ready").length === 1`)
-	b.truth(`(stopStream(), true)`)
-	b.ahead(200_000)
-	b.truth(`(live(), drawRows(), true)`)
-	b.wait(`document.querySelectorAll("#rows .pill.ready").length === 0 && document.querySelectorAll("#rows .pill.unknown").length === 1`)
-	b.says("连接中断")
+	b := browsertest.Open(t, browsertest.Start(t), s.server.URL+"/#t="+token, 1200, 800)
+	b.Says("只读")
+	b.Wait(`document.querySelectorAll("#rows .pill.ready").length === 1`)
+	b.Truth(`(stopStream(), true)`)
+	b.Ahead(200_000)
+	b.Truth(`(live(), drawRows(), true)`)
+	b.Wait(`document.querySelectorAll("#rows .pill.ready").length === 0 && document.querySelectorAll("#rows .pill.unknown").length === 1`)
+	b.Says("连接中断")
 	// Without a token nothing is asked for.
-	none := open(t, browser(t), s.server.URL+"/", 1200, 800)
-	none.says("请用启动时给出的地址打开")
+	none := browsertest.Open(t, browsertest.Start(t), s.server.URL+"/", 1200, 800)
+	none.Says("请用启动时给出的地址打开")
 }

@@ -1,4 +1,8 @@
-package pages
+// Package browsertest opens pages in a browser, for the tests of pages that we
+// serve: a page's clock goes slowly and can be stopped, and its faults (errors of
+// scripts, of its policy) and how it looks (text that is cut off, too small, too
+// pale) are found.
+package browsertest
 
 import (
 	"bytes"
@@ -10,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
@@ -18,9 +23,9 @@ import (
 	"github.com/makiuchi-d/gozxing/qrcode"
 )
 
-// browser starts a browser for one test. make test installs it; a test run
+// Start starts a browser for one test. make test installs it; a test run
 // without one fails, because skipping would look like passing.
-func browser(t *testing.T) context.Context {
+func Start(t *testing.T) context.Context {
 	t.Helper()
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -44,8 +49,11 @@ func browser(t *testing.T) context.Context {
 	return ctx
 }
 
-// tab is a page under test, in a browser profile of its own.
-type tab struct {
+// patient bounds what must happen; it never does unless something is broken.
+const patient = 2 * time.Minute
+
+// Tab is a page under test, in a browser profile of its own.
+type Tab struct {
 	t   *testing.T
 	ctx context.Context
 }
@@ -69,32 +77,35 @@ const skew = `(function () {
   document.addEventListener("securitypolicyviolation", function (e) { window.testFaults.push("policy: " + e.violatedDirective + " " + e.blockedURI); });
 })()`
 
-func open(t *testing.T, parent context.Context, address string, width, height int64, scripts ...string) *tab {
+// Open opens a page in a tab of its own. Scripts run before those of the page.
+// At the end of the test the page must have had no faults.
+func Open(t *testing.T, parent context.Context, address string, width, height int64, scripts ...string) *Tab {
 	t.Helper()
 	ctx, stop := chromedp.NewContext(parent, chromedp.WithNewBrowserContext())
 	t.Cleanup(stop)
-	b := &tab{t: t, ctx: ctx}
-	b.do(chromedp.EmulateViewport(width, height), chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+	b := &Tab{t: t, ctx: ctx}
+	b.Do(chromedp.EmulateViewport(width, height), chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: strings.Join(append([]string{skew}, scripts...), ";\n")})
 		return err
 	}), chromedp.Navigate(address))
 	t.Cleanup(func() {
-		if faults := b.text(`(window.testFaults || []).join("; ")`); faults != "" {
+		if faults := b.Text(`(window.testFaults || []).join("; ")`); faults != "" {
 			t.Errorf("the page had faults: %s", faults)
 		}
 	})
 	return b
 }
 
-func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+// Do carries steps out.
+func (b *Tab) Do(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	if err := chromedp.Do(b.ctx, steps...); err != nil {
 		b.t.Fatal(err)
 	}
 }
 
-// text evaluates an expression that gives a text.
-func (b *tab) text(expression string) string {
+// Text evaluates an expression that gives a text.
+func (b *Tab) Text(expression string) string {
 	b.t.Helper()
 	s, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](expression))
 	if err != nil {
@@ -103,7 +114,8 @@ func (b *tab) text(expression string) string {
 	return s
 }
 
-func (b *tab) truth(expression string) bool {
+// Truth evaluates an expression as yes or no.
+func (b *Tab) Truth(expression string) bool {
 	b.t.Helper()
 	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
 	if err != nil {
@@ -112,9 +124,9 @@ func (b *tab) truth(expression string) bool {
 	return v
 }
 
-// wait comes back when the expression is true. The page looks for itself; a
+// Wait comes back when the expression is true. The page looks for itself; a
 // deadline ends what never comes true.
-func (b *tab) wait(expression string) {
+func (b *Tab) Wait(expression string) {
 	b.t.Helper()
 	ctx, stop := context.WithTimeout(b.ctx, patient)
 	defer stop()
@@ -123,32 +135,44 @@ func (b *tab) wait(expression string) {
 		look();
 	})`, expression), chromedp.EvalAwaitPromise))
 	if err != nil {
-		seen := b.text("document.body.innerText")
+		seen := b.Text("document.body.innerText")
 		b.t.Fatalf("waiting for %s: %v\nthe page says: %s", expression, err, seen)
 	}
 }
 
-// says waits for words on the page.
-func (b *tab) says(words string) {
+// Says waits for words on the page.
+func (b *Tab) Says(words string) {
 	b.t.Helper()
-	b.wait(fmt.Sprintf(`document.body.innerText.indexOf(%q) >= 0`, words))
+	b.Wait(fmt.Sprintf(`document.body.innerText.indexOf(%q) >= 0`, words))
 }
 
-func (b *tab) key(keys string) {
+// SaysNot fails if words are on the page now.
+func (b *Tab) SaysNot(words ...string) {
 	b.t.Helper()
-	b.do(chromedp.KeyEvent(keys))
+	seen := b.Text("document.body.innerText")
+	for _, w := range words {
+		if strings.Contains(seen, w) {
+			b.t.Errorf("the page says %q: %s", w, seen)
+		}
+	}
 }
 
-// hold stops the page's clock, so that what must happen within a moment does so
+// Key types keys.
+func (b *Tab) Key(keys string) {
+	b.t.Helper()
+	b.Do(chromedp.KeyEvent(keys))
+}
+
+// Hold stops the page's clock, so that what must happen within a moment does so
 // on a slow machine as well.
-func (b *tab) hold(on bool) { b.truth(fmt.Sprintf("(window.testHold(%t), true)", on)) }
+func (b *Tab) Hold(on bool) { b.Truth(fmt.Sprintf("(window.testHold(%t), true)", on)) }
 
-// ahead moves the page's clock.
-func (b *tab) ahead(ms int) { b.truth(fmt.Sprintf("(window.testAhead(%d), true)", ms)) }
+// Ahead moves the page's clock.
+func (b *Tab) Ahead(ms int) { b.Truth(fmt.Sprintf("(window.testAhead(%d), true)", ms)) }
 
-// shot takes a picture (PNG) and keeps it where PAGES_SHOTS says, for people to
+// Shot takes a picture (PNG) and keeps it where PAGES_SHOTS says, for people to
 // look at.
-func (b *tab) shot(name string) []byte {
+func (b *Tab) Shot(name string) []byte {
 	b.t.Helper()
 	data, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 	if err != nil {
@@ -199,16 +223,16 @@ const look = `(function (minPx, minContrast) {
   return out.join("; ");
 })(%d, %g)`
 
-// fits checks how the page looks. whole: nothing may need scrolling.
-func (b *tab) fits(whole bool, minPx int, minContrast float64) {
+// Fits checks how the page looks. whole: nothing may need scrolling.
+func (b *Tab) Fits(whole bool, minPx int, minContrast float64) {
 	b.t.Helper()
-	if faults := b.text(fmt.Sprintf(look, whole, minPx, minContrast)); faults != "" {
+	if faults := b.Text(fmt.Sprintf(look, whole, minPx, minContrast)); faults != "" {
 		b.t.Errorf("it does not look right: %s", faults)
 	}
 }
 
-// reads decodes the QR code of a picture; empty if there is none.
-func reads(picture []byte) string {
+// Reads decodes the QR code of a picture; empty if there is none.
+func Reads(picture []byte) string {
 	img, err := png.Decode(bytes.NewReader(picture))
 	if err != nil {
 		return ""
@@ -224,11 +248,11 @@ func reads(picture []byte) string {
 	return result.GetText()
 }
 
-// leftovers finds any of the words in the whole document, hidden parts and
+// Leftovers finds any of the words in the whole document, hidden parts and
 // attributes included, in storage and in the address.
-func (b *tab) leftovers(wanted ...string) []string {
+func (b *Tab) Leftovers(wanted ...string) []string {
 	b.t.Helper()
-	all := b.text(`document.documentElement.outerHTML + JSON.stringify(Object.assign({}, sessionStorage)) + JSON.stringify(Object.assign({}, localStorage)) + location.href +
+	all := b.Text(`document.documentElement.outerHTML + JSON.stringify(Object.assign({}, sessionStorage)) + JSON.stringify(Object.assign({}, localStorage)) + location.href +
 		Array.from(document.querySelectorAll("input")).map(function (i) { return i.value; }).join(" ") + document.title`)
 	var found []string
 	for _, w := range wanted {
@@ -239,5 +263,5 @@ func (b *tab) leftovers(wanted ...string) []string {
 	return found
 }
 
-// reload loads the page anew, as F5 does.
-func reload() chromedp.Action[chromedp.Void] { return chromedp.Reload() }
+// Reload loads the page anew, as F5 does.
+func Reload() chromedp.Action[chromedp.Void] { return chromedp.Reload() }
