@@ -284,6 +284,8 @@ func (b *assembly) doorOptions() door.Options {
 		Audit: record{b.store, b.audit}, Opened: func([]string) {
 			b.doorOpen.Store(true)
 			close(b.opened)
+		}, Diag: func(ctx context.Context) ([]byte, error) {
+			return b.diagSources(b.agent.Config()).Bundle(ctx, diagBytes)
 		}}
 }
 

@@ -85,8 +85,14 @@ func doctorCommand(ctx context.Context, args []string, in io.Reader, out io.Writ
 
 // examine puts together what the doctor looks at. end lets go of it.
 func examine(file string) (_ *doctor.Subject, end func()) {
-	s := &doctor.Subject{Version: buildVersion(), File: file, Unit: service.Name, System: doctor.ThisMachine(clock.Made()), Platforms: map[string]doctor.Way{}}
 	c, err := loadConfig(file)
+	return examineConfig(file, c, err)
+}
+
+// examineConfig is examine of a configuration that was read already, or could
+// not be.
+func examineConfig(file string, c config.Config, err error) (_ *doctor.Subject, end func()) {
+	s := &doctor.Subject{Version: buildVersion(), File: file, Unit: service.Name, System: doctor.ThisMachine(clock.Made()), Platforms: map[string]doctor.Way{}}
 	if err == nil {
 		err = checkMembers(c)
 	}

@@ -19,6 +19,7 @@ import (
 	"payagent/agent/config"
 	"payagent/agent/desired"
 	"payagent/agent/diag"
+	"payagent/agent/doctor"
 	"payagent/agent/enrol"
 	"payagent/agent/fleet"
 	fleetbox "payagent/agent/fleet/box"
@@ -227,7 +228,25 @@ func (b *assembly) diagSources(c config.Config) diag.Sources {
 		More: map[string]func(context.Context) (any, error){
 			"machine.json": func(context.Context) (any, error) {
 				return map[string]any{"machine": machine.Look(), "clock": machine.LookClock(), "disk": diskOf(c)}, nil
-			}}}
+			},
+			"doctor.json": func(ctx context.Context) (any, error) { return b.examined(ctx, c), nil }}}
+}
+
+// examineWithin bounds what the doctor adds to the bundle, for which somebody
+// waits.
+const examineWithin = 8 * time.Second
+
+// examined is what payagent doctor says of this box.
+func (b *assembly) examined(ctx context.Context, c config.Config) doctor.Result {
+	ctx, stop := context.WithTimeout(ctx, examineWithin)
+	defer stop()
+	s, end := examineConfig("", c, nil)
+	defer end()
+	if b.keeper == nil { // no agent runs, and this process has the store open
+		s.Store = func() (doctor.Store, error) { return doctor.Store{Exists: true}, nil }
+	}
+	r, _ := doctor.Run(ctx, s, "")
+	return r
 }
 
 // agentPart is twin/agent.
