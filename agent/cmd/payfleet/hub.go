@@ -3,12 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"mime/multipart"
 	"net/http"
@@ -20,7 +18,6 @@ import (
 	"payagent/agent/facade"
 	"payagent/agent/finance"
 	"payagent/agent/fleet/hub"
-	"payagent/agent/fleet/sealed"
 	"payagent/agent/listen"
 	"payagent/agent/reconcile"
 	"payagent/agent/seal"
@@ -67,7 +64,7 @@ func hubCommand(ctx context.Context, args []string, c console) error {
 	do, ok := map[string]func(context.Context, hubOptions, *hubConfig, console) error{"run": hubRun, "check": hubCheck, "reconcile": hubReconcile}[verb]
 	switch {
 	case verb == "key" && o.key != "" && len(words) == 0:
-		return hubKey(o.key, c.out)
+		return hubKeys().show(o.key, c.out)
 	case !ok || o.file == "" || len(words) > 0:
 		return fmt.Errorf("%w\n\n%s", errUsage, hubUsage)
 	}
@@ -76,30 +73,6 @@ func hubCommand(ctx context.Context, args []string, c console) error {
 		return err
 	}
 	return do(ctx, o, cfg, c)
-}
-
-// hubKey prints the public half of a key; where the file is missing it is
-// made. It never replaces one.
-func hubKey(file string, out io.Writer) error {
-	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-		key, err := sealed.NewPrivate()
-		if err != nil {
-			return err
-		}
-		raw, err := key.Bytes()
-		if err != nil {
-			return err
-		}
-		if err := seal.WriteFile(file, []byte(base64.StdEncoding.EncodeToString(raw)+"\n")); err != nil {
-			return err
-		}
-	}
-	key, err := readHubKey(file)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(out, key.Public().Text())
-	return err
 }
 
 func hubCheck(_ context.Context, _ hubOptions, o *hubConfig, c console) error {

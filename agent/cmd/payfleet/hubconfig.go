@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -154,22 +153,13 @@ func (o *hubConfig) site() string {
 	return o.Books.Site
 }
 
-// key reads the hub's private key: base64 in a file that only its owner reads.
-func readHubKey(file string) (sealed.Private, error) {
-	secret, err := seal.ReadKey(file, true)
-	if err != nil {
-		return sealed.Private{}, err
-	}
-	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(secret.Reveal()))
-	if err != nil {
-		return sealed.Private{}, fmt.Errorf("cannot use %s: it does not hold a hub's key; make one with payfleet hub key", file)
-	}
-	return sealed.ParsePrivate(raw)
-}
-
 // settings are what the hub itself needs.
 func (o *hubConfig) settings() (hub.Config, error) {
-	key, err := readHubKey(o.HubKey)
+	raw, err := hubKeys().read(o.HubKey)
+	if err != nil {
+		return hub.Config{}, err
+	}
+	key, err := sealed.ParsePrivate(raw)
 	if err != nil {
 		return hub.Config{}, err
 	}

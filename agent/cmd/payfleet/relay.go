@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -17,7 +16,6 @@ import (
 	"payagent/agent/fleet"
 	"payagent/agent/fleet/ca"
 	"payagent/agent/listen"
-	"payagent/agent/seal"
 	"payagent/uplink"
 	"payagent/uplink/mqtt"
 	"payagent/uplink/mqtt/relay"
@@ -51,7 +49,7 @@ func relayCommand(ctx context.Context, args []string, c console) error {
 		return fmt.Errorf("%w\n\n%s", errUsage, relayUsage)
 	}
 	if verb == "key" {
-		return relayKey(key, c.out)
+		return relayKeys().show(key, c.out)
 	}
 	o, err := loadRelay(file)
 	if err != nil {
@@ -61,30 +59,6 @@ func relayCommand(ctx context.Context, args []string, c console) error {
 		return o.explain(c.out)
 	}
 	return o.run(ctx, c.err)
-}
-
-// relayKey prints the public half of a key; where the file is missing it is
-// made. It never replaces one.
-func relayKey(file string, out io.Writer) error {
-	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-		key, err := relay.NewKey()
-		if err != nil {
-			return err
-		}
-		if err := seal.WriteFile(file, []byte(base64.StdEncoding.EncodeToString(key)+"\n")); err != nil {
-			return err
-		}
-	}
-	key, err := readRelayKey(file)
-	if err != nil {
-		return err
-	}
-	public, err := relay.PublicKey(key)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(out, base64.StdEncoding.EncodeToString(public))
-	return err
 }
 
 // explain says in words what the settings amount to.
@@ -160,7 +134,7 @@ func (o *relayConfig) run(ctx context.Context, logTo io.Writer) (err error) {
 	log := slog.New(slog.NewJSONHandler(logTo, &slog.HandlerOptions{Level: level}))
 	var keys [][]byte
 	for _, file := range append([]string{o.RelayKey}, o.OldKeys...) {
-		k, err := readRelayKey(file)
+		k, err := relayKeys().read(file)
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -203,17 +202,4 @@ func (p relayPlatform) way() (*https.Route, error) {
 		return nil, fmt.Errorf("platform %s: %w", p.Name, err)
 	}
 	return r, nil
-}
-
-// readRelayKey reads a private key: base64 in a file that only its owner reads.
-func readRelayKey(file string) ([]byte, error) {
-	secret, err := seal.ReadKey(file, true)
-	if err != nil {
-		return nil, err
-	}
-	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(secret.Reveal()))
-	if err != nil || len(key) != 32 {
-		return nil, fmt.Errorf("cannot use %s: it does not hold a relay's key; make one with payfleet relay key", file)
-	}
-	return key, nil
 }
