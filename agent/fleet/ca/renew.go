@@ -67,11 +67,7 @@ func (a *Authority) Renew(old *x509.Certificate, r fleet.RenewRequest) (fleet.En
 			return a.answer(o)
 		}
 	}
-	next, err := a.boxCert(csr, i.Site, i.Name, "renewal", nil)
-	if err != nil {
-		return fleet.Enrolled{}, err
-	}
-	return a.answer(next)
+	return a.vouch(csr, i.Site, i.Name, "renewal")
 }
 
 // Revoke ends certificates: the one of that number, or every one of a box,
