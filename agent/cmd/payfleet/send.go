@@ -90,15 +90,11 @@ func sendCommand(ctx context.Context, args []string, c console) error {
 	if err != nil {
 		return err
 	}
-	s, err := l.open(ctx, c, "send")
+	s, k, err := l.openBox(ctx, c, "send", words[0])
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	k, err := s.find(words[0])
-	if err != nil {
-		return err
-	}
 	var n send.Counter
 	cmd, err := send.New(k, words[1], json.RawMessage(*arg), *valid, n.Next(time.Now()), time.Now())
 	if err != nil {

@@ -61,6 +61,20 @@ func (l *looking) open(ctx context.Context, c console, purpose string) (*session
 	return s, nil
 }
 
+// openBox is open, with one box found by its name.
+func (l *looking) openBox(ctx context.Context, c console, purpose, name string) (*session, view.Key, error) {
+	s, err := l.open(ctx, c, purpose)
+	if err != nil {
+		return nil, view.Key{}, err
+	}
+	k, err := s.find(name)
+	if err != nil {
+		s.close()
+		return nil, view.Key{}, err
+	}
+	return s, k, nil
+}
+
 func (s *session) close() {
 	s.watch.Close()
 	_ = s.bus.Close() // the command is over

@@ -26,15 +26,11 @@ func showCommand(ctx context.Context, args []string, c console) error {
 	if len(words) != 1 {
 		return fmt.Errorf("%w: name one box: payfleet show BOX or SITE/BOX", errUsage)
 	}
-	s, err := l.open(ctx, c, "show")
+	s, k, err := l.openBox(ctx, c, "show", words[0])
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	k, err := s.find(words[0])
-	if err != nil {
-		return err
-	}
 	var b view.Box
 	s.watch.Do(func(m *view.Model, now time.Time) { b, _ = m.Box(k, now) })
 	if *asJSON {
