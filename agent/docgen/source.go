@@ -444,14 +444,14 @@ func ReadAPI(root string) (func(field string) bool, error) {
 // themselves.
 func MetricsPage(root string) (string, error) {
 	var source []byte
-	for _, name := range []string{"agent/stats.go", "agent/webhook/stats.go", "agent/enrol/watch.go", "agent/fleet/box/stats.go"} {
+	for _, name := range []string{"agent/stats.go", "agent/webhook/stats.go", "agent/enrol/watch.go", "agent/fleet/box/stats.go", "agent/cmd/payagent/storestats.go"} {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
 			return "", err
 		}
 		source = append(source, text...)
 	}
-	list := regexp.MustCompile(`"(payagent_[a-z_]+)":\s*\{"(counter|gauge)", "([^"]+)"\}`).FindAllStringSubmatch(string(source), -1)
+	list := regexp.MustCompile(`"(payagent_[a-z_]+)"(?::\s*\{|, )"(counter|gauge)", "([^"]+)"\}`).FindAllStringSubmatch(string(source), -1)
 	if len(list) < 10 {
 		return "", fmt.Errorf("cannot list the metrics: only %d were found in agent/stats.go", len(list))
 	}

@@ -25,6 +25,8 @@ func diskChecks() []Check {
 			Cure: words.Text{ZH: "清理磁盘；低于停止线时不再接新订单", EN: "free disk space; below the stop line no new orders are taken"}, do: checkSpace},
 		{ID: "disk.sync", Group: GroupDisk, Title: words.Text{ZH: "落盘速度（实测）", EN: "how fast the disk makes a write durable (measured)"},
 			Cure: words.Text{ZH: "换用更快的存储（eMMC、SSD），检查是否即将损坏", EN: "use faster storage (eMMC, SSD); it may be wearing out"}, do: checkSync},
+		{ID: "disk.wear", Group: GroupDisk, Title: words.Text{ZH: "存储芯片寿命充足（eMMC、UFS 自报）", EN: "the flash is far from its end (as eMMC and UFS tell)"},
+			Cure: words.Text{ZH: "安排更换存储或整机；更换前做好备份", EN: "plan to replace the disk or the box"}, do: checkWear},
 		{ID: "disk.fast_commit", Group: GroupDisk, Fails: true, Title: words.Text{ZH: "没有会在断电时损坏订单库的内核与文件系统组合", EN: "no kernel and file system that damage the store at a power cut"},
 			Cure: words.Text{ZH: "升级内核到 5.10.94、5.15.27 或更新，或执行 tune2fs -O ^fast_commit", EN: "upgrade the kernel to 5.10.94, 5.15.27 or newer, or run tune2fs -O ^fast_commit"}, do: checkFastCommit},
 		{ID: "store.opens", Group: GroupDisk, Fails: true, Title: words.Text{ZH: "订单库完好，版本可用", EN: "the order store is whole and of a version that this program reads"},
@@ -47,6 +49,30 @@ func (s *Subject) volume() (Volume, string, error) {
 			return v, dir, err
 		}
 		dir = filepath.Dir(dir)
+	}
+}
+
+// wornAt is the part of the life, in percent, from which a replacement should
+// be planned.
+const wornAt = 80
+
+func checkWear(_ context.Context, s *Subject, r *report) {
+	if !s.usable(r) {
+		return
+	}
+	if s.Wear == nil {
+		r.skipped("", words.Text{ZH: "不适用于此系统", EN: "not for this system"})
+		return
+	}
+	device, percent, state := s.Wear()
+	text := say("已用 %d%%，备用块 %s", "%d %% used, spare blocks: %s", percent, state)
+	switch {
+	case percent < 0 && state == "":
+		r.skipped(device, words.Text{ZH: "磁盘没有告知（SATA、NVMe 需管理员：smartctl -a）", EN: "the disk does not tell (SATA, NVMe: smartctl -a as administrator)"})
+	case percent >= wornAt, state == "warning", state == "urgent":
+		r.warn(device, text)
+	default:
+		r.ok(device, text)
 	}
 }
 

@@ -336,6 +336,10 @@ func TestBroken(t *testing.T) {
 			b.Platforms["direct"] = w
 		}},
 		{"platform down", "net.platform", Fail, func(_ *testing.T, b *box) { b.asks("direct", time.Time{}, bad) }},
+		{"worn", "disk.wear", Warn, func(_ *testing.T, b *box) { b.Wear = func() (string, int, string) { return "mmcblk0", 90, "" } }},
+		{"no spare blocks", "disk.wear", Warn, func(_ *testing.T, b *box) { b.Wear = func() (string, int, string) { return "mmcblk0", 10, "urgent" } }},
+		{"new", "disk.wear", OK, func(_ *testing.T, b *box) { b.Wear = func() (string, int, string) { return "mmcblk0", 10, "normal" } }},
+		{"a disk that does not tell", "disk.wear", Skipped, func(_ *testing.T, b *box) { b.Wear = func() (string, int, string) { return "sda", -1, "" } }},
 		{"relay away", "net.platform", Fail, func(_ *testing.T, b *box) { b.Config.Platforms[1].Uplink = "mqtt"; b.asks("direct", time.Time{}, bad) }},
 		{"relay there", "net.platform", OK, func(_ *testing.T, b *box) {
 			b.Config.Platforms[1].Uplink = "mqtt"

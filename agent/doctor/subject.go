@@ -42,6 +42,9 @@ type Subject struct {
 	HIS       *Way
 	// Update tells the state of the last update; nil where there was none.
 	Update func() (text words.Text, well bool, err error)
+	// Wear tells how much of the life of data_dir's disk is used, -1 where it
+	// does not tell, and the state of its spare blocks; nil: not looked at.
+	Wear func() (device string, percent int, state string)
 	// Clock is the time as far as it is known, by which the agent verifies
 	// certificates; nil: the machine's.
 	Clock func() time.Time

@@ -20,7 +20,7 @@ type Facts struct {
 // Wear is how much of a flash disk's life is used.
 type Wear struct {
 	Device string `json:"device,omitempty"` // e.g. mmcblk0
-	// Percent of the life that is used, in steps of ten for eMMC; -1 where the
+	// Percent of the life that is used, in steps of ten for eMMC and UFS; -1 where the
 	// disk does not tell.
 	Percent int `json:"used_percent"`
 	// State is normal, warning or urgent, by the disk's own reserve of blocks;

@@ -69,6 +69,15 @@ func wearAt(link string) Wear {
 	if _, err := os.Stat(filepath.Join(at, "partition")); err == nil {
 		at = filepath.Dir(at)
 	}
+	// Of a volume over others (LUKS, LVM, md) the most worn counts.
+	if below, err := os.ReadDir(filepath.Join(at, "slaves")); err == nil && len(below) > 0 {
+		for _, b := range below {
+			if x := wearAt(filepath.Join(at, "slaves", b.Name())); w.Device == "" || x.Percent > w.Percent {
+				w = x
+			}
+		}
+		return w
+	}
 	w.Device = filepath.Base(at)
 	// eMMC (JEDEC 5.0): two estimates in steps of ten percent, 0x0b is over.
 	for part := range strings.FieldsSeq(read(filepath.Join(at, "device", "life_time"))) {
@@ -79,8 +88,31 @@ func wearAt(link string) Wear {
 	if n, err := strconv.ParseInt(read(filepath.Join(at, "device", "pre_eol_info")), 0, 16); err == nil && n > 0 && n <= 3 {
 		w.State = []string{"normal", "warning", "urgent"}[n-1]
 	}
+	if w.Percent >= 0 || w.State != "" {
+		return w
+	}
+	// UFS tells the same of the whole chip, at the host above the disk.
+	for dir, n := filepath.Join(at, "device"), 0; n < maxAbove; n++ {
+		dir, err = filepath.EvalSymlinks(dir)
+		if err != nil {
+			return w
+		}
+		for _, name := range []string{"life_time_estimation_a", "life_time_estimation_b"} {
+			if n, err := strconv.ParseInt(read(filepath.Join(dir, "health_descriptor", name)), 0, 16); err == nil && n > 0 && n <= 11 {
+				w.Percent = max(w.Percent, int(n)*10)
+			}
+		}
+		if n, err := strconv.ParseInt(read(filepath.Join(dir, "health_descriptor", "eol_info")), 0, 16); err == nil && n > 0 && n <= 3 {
+			w.State = []string{"normal", "warning", "urgent"}[n-1]
+			return w
+		}
+		dir = filepath.Dir(dir)
+	}
 	return w
 }
+
+// maxAbove is how many devices above a disk are looked at.
+const maxAbove = 5
 
 // RTC is the clock with a battery, zero where there is none.
 func RTC() time.Time {

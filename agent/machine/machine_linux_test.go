@@ -51,3 +51,39 @@ func TestWear(t *testing.T) {
 		}
 	}
 }
+
+// TestWearAbove reads UFS, whose host tells, and a volume over two disks.
+func TestWearAbove(t *testing.T) {
+	sys := t.TempDir()
+	put := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(sys, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("soc/ufs/health_descriptor/life_time_estimation_a", "0x02\n")
+	put("soc/ufs/health_descriptor/life_time_estimation_b", "0x04\n")
+	put("soc/ufs/health_descriptor/eol_info", "0x01\n")
+	put("soc/ufs/host0/target0/lun0/model", "UFS\n")
+	put("block/sda/size", "1\n")
+	put("block/mmcblk0/device/life_time", "0x09 0x02\n")
+	put("block/dm-0/slaves/keep", "")
+	for from, to := range map[string]string{"block/sda/device": "soc/ufs/host0/target0/lun0", "block/dm-0/slaves/sda": "block/sda", "block/dm-0/slaves/mmcblk0": "block/mmcblk0"} {
+		if err := os.Symlink(filepath.Join(sys, to), filepath.Join(sys, from)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Remove(filepath.Join(sys, "block/dm-0/slaves/keep")); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := wearAt(filepath.Join(sys, "block/sda")), (Wear{"sda", 40, "normal"}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if got, want := wearAt(filepath.Join(sys, "block/dm-0")), (Wear{"mmcblk0", 90, ""}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}

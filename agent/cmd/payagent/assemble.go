@@ -22,6 +22,7 @@ import (
 	"payagent/agent/door"
 	"payagent/agent/door/pages"
 	"payagent/agent/enrol"
+	"payagent/agent/machine"
 	"payagent/agent/seal"
 	"payagent/agent/trial"
 	"payagent/platforms"
@@ -123,6 +124,7 @@ func assembleWith(c config.Config, log *slog.Logger, parts how, x *exchange) (_ 
 	}
 	b.close = append(b.close, store)
 	b.store = store
+	b.metrics = append(b.metrics, writeStoreStats(store, c.DataDir, func(dir string) int { return machine.WearOf(dir).Percent }))
 	tellReport(log, report)
 	p := agent.Parts{Config: c, Log: store, Lost: report.Slots, Box: box, Clock: agent.NewSystemClock(), Logger: log,
 		Platforms: map[string]platforms.Platform{}, Scanners: map[string][]agent.Scanner{}, Displays: map[string][]agent.Display{},

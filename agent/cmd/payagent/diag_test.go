@@ -55,6 +55,9 @@ func TestDiagCommand(t *testing.T) {
 	if !r.Running || len(r.Findings) < 25 || !strings.Contains(got["machine.json"], `"disk"`) || got["health.json"] == "" {
 		t.Errorf("%d findings, running %v", len(r.Findings), r.Running)
 	}
+	if !strings.Contains(got["metrics.txt"], "\npayagent_store_bytes_written_total ") || strings.Contains(got["metrics.txt"], "\npayagent_store_bytes_written_total 0\n") {
+		t.Error("the bytes that the store wrote are not told")
+	}
 	stop()
 	if got = bundle("stopped.zip"); !strings.Contains(got["doctor.json"], "process.ready") {
 		t.Error(got["doctor.json"])

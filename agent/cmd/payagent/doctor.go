@@ -15,6 +15,7 @@ import (
 	"payagent/agent/clock"
 	"payagent/agent/config"
 	"payagent/agent/doctor"
+	"payagent/agent/machine"
 	"payagent/agent/service"
 	"payagent/agent/update"
 	"payagent/agent/words"
@@ -124,6 +125,10 @@ func examineConfig(file string, c config.Config, err error) (_ *doctor.Subject, 
 			return askDevices(ctx, running)
 		}
 		return lookForDevices(c)
+	}
+	s.Wear = func() (string, int, string) {
+		w := machine.WearOf(c.DataDir)
+		return w.Device, w.Percent, w.State
 	}
 	k := clockOf(c)
 	s.Clock = k.Now
