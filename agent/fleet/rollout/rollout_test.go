@@ -114,7 +114,8 @@ func start(t *testing.T, spec Spec) *Rollout {
 func TestStages(t *testing.T) {
 	w := newWorld(t, 10_000)
 	rng := rand.New(rand.NewPCG(1, 2))
-	for _, b := range w.boxes {
+	for _, id := range w.ids { // in their order: those of the first stage are the same each time
+		b := w.boxes[id]
 		b.after = time.Duration(rng.IntN(600)) * time.Second
 		if rng.IntN(100) == 0 {
 			b.end = fleet.CommandState{State: fleet.Failed, Reason: "download"}
@@ -411,7 +412,8 @@ func TestRandom(t *testing.T) {
 			}
 		}
 		spec.Boxes = keep
-		for _, b := range w.boxes {
+		for _, id := range w.ids {
+			b := w.boxes[id]
 			b.end.State = ends[rng.IntN(len(ends))]
 			if rng.IntN(4) > 0 {
 				b.end.State = fleet.Succeeded
