@@ -1,9 +1,13 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
+
+	"payagent/agent/seal"
 )
 
 // CheckFiles looks at every file that the configuration names. A file that
@@ -17,6 +21,23 @@ func (c Config) CheckFiles() ([]Warning, error) {
 		if path == "" {
 			return
 		}
+		kept := false
+		if secret {
+			file, service, err := seal.SecretFile(path)
+			switch {
+			case file != path && !strings.HasSuffix(key, "token_file") && !strings.HasSuffix(key, "secret_file") && !strings.HasSuffix(key, "password_file"):
+				probs.add(c.line(key), key, "credential: is for tokens, secrets and passwords; name the file of a certificate's key (with systemd: /run/credentials/payagent.service/NAME)")
+				return
+			case errors.Is(err, seal.ErrNotService):
+				out = append(out, Warning{"credential_unseen", fmt.Sprintf("%s：%s 由 systemd 保管，只有服务本身看得到，这里没有检查。", key, path),
+					fmt.Sprintf("%s: systemd keeps %s, which only the service can see; it was not looked at here.", key, path)})
+				return
+			case err != nil:
+				probs.add(c.line(key), key, err.Error())
+				return
+			}
+			path, kept = file, service
+		}
 		f, err := os.Open(path)
 		if err != nil {
 			probs.add(c.line(key), key, fmt.Sprintf("the file cannot be opened (%v); create it or correct its path and owner", err))
@@ -27,7 +48,7 @@ func (c Config) CheckFiles() ([]Warning, error) {
 		switch {
 		case err != nil || info.IsDir():
 			probs.add(c.line(key), key, path+" is not a file; correct the path")
-		case secret && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
+		case secret && !kept && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
 			out = append(out, Warning{"file_readable", fmt.Sprintf("%s：%s 可被本机其他用户读取，请执行 chmod 600。", key, path),
 				fmt.Sprintf("%s: other users of this machine can read %s; run chmod 600 on it.", key, path)})
 		}

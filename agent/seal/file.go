@@ -83,7 +83,8 @@ func SyncDir(dir string) error {
 const maxSecret = 4 << 10
 
 // ReadSecret reads a file that holds one secret alone: an access token, a
-// proxy's password. Blanks and line ends around it are dropped. shared tells
+// proxy's password. The path may be credential:NAME (see [SecretFile]), and the
+// file's content closed by DPAPI. Blanks and line ends around it are dropped. shared tells
 // that other users of this machine may read the file, which deserves a
 // warning (SEC-02). The error never holds the secret.
 func ReadSecret(path string) (secret platforms.Hidden, shared bool, err error) {
@@ -114,7 +115,11 @@ func ReadKey(path string, private bool) (platforms.Hidden, error) {
 	return platforms.Hide(string(data)), nil
 }
 
-func readSecret(path string, limit int) (data []byte, shared bool, err error) {
+func readSecret(name string, limit int) (data []byte, shared bool, err error) {
+	path, kept, err := SecretFile(name)
+	if err != nil {
+		return nil, false, err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, false, fmt.Errorf("cannot read the secret; check the path and its permissions: %w", err)
@@ -126,13 +131,19 @@ func readSecret(path string, limit int) (data []byte, shared bool, err error) {
 	}
 	long := len(data) > limit
 	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))) // editors put a BOM there
+	if !long {
+		if data, _, err = opened(path, data); err != nil {
+			return nil, false, err
+		}
+		data = bytes.TrimSpace(data)
+	}
 	switch {
 	case len(data) == 0:
 		return nil, false, fmt.Errorf("cannot use the secret in %s: the file is empty; write the secret into it", path)
 	case long || bytes.ContainsRune(data, 0):
 		return nil, false, fmt.Errorf("cannot use the secret in %s: it must hold text of at most %d bytes", path, limit)
 	}
-	return data, tooOpen(info), nil
+	return data, !kept && tooOpen(info), nil
 }
 
 // tooOpen tells whether others than the owner may read a file. Windows keeps
