@@ -10,6 +10,10 @@ import (
 	"payagent/agent/seal"
 )
 
+// WarnUnseen is the code of a warning that says only that nothing was looked
+// at: the service alone can see what systemd keeps.
+const WarnUnseen = "credential_unseen"
+
 // CheckFiles looks at every file that the configuration names. A file that
 // cannot be opened is a problem of an [*Error]; one that holds a secret and
 // that other users of the machine can read is a warning (SEC-02). It reads no
@@ -29,7 +33,7 @@ func (c Config) CheckFiles() ([]Warning, error) {
 				probs.add(c.line(key), key, "credential: is for tokens, secrets and passwords; name the file of a certificate's key (with systemd: /run/credentials/payagent.service/NAME)")
 				return
 			case errors.Is(err, seal.ErrNotService):
-				out = append(out, Warning{"credential_unseen", fmt.Sprintf("%s：%s 由 systemd 保管，只有服务本身看得到，这里没有检查。", key, path),
+				out = append(out, Warning{WarnUnseen, fmt.Sprintf("%s：%s 由 systemd 保管，只有服务本身看得到，这里没有检查。", key, path),
 					fmt.Sprintf("%s: systemd keeps %s, which only the service can see; it was not looked at here.", key, path)})
 				return
 			case err != nil:

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"payagent/agent/config"
 	"payagent/agent/enrol"
 	"payagent/agent/words"
 )
@@ -45,6 +46,10 @@ func checkFiles(_ context.Context, s *Subject, r *report) {
 		r.fail("", words.Text{ZH: err.Error(), EN: err.Error()})
 	}
 	for _, w := range warnings {
+		if w.Code == config.WarnUnseen {
+			r.skipped("", words.Text{ZH: w.ZH, EN: w.EN})
+			continue
+		}
 		r.warn("", words.Text{ZH: w.ZH, EN: w.EN})
 	}
 	for _, path := range s.Secrets {

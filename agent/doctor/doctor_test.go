@@ -188,6 +188,16 @@ func levels(r Result, id string) (list []string) {
 	return list
 }
 
+// TestCredentialUnseen: what only the service can see is no warning beside it.
+func TestCredentialUnseen(t *testing.T) {
+	t.Setenv("CREDENTIALS_DIRECTORY", "")
+	b := well(t)
+	b.Config.Merchants[0].TokenFile = "credential:x"
+	if got := levels(b.run(t, "config.files"), "config.files"); !slices.Equal(got, []string{Skipped}) {
+		t.Error(got)
+	}
+}
+
 // TestWell: a good box gets no warning, and every check says something.
 func TestWell(t *testing.T) {
 	b := well(t)

@@ -16,6 +16,7 @@ import (
 	"payagent/agent/config"
 	"payagent/agent/doctor"
 	"payagent/agent/machine"
+	"payagent/agent/seal"
 	"payagent/agent/service"
 	"payagent/agent/update"
 	"payagent/agent/words"
@@ -143,6 +144,9 @@ func examineConfig(file string, c config.Config, err error) (_ *doctor.Subject, 
 			continue
 		}
 		w, route := platformWay(c, p, k)
+		if s.Running && unseen(c, p.Name) {
+			w.Ask = func(ctx context.Context) (time.Time, error) { return time.Time{}, relayed.askAgent(ctx, p.Name) }
+		}
 		s.Platforms[p.Name] = w
 		if route != nil {
 			open = append(open, route)
@@ -162,6 +166,16 @@ func examineConfig(file string, c config.Config, err error) (_ *doctor.Subject, 
 			_ = o.Close() // nothing is under way
 		}
 	}
+}
+
+// unseen tells whether only the service can see a platform's token.
+func unseen(c config.Config, platform string) bool {
+	for _, m := range merchantsOf(c, platform) {
+		if _, _, err := seal.SecretFile(m.TokenFile); errors.Is(err, seal.ErrNotService) {
+			return true
+		}
+	}
+	return false
 }
 
 func platformWay(c config.Config, p config.Platform, k *clock.Keeper) (doctor.Way, uplink.Route) {
