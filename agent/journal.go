@@ -30,11 +30,17 @@ func (a *Agent) carryOut(ctx context.Context) {
 			return
 		}
 		for _, step := range steps {
-			for _, e := range step {
-				if a.failed() {
-					return
+			// Whoever is answered finds the till as the answer says: answers come last.
+			for _, answers := range []bool{false, true} {
+				for _, e := range step {
+					if _, is := e.(counter.Reply); is != answers {
+						continue
+					}
+					if a.failed() {
+						return
+					}
+					a.do(ctx, e)
 				}
-				a.do(ctx, e)
 			}
 			a.letGo(step)
 		}
