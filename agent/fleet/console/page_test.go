@@ -57,10 +57,11 @@ func TestPage(t *testing.T) {
 
 	// One box.
 	b.Truth(`(document.querySelector("#rows .row").click(), true)`)
-	for _, w := range []string{"BOX0000", "Honeywell 1470g", "config_sha256", "wear.percent", "40%", "fetching", "payagent.order.paid.v1", "审计记录无法写入"} {
+	for _, w := range []string{"BOX0000", "Honeywell 1470g", "config_sha256", "wear · %", "40%", "fetching", "payagent.order.paid.v1", "审计记录无法写入"} {
 		b.Says(w)
 	}
 	b.Fits(false, 13, 4.4)
+	b.Says("涉及") // what a box says has names in the page's language
 	b.Shot("console-box")
 	got := make(chan uplink.Message, 4)
 	if _, err := s.boxes.Subscribe("payagent/H1/BOX0000/cmd/+/+/req", func(m uplink.Message) { got <- m }); err != nil {

@@ -51,8 +51,11 @@ function ageOf(v) { return el("span", { class: "age" }, v.age_s < 0 ? word("notK
 function group(name, of) {
   const entries = Object.entries(of).sort();
   if (!entries.length) return null;
-  return el("div", { class: "card" }, el("h2", {}, word(name)), entries.map(([k, v]) => el("section", {}, el("h3", {}, k, " ", ageOf(v)), facts(v.data, []))));
+  return el("div", { class: "card" }, el("h2", {}, word(name)), entries.map(([k, v]) => el("section", {}, el("h3", {}, term("part", k), " ", ageOf(v)), facts(v.data, []))));
 }
+
+// fieldName says the name of a value, level by level, in the page's language.
+function fieldName(name) { return name.split(".").map((part) => term("field", part)).join(" · ") || "—"; }
 
 // facts shows a value of any shape as name and text.
 function facts(data, without) {
@@ -61,11 +64,11 @@ function facts(data, without) {
     if (lines.length >= 60) return;
     if (v === null || typeof v !== "object") {
       const text = typeof v === "string" && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/.test(v) ? clock(v) : String(v);
-      lines.push(el("dt", {}, name || "—"), el("dd", {}, text));
+      lines.push(el("dt", {}, fieldName(name)), el("dd", {}, text));
     } else if (Array.isArray(v) && v.every((x) => x === null || typeof x !== "object")) {
-      lines.push(el("dt", {}, name || "—"), el("dd", {}, v.join(", ") || "—"));
+      lines.push(el("dt", {}, fieldName(name)), el("dd", {}, v.join(", ") || "—"));
     } else if (v.zh !== undefined && v.en !== undefined) {
-      lines.push(el("dt", {}, name), el("dd", {}, app.lang === "en" ? v.en : v.zh));
+      lines.push(el("dt", {}, fieldName(name)), el("dd", {}, app.lang === "en" ? v.en : v.zh));
     } else {
       for (const [k, x] of Object.entries(v)) if (!without.includes(k)) walk(x, name ? name + "." + k : k);
     }
