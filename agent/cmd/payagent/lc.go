@@ -81,7 +81,7 @@ func openLC(c config.Config, p config.Platform, rt http.RoundTripper) (*lc.Platf
 		RefusalCodes: o.RefusalCodes, RefundRefusals: o.RefundRefusals, CredentialCodes: o.CredentialCodes, CanceledCodes: o.CanceledCodes,
 		NoticeReply: o.NoticeReply, NoticeMaxAge: o.NoticeMaxAge, OrgNo: o.OrgNo, OrgName: o.OrgName, CityCode: o.CityCode, InsType: o.InsType,
 		Region: lc.Region(o.Region), CreditOffline: o.CreditOffline, EshiminMini: o.EshiminMini, TotalRule: lc.TotalRule(o.TotalRule),
-		PrivateKey: signingKey(o), Rand: rand.Reader, Now: time.Now}
+		PrivateKey: signingKey(o), Rand: rand.Reader, Now: gatewayClock(rt)}
 	if o.Query == queryFWC {
 		cfg.Query = lc.QueryLC // of this gateway's own; nobody asks it
 	}
@@ -97,6 +97,22 @@ func openLC(c config.Config, p config.Platform, rt http.RoundTripper) (*lc.Platf
 		return nil, p.Options.Fail("", err.Error())
 	}
 	return m, nil
+}
+
+// mostSkew is how far a gateway's timestamp may be from this machine's clock.
+const mostSkew = 24 * time.Hour
+
+// gatewayClock is the time as the platforms at the other end have it, for
+// timestamps that a gateway compares with its own clock (OFF-10).
+func gatewayClock(rt http.RoundTripper) func() time.Time {
+	d, ok := rt.(dated)
+	if !ok || d.skew == nil {
+		return time.Now
+	}
+	return func() time.Time {
+		ahead, _ := d.skew.get() // zero where none was measured
+		return time.Now().Add(min(max(ahead, -mostSkew), mostSkew))
+	}
 }
 
 // signingKey reads the merchant's key anew for every request.
