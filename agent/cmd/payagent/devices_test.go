@@ -189,7 +189,6 @@ func TestDevicesBadInput(t *testing.T) {
 		"devices fly":                                        `there is no command "devices fly"`,
 		"devices list extra":                                 `"extra" is one word too many`,
 		"devices list --colour":                              "flag provided but not defined",
-		"devices list -h":                                    "payagent devices list",
 		"devices watch":                                      "name the configuration with --config",
 		"devices test":                                       "name the device",
 		"devices test x":                                     "name the configuration with --config",
@@ -211,9 +210,11 @@ func TestDevicesBadInput(t *testing.T) {
 			t.Errorf("%s is no wrong command line", args)
 		}
 	}
-	var out bytes.Buffer
-	if err := command(t.Context(), []string{"devices", "--help"}, &out); err != nil || out.String() != devicesUsage {
-		t.Error(err)
+	for _, args := range [][]string{{"devices", "--help"}, {"devices", "list", "-h"}} {
+		var out bytes.Buffer
+		if err := command(t.Context(), args, &out); err != nil || out.String() != devicesUsage {
+			t.Errorf("%v: %v\n%s", args, err, &out)
+		}
 	}
 }
 
