@@ -36,7 +36,8 @@ type stand struct {
 
 	mu      sync.Mutex
 	change  chan struct{}
-	came    chan struct{} // closed at the next post
+	came    chan struct{} // closed at the next post, or question about the till
+	asked   int           // questions about the till
 	seq     int
 	till    object
 	reasons []object // of /readyz
@@ -126,6 +127,39 @@ func (s *stand) arrived(path string) []post {
 	}
 }
 
+// told waits until the page has taken in what is the case now: it asks again
+// only when it has taken an answer in.
+func (s *stand) told() {
+	s.t.Helper()
+	late := time.After(patient)
+	for range 2 {
+		s.mu.Lock()
+		before := s.asked
+		s.mu.Unlock()
+		s.set(func() {})
+		for asked := before; asked == before; {
+			s.mu.Lock()
+			change := s.came
+			asked = s.asked
+			s.mu.Unlock()
+			if asked != before {
+				break
+			}
+			select {
+			case <-change:
+			case <-late:
+				s.t.Fatal("the page does not ask any more")
+			}
+		}
+	}
+}
+
+// arrival wakes who waits for requests. The lock is held.
+func (s *stand) arrival() {
+	close(s.came)
+	s.came = make(chan struct{})
+}
+
 // posted is what has arrived so far.
 func (s *stand) posted(path string) []post {
 	s.mu.Lock()
@@ -168,6 +202,8 @@ func (s *stand) api(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/v1/events":
 		s.events(w, r)
 	case r.URL.Path == "/v1/tills/"+s.till["till"].(string):
+		s.asked++
+		s.arrival()
 		reply(w, http.StatusOK, s.till)
 	case r.Method == "POST":
 		s.post(w, r, parts)
@@ -203,8 +239,7 @@ func (s *stand) post(w http.ResponseWriter, r *http.Request, parts []string) {
 		s.t.Errorf("%s: %v", r.URL.Path, err)
 	}
 	s.posts = append(s.posts, p)
-	close(s.came)
-	s.came = make(chan struct{})
+	s.arrival()
 	status, answer := http.StatusNotFound, s.problem("not_found", nil)
 	switch {
 	case len(parts) == 2 && s.created != nil:
