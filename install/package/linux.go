@@ -44,7 +44,9 @@ func (r *release) linux() error {
 
 // pack makes one package.
 func (r *release) pack(name, packager, arch, target string) error {
-	info := &nfpm.Info{Name: name, Arch: arch, Platform: "linux", Version: r.version, Section: "misc", Priority: "optional", Maintainer: maintainer,
+	// A candidate is told apart, or dpkg and rpm would take it for newer than its release.
+	number, candidate, _ := strings.Cut(r.version, "-")
+	info := &nfpm.Info{Name: name, Arch: arch, Platform: "linux", Version: number, Prerelease: candidate, Section: "misc", Priority: "optional", Maintainer: maintainer,
 		MTime: r.when, DisableGlobbing: true}
 	if packager == "rpm" {
 		info.License = "proprietary" // Debian has the file copyright for it
