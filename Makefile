@@ -95,7 +95,7 @@ bench: ## 性能 figures as ratios, see docs/benchmarks.md
 	$(GO) test -run '^$$' -bench Overhead -benchtime 30x ./agent/bench
 	$(GO) test -run '^$$' -bench Process -benchtime 5x ./agent/bench
 	$(GO) test -run '^$$' -bench Fleet -benchtime 300x ./agent/bench
-	$(GO) test -run '^$$' -bench Drain -benchtime 3x ./agent/bench
+	$(GO) test -run '^$$' -bench Backlog -benchtime 3x ./agent/bench
 	$(GO) test -run '^$$' -bench . ./queue/bolt
 	$(GO) test -run '^$$' -bench Relay -benchtime 200x ./agent
 

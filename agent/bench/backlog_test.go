@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,15 +61,7 @@ func BenchmarkBacklog(b *testing.B) {
 	}
 }
 
-func middleOf(list []float64) float64 {
-	sorted := append([]float64(nil), list...)
-	for i := range sorted {
-		for k := i; k > 0 && sorted[k] < sorted[k-1]; k-- {
-			sorted[k], sorted[k-1] = sorted[k-1], sorted[k]
-		}
-	}
-	return sorted[len(sorted)/2]
-}
+func middleOf(list []float64) float64 { return slices.Sorted(slices.Values(list))[len(list)/2] }
 
 // certified is a configuration with a certificate of the broker's authority.
 func certified(b *testing.B, broker *uplinktest.MosquittoBroker, name string) mqtt.Config {
