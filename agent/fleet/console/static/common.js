@@ -140,12 +140,15 @@ function live() {
 // confirmed asks, naming what it is about.
 function confirmed(title, text, yes) {
   return new Promise((done) => {
-    const d = $("ask");
+    const d = $("ask"), form = d.querySelector("form");
     $("askTitle").textContent = title;
     $("askText").textContent = text;
     $("askYes").textContent = yes;
-    d.returnValue = "no";
-    d.addEventListener("close", () => done(d.returnValue === "yes"), { once: true });
+    // By the press itself: that the dialog was closed is told later, when it may
+    // be open for the next question already, and would answer both.
+    const answered = (yes) => { form.onsubmit = d.oncancel = null; done(yes); };
+    form.onsubmit = (e) => answered(e.submitter !== null && e.submitter.value === "yes");
+    d.oncancel = () => answered(false);
     d.showModal();
     $("askNo").focus();
   });
