@@ -3,45 +3,24 @@ package trial_test
 import (
 	"context"
 	"slices"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"payagent/agent/trial"
+	"payagent/agent/trial/trialtest"
 )
-
-// lock is a payment lock.
-type lock struct {
-	mu   sync.Mutex
-	busy bool
-	c    chan struct{}
-}
-
-func (l *lock) Free() (bool, string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return !l.busy, "open_orders"
-}
-
-func (l *lock) Changed() <-chan struct{} { return l.c }
-
-func (l *lock) set(busy bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.busy = busy
-}
 
 // TestRequestsWait: an order that is opened while what was asked for is being
 // checked is not disturbed; the end of the process waits for it, and says so.
 func TestRequestsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		l, ended, said := &lock{}, make(chan struct{}), make(chan string, 10)
+		l, ended, said := &trialtest.Lock{}, make(chan struct{}), make(chan string, 10)
 		s := trial.Service{Lock: l, Restart: func(string) { close(ended) }, Log: func(text string, err error) { said <- text }}
 		began := make(chan struct{})
 		do := func(trial.Request) error {
-			l.set(true) // a patient was faster
+			l.Set(true) // a patient was faster
 			close(began)
 			return nil
 		}
@@ -60,7 +39,7 @@ func TestRequestsWait(t *testing.T) {
 		if len(said) != 1 {
 			t.Errorf("%d lines of the log say that it waits, and why", len(said))
 		}
-		l.set(false)
+		l.Set(false)
 		<-ended
 	})
 }
@@ -70,7 +49,8 @@ func TestRequestsWait(t *testing.T) {
 func TestRequestsNewest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		l, ended := &lock{busy: true}, make(chan struct{})
+		l, ended := &trialtest.Lock{}, make(chan struct{})
+		l.Set(true)
 		s := trial.Service{Lock: l, Restart: func(string) { close(ended) }, Log: func(string, error) {}}
 		var got []trial.Request
 		ctx, stop := context.WithCancel(t.Context())
@@ -82,7 +62,7 @@ func TestRequestsNewest(t *testing.T) {
 			}
 			<-time.After(time.Minute)
 		}
-		l.set(false)
+		l.Set(false)
 		<-ended
 		if !slices.Equal(got, []trial.Request{{Back: true}}) {
 			t.Errorf("done was %+v", got)

@@ -21,6 +21,7 @@ import (
 	"payagent/agent/fleet"
 	"payagent/agent/signed"
 	"payagent/agent/trial"
+	"payagent/agent/trial/trialtest"
 	"payagent/agent/update"
 )
 
@@ -365,7 +366,7 @@ func TestCutInAFetch(t *testing.T) {
 		_, _, u := w.boot("1.0.0")
 		ctx, stop := context.WithCancel(t.Context())
 		stop()
-		u.Follow(ctx, service(&lock{}, healthy(), &runner{}))
+		u.Follow(ctx, service(&trialtest.Lock{}, healthy(), &runner{}))
 		return u
 	}
 	for _, c := range []struct {

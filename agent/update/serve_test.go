@@ -11,29 +11,9 @@ import (
 
 	"payagent/agent/fleet"
 	"payagent/agent/trial"
+	"payagent/agent/trial/trialtest"
 	"payagent/agent/update"
 )
-
-// lock is a payment lock.
-type lock struct {
-	mu   sync.Mutex
-	busy bool
-	c    chan struct{}
-}
-
-func (l *lock) Free() (bool, string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return !l.busy, "open_orders"
-}
-
-func (l *lock) Changed() <-chan struct{} { return l.c }
-
-func (l *lock) set(busy bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.busy = busy
-}
 
 // runner keeps what an order leaves.
 type runner struct {
@@ -70,7 +50,8 @@ func TestOrder(t *testing.T) {
 		w := newWorld(t)
 		_, _, u := w.boot("1.0.0")
 		from := func(fleet.File) []update.Source { return []update.Source{w} }
-		l, r := &lock{busy: true}, &runner{}
+		l, r := &trialtest.Lock{}, &runner{}
+		l.Set(true)
 		done := make(chan error, 1)
 		go func() {
 			done <- u.Order(t.Context(), args(w.sign(w.release("1.1.0"))), service(l, healthy(), r), r, from)
@@ -80,7 +61,7 @@ func TestOrder(t *testing.T) {
 		if st, err := u.State(); err != nil || st.Trial != "" || r.restarted.Load() {
 			t.Fatal("switched while an order is open", st, err)
 		}
-		l.set(false)
+		l.Set(false)
 		if err := <-done; err != nil || !r.restarted.Load() {
 			t.Fatal(err)
 		}
@@ -110,7 +91,7 @@ func TestOrder(t *testing.T) {
 		ill := healthy()
 		ill.Platforms = map[string]bool{"p": false}
 		r2 := &runner{}
-		l.set(true)
+		l.Set(true)
 		began = time.Now()
 		go u.Follow(t.Context(), service(l, ill, r2))
 		for !r2.restarted.Load() {
@@ -149,7 +130,7 @@ func TestBrokerOutage(t *testing.T) {
 		down, r := healthy(), &runner{}
 		down.Broker = false
 		ctx, stop := context.WithCancel(t.Context())
-		go u.Follow(ctx, service(&lock{}, down, r))
+		go u.Follow(ctx, service(&trialtest.Lock{}, down, r))
 		<-time.After(2 * time.Minute)
 		synctest.Wait()
 		if st, err := u.State(); err != nil || st.Current != "1.1.0" || r.restarted.Load() {
@@ -166,7 +147,8 @@ func TestAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		_, _, u := w.boot("1.0.0")
-		l, r := &lock{busy: true}, &runner{}
+		l, r := &trialtest.Lock{}, &runner{}
+		l.Set(true)
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		go u.Follow(ctx, service(l, healthy(), r))
@@ -182,7 +164,7 @@ func TestAsked(t *testing.T) {
 		if r.restarted.Load() {
 			t.Fatal("not waited for the tills")
 		}
-		l.set(false)
+		l.Set(false)
 		<-time.After(10 * time.Second)
 		synctest.Wait()
 		if !r.restarted.Load() {
