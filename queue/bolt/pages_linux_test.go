@@ -45,10 +45,12 @@ func TestWalkIsForgotten(t *testing.T) {
 	}
 	defer func() { _ = l.Close() }()
 	const records, size = 3 * pagesFor, 1000
-	for from := 0; from < records; from += 256 {
+	for from := 0; from < records; from += 128 {
 		var b queue.Batch
-		for i := range 256 {
-			b.Records = append(b.Records, queue.Record{Stream: fmt.Sprint("s", from+i), Data: bytes.Repeat([]byte{byte(i)}, size)})
+		for i := range 128 {
+			stream := fmt.Sprint("s", from+i)
+			b.Records = append(b.Records, queue.Record{Stream: stream, Data: bytes.Repeat([]byte{byte(from + i)}, size)})
+			b.Close = append(b.Close, stream) // what is open is read when the file is opened
 		}
 		if _, err := l.Append(t.Context(), b); err != nil {
 			t.Fatal(err)
