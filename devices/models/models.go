@@ -112,49 +112,43 @@ type SetupCode struct {
 	Source    string // who says so
 }
 
-// Set is all models that are known.
-type Set struct{ byID map[string]Model }
+// Set is all models that are known. A built-in one is read when it is asked
+// for: reading them all would be a tenth of the time in which a till starts.
+type Set struct{ users map[string]Model } // the user's, by id
 
-// Load reads the built-in models and, where userDir is not empty, those of the
+// Load gives the built-in models and, where userDir is not empty, those of the
 // files *.yaml there, which replace built-in ones of the same id. An error
 // names file, line and what to do.
 func Load(userDir string) (Set, error) {
-	set := Set{byID: map[string]Model{}}
-	if err := set.add(builtIn, ""); err != nil {
-		return Set{}, err
-	}
+	set := Set{users: map[string]Model{}}
 	if userDir == "" {
 		return set, nil
 	}
 	if _, err := os.Stat(userDir); err != nil {
 		return Set{}, fmt.Errorf("cannot read the folder of device models; correct its path or leave it empty: %w", err)
 	}
-	return set, set.add(os.DirFS(userDir), userDir)
+	return set, set.add(userDir)
 }
 
 // maxFile is the size above which a file is surely something else.
 const maxFile = 64 << 10
 
-func (s Set) add(dir fs.FS, place string) error {
+func (s Set) add(place string) error {
+	dir := os.DirFS(place)
 	names, err := fs.Glob(dir, "*.yaml")
 	if err != nil {
 		return fmt.Errorf("cannot list device models: %w", err)
 	}
 	var all []error
 	for _, name := range names {
-		file := name
-		if place != "" {
-			file = filepath.Join(place, name)
-		}
+		file := filepath.Join(place, name)
 		m, err := read(dir, name, file)
 		if err != nil {
 			all = append(all, err)
 			continue
 		}
-		if place != "" {
-			m.File = file
-		}
-		s.byID[m.ID] = m
+		m.File = file
+		s.users[m.ID] = m
 	}
 	return errors.Join(all...)
 }
@@ -176,12 +170,26 @@ func read(dir fs.FS, name, file string) (Model, error) {
 
 // Get gives the model with an id.
 func (s Set) Get(id string) (Model, bool) {
-	m, ok := s.byID[id]
-	return m, ok
+	if m, ok := s.users[id]; ok {
+		return m, true
+	}
+	if strings.ContainsAny(id, `/\.`) {
+		return Model{}, false
+	}
+	m, err := read(builtIn, id+".yaml", id+".yaml")
+	return m, err == nil
 }
 
 // IDs lists all ids, sorted.
-func (s Set) IDs() []string { return slices.Sorted(maps.Keys(s.byID)) }
+func (s Set) IDs() []string {
+	files, _ := fs.Glob(builtIn, "*.yaml") // fails for an ill pattern only
+	ids := slices.Collect(maps.Keys(s.users))
+	for _, name := range files {
+		ids = append(ids, strings.TrimSuffix(name, ".yaml"))
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
 
 // For gives the models whose USB ids fit a device, the closest first: the
 // exact product before any product of the vendor. Where none fits, the generic
@@ -193,7 +201,11 @@ func (s Set) For(f devices.Found) []Model {
 		rank int
 	}
 	var fit, general []hit
-	for _, m := range s.byID {
+	for _, id := range s.IDs() {
+		m, known := s.Get(id)
+		if !known {
+			continue
+		}
 		if _, ok := m.Interfaces[f.Class]; !ok && f.Class != "" && f.Class != devices.ClassOther {
 			continue
 		}

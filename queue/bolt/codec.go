@@ -33,11 +33,18 @@ var (
 
 // sum is the checksum of an element: bucket, key and value without checksum.
 func sum(bucket string, key, payload []byte) uint32 {
+	// The short parts one by one: crc32.Update would put each of them on the
+	// heap, for every element of a store that is checked.
 	t := crc32.MakeTable(crc32.Castagnoli)
-	c := crc32.Update(0, t, []byte(bucket))
-	c = crc32.Update(c, t, []byte{byte(len(key))})
-	c = crc32.Update(c, t, key)
-	return crc32.Update(c, t, payload)
+	c := ^uint32(0)
+	for i := range len(bucket) {
+		c = t[byte(c)^bucket[i]] ^ c>>8
+	}
+	c = t[byte(c)^byte(len(key))] ^ c>>8
+	for _, b := range key {
+		c = t[byte(c)^b] ^ c>>8
+	}
+	return crc32.Update(^c, t, payload)
 }
 
 // seal appends the checksum to a payload.

@@ -48,6 +48,11 @@ type checked struct {
 type checker struct {
 	f        File
 	size     int64
+	deep     int      // pages that are being looked at, one inside the other
+	bufs     [][]byte // one for each of them: what is read of a page goes when it is done with
+	ahead    []byte   // bytes of the file from aheadAt on, read ahead
+	aheadAt  int64
+	after    int64 // where the last read ended
 	ps       int64
 	high     uint64 // pages at and above are not in use
 	seen     []uint64
@@ -187,7 +192,7 @@ func (c *checker) page(id uint64) ([]byte, error) {
 	if id < 2 || id >= c.high {
 		return nil, damaged("page %d lies outside of the file", id)
 	}
-	b := make([]byte, c.ps)
+	b := c.buffer(c.ps)
 	if err := c.read(b, int64(id)*c.ps); err != nil {
 		return nil, err
 	}
@@ -206,15 +211,44 @@ func (c *checker) page(id uint64) ([]byte, error) {
 		c.live += c.ps
 	}
 	if more > 0 {
-		b = append(b, make([]byte, int64(more)*c.ps)...)
-		if err := c.read(b[c.ps:], int64(id+1)*c.ps); err != nil {
+		b = c.buffer(int64(1+more) * c.ps)
+		if err := c.read(b, int64(id)*c.ps); err != nil {
 			return nil, err
 		}
 	}
 	return b, nil
 }
 
+// buffer gives n bytes for the page that is being looked at.
+func (c *checker) buffer(n int64) []byte {
+	for len(c.bufs) <= c.deep {
+		c.bufs = append(c.bufs, nil)
+	}
+	if int64(cap(c.bufs[c.deep])) < n {
+		c.bufs[c.deep] = make([]byte, n)
+	}
+	return c.bufs[c.deep][:n]
+}
+
+// readAhead is how many bytes are read at once where pages follow each other,
+// as they do in a log that only grows.
+const readAhead = 64 << 10
+
 func (c *checker) read(b []byte, off int64) error {
+	end := off + int64(len(b))
+	follows := off == c.after
+	c.after = end
+	if follows && (off < c.aheadAt || end > c.aheadAt+int64(len(c.ahead))) {
+		if c.ahead == nil {
+			c.ahead = make([]byte, 0, readAhead)
+		}
+		n, _ := c.f.ReadAt(c.ahead[:readAhead], off) // what cannot be read of it may not be needed
+		c.ahead, c.aheadAt = c.ahead[:n], off
+	}
+	if off >= c.aheadAt && end <= c.aheadAt+int64(len(c.ahead)) {
+		copy(b, c.ahead[off-c.aheadAt:])
+		return nil
+	}
 	if n, err := c.f.ReadAt(b, off); err != nil && !(err == io.EOF && n == len(b)) {
 		return damaged("cannot read %d bytes at %d: %w", len(b), off, err)
 	}
@@ -232,6 +266,8 @@ func (c *checker) tree(id uint64, low, high []byte, depth int, visit element) er
 	if err != nil {
 		return err
 	}
+	c.deep++
+	defer func() { c.deep-- }()
 	switch flags := binary.NativeEndian.Uint16(b[8:]); flags {
 	case flagLeaf:
 		return leaf(b, low, high, visit)
