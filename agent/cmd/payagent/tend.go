@@ -19,6 +19,9 @@ const (
 	inHand = 15 * time.Minute
 	// heartbeat is how often the store is written though nothing happens.
 	heartbeat = 10 * time.Minute
+	// settled is how long after the start memory is given back: by then what
+	// runs once has run.
+	settled = 5 * time.Second
 )
 
 // tend tells the service manager that the agent is ready and alive, and keeps
@@ -48,9 +51,30 @@ func (b *assembly) tend(ctx context.Context) error {
 		defer close(held)
 		lock.Run(ctx)
 	}()
+	go b.trim(ctx)
 	watch.Run(ctx)
 	<-held
 	return nil
+}
+
+// trim gives pages of the program back after the start, and again in quiet
+// times, never while an order is in hand: a box has little memory, and what is
+// needed comes back from the kernel's cache.
+func (b *assembly) trim(ctx context.Context) {
+	for wait := settled; ; wait = heartbeat {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+		if b.agent.InHand(inHand) {
+			continue
+		}
+		if err := service.GiveBack(); err != nil {
+			b.log.Warn("service", "error", err)
+			return
+		}
+	}
 }
 
 // serviceText is what systemctl status shows: whether a payment can be taken
