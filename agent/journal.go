@@ -203,6 +203,7 @@ func (a *Agent) load() (counter.Recover, error) {
 			o.Private = a.unseal(o)
 		}
 		r.Orders = append(r.Orders, o)
+		a.stats.changed(o)
 		a.memory.put(o.Clone())
 	}
 	booked, err := a.parts.Log.Find(counter.HisBooksKey)

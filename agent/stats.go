@@ -19,15 +19,22 @@ import (
 // Stats counts what happens, for the Prometheus page. Labels come from closed
 // sets: never an order, a patient or a code (lessons 5.9).
 type Stats struct {
-	mu     sync.Mutex
-	counts map[series]float64
-	states map[string]order.State // of orders in memory, so that a final one counts once
+	mu       sync.Mutex
+	counts   map[series]float64
+	states   map[string]seen   // of orders in memory, so that each thing counts once
+	unbooked map[string]string // orders that HIS was to book and has not → their labels
+}
+
+// seen is what was counted of an order.
+type seen struct {
+	state   order.State
+	revoked bool
 }
 
 type series struct{ name, labels string }
 
 func newStats() *Stats {
-	return &Stats{counts: map[series]float64{}, states: map[string]order.State{}}
+	return &Stats{counts: map[series]float64{}, states: map[string]seen{}, unbooked: map[string]string{}}
 }
 
 func (s *Stats) add(name, labels string, by float64) {
@@ -92,21 +99,6 @@ func (s *Stats) present(device string, present bool) {
 	s.set("payagent_device_present", fmt.Sprintf(`device=%q`, device), v)
 }
 
-func (s *Stats) changed(o *order.Order) {
-	st := o.State()
-	s.mu.Lock()
-	was := s.states[o.No]
-	if st.Final() {
-		delete(s.states, o.No)
-	} else {
-		s.states[o.No] = st
-	}
-	s.mu.Unlock()
-	if st.Final() && was != "" {
-		s.add("payagent_orders_total", fmt.Sprintf(`adapter=%q,channel=%q,outcome=%q`, o.Platform, o.PaidVia(), st), 1)
-	}
-}
-
 // help says what each series is.
 func help() map[string][2]string {
 	return map[string][2]string{
@@ -114,21 +106,29 @@ func help() map[string][2]string {
 		"payagent_store_records_total":          {"counter", "Facts written."},
 		"payagent_store_fsync_seconds_sum":      {"counter", "Time spent in durable commits."},
 		"payagent_store_fsync_seconds_count":    {"counter", "Durable commits timed."},
-		"payagent_upstream_requests_total":      {"counter", "Calls to payment platforms by outcome."},
-		"payagent_upstream_request_seconds_sum": {"counter", "Time spent in calls to payment platforms."},
-		"payagent_unmapped_codes_total":         {"counter", "Answers of platforms with a code that the catalogue of errors does not know."},
-		"payagent_platform_up":                  {"gauge", "1 if the latest probe was answered."},
-		"payagent_alarms_total":                 {"counter", "Alarms raised, by code."},
-		"payagent_scan_events_total":            {"counter", "Codes read, by till."},
-		"payagent_scans_total":                  {"counter", "Codes read, by device and by what became of them: taken, refused, two_codes, double, identity or dropped."},
-		"payagent_device_present":               {"gauge", "1 if the scanner or display works."},
-		"payagent_device_reads_total":           {"counter", "What a scanner's driver counted: good, bad, cut, doubles, settled, unread, lost input, opens."},
-		"payagent_orders_total":                 {"counter", "Orders that reached a final state."},
-		"payagent_orders_open":                  {"gauge", "Orders that are not final, by state."},
-		"payagent_order_unknown_age_seconds":    {"gauge", "Age of the oldest order in doubt."},
-		"payagent_audit_anchor":                 {"gauge", "Number and hash of the last audit line of the last day that ended."},
+		"payagent_upstream_requests_total":      {"counter", "Calls to payment platforms by outcome."},                                                                    // adapter, op, outcome
+		"payagent_upstream_request_seconds_sum": {"counter", "Time spent in calls to payment platforms."},                                                                 // adapter, op, outcome
+		"payagent_unmapped_codes_total":         {"counter", "Answers of platforms with a code that the catalogue of errors does not know."},                              // adapter, op
+		"payagent_platform_up":                  {"gauge", "1 if the latest probe was answered."},                                                                         // adapter
+		"payagent_alarms_total":                 {"counter", "Alarms raised, by code."},                                                                                   // code
+		"payagent_scan_events_total":            {"counter", "Codes read, by till."},                                                                                      // till
+		"payagent_scans_total":                  {"counter", "Codes read, by device and by what became of them: taken, refused, two_codes, double, identity or dropped."}, // device, result
+		"payagent_device_present":               {"gauge", "1 if the scanner or display works."},                                                                          // device
+		"payagent_device_reads_total":           {"counter", "What a scanner's driver counted: good, bad, cut, doubles, settled, unread, lost input, opens."},             // device, what
+		"payagent_orders_total":                 {"counter", "Orders that reached a final state."},                                                                        // adapter, channel, outcome
+		"payagent_orders_open":                  {"gauge", "Orders that are not final, by state."},                                                                        // state
+		"payagent_orders_unknown":               {"gauge", "Orders in doubt: it is not known whether they were paid."},                                                    // adapter, channel
+		"payagent_order_unknown_age_seconds":    {"gauge", "Age of the oldest order in doubt."},                                                                           // adapter, channel
+		"payagent_order_final_seconds_bucket":   {"counter", "Orders by the seconds from the pay request to the final state, at most le (a histogram: 5 to 300)."},        // adapter, channel, le
+		"payagent_order_final_seconds_sum":      {"counter", "Seconds of those orders together."},                                                                         // adapter, channel
+		"payagent_order_final_seconds_count":    {"counter", "Those orders."},                                                                                             // adapter, channel
+		"payagent_revokes_total":                {"counter", "Orders for which a cancel left for the platform."},                                                          // adapter, channel
+		"payagent_orders_unbooked":              {"gauge", "Paid orders that HIS has not booked; those past booking.alarm_after as far as this start saw them."},          // adapter, channel
+		"payagent_order_unbooked_age_seconds":   {"gauge", "How long ago the oldest of those that still wait was paid."},                                                  // adapter, channel
+		"payagent_notices_total":                {"counter", "Messages of platforms that came by themselves."},                                                            // adapter, result
+		"payagent_audit_anchor":                 {"gauge", "Number and hash of the last audit line of the last day that ended."},                                          // day, hash
 		"payagent_ready":                        {"gauge", "1 if a payment can be taken now."},
-		"payagent_build_info":                   {"gauge", "The program's version."},
+		"payagent_build_info":                   {"gauge", "The program's version."}, // version
 	}
 }
 
@@ -139,17 +139,24 @@ func (a *Agent) WriteMetrics(w io.Writer, version string) error {
 	for k, v := range a.stats.counts {
 		lines[k] = v
 	}
+	for no, labels := range a.stats.unbooked {
+		if a.memory.order(no) == nil { // those in memory are counted there
+			lines[series{"payagent_orders_unbooked", labels}]++
+		}
+	}
 	a.stats.mu.Unlock()
 	now := a.Now()
 	for _, o := range a.memory.open() {
 		s := o.State()
 		if s.Final() {
+			if waitsForHIS(o) {
+				count(lines, "payagent_orders_unbooked", "payagent_order_unbooked_age_seconds", adapterOf(o), now.Age(o.EndedAt))
+			}
 			continue
 		}
 		lines[series{"payagent_orders_open", fmt.Sprintf(`state=%q`, s)}]++
-		if age := now.Age(o.CreatedAt).Seconds(); s == order.InDoubt {
-			k := series{"payagent_order_unknown_age_seconds", ""}
-			lines[k] = max(lines[k], age)
+		if s == order.InDoubt {
+			count(lines, "payagent_orders_unknown", "payagent_order_unknown_age_seconds", adapterOf(o), now.Age(o.CreatedAt))
 		}
 	}
 	for _, d := range a.Devices() {

@@ -451,7 +451,7 @@ func MetricsPage(root string) (string, error) {
 		}
 		source = append(source, text...)
 	}
-	list := regexp.MustCompile(`"(payagent_[a-z_]+)"(?::\s*\{|, )"(counter|gauge)", "([^"]+)"\}`).FindAllStringSubmatch(string(source), -1)
+	list := regexp.MustCompile(`"(payagent_[a-z_]+)"(?::\s*\{|, )"(counter|gauge)", "([^"]+)"\},?(?: *// ([a-z_, ]+))?`).FindAllStringSubmatch(string(source), -1)
 	if len(list) < 10 {
 		return "", fmt.Errorf("cannot list the metrics: only %d were found in agent/stats.go", len(list))
 	}
@@ -460,11 +460,12 @@ func MetricsPage(root string) (string, error) {
 
 由程序生成，请勿手改。` + "`GET /metrics`" + `，Prometheus 文本格式，需要权限 admin；` + "`metrics.enabled`" + ` 可关闭。标签只取自固定的集合：没有患者、订单号、付款码。
 Generated, do not edit. Prometheus text, scope admin. Labels come from closed sets: never a patient, an order or a code.
+告警规则与 Grafana 面板 Alert rules and a board: [install/monitoring](../install/monitoring/README.md)。
 
 `)
-	head(&b, "指标 metric", "类型 type", "含义 meaning")
+	head(&b, "指标 metric", "类型 type", "标签 labels", "含义 meaning")
 	for _, m := range list {
-		row(&b, code(m[1]), m[2], m[3])
+		row(&b, code(m[1]), m[2], m[4], m[3])
 	}
 	return b.String(), nil
 }

@@ -101,7 +101,7 @@ func (w *Watch) Run(ctx context.Context) {
 // help gives the kind of each figure and what it means.
 func help() map[string][2]string {
 	return map[string][2]string{
-		"payagent_certificate_days_left": {"gauge", "Days until a certificate ends, by certificate; negative: it has ended."},
+		"payagent_certificate_days_left": {"gauge", "Days until a certificate ends, by certificate; negative: it has ended."}, // certificate
 	}
 }
 

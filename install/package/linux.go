@@ -150,6 +150,9 @@ func (r *release) agent(info *nfpm.Info, packager, target string) error {
 	} {
 		add(info, r.in(from), to, 0o644)
 	}
+	for _, name := range []string{"README.md", "payagent.rules.yml", "payagent-board.json"} {
+		add(info, r.in("install/monitoring/"+name), "/usr/share/payagent/monitoring/"+name, 0o644)
+	}
 	for _, profile := range []string{"scanbox", "kiosk", "counter"} {
 		list, err := os.ReadDir(r.in("install/" + profile))
 		if err != nil {
