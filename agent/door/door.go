@@ -23,8 +23,8 @@ import (
 
 	"payagent/agent"
 	"payagent/agent/access"
-	"payagent/agent/door/internal/packed"
 	"payagent/agent/finance"
+	"payagent/agent/internal/packed"
 	"payagent/agent/words"
 	"payagent/platforms"
 )

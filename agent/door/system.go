@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"payagent/agent/config"
-	"payagent/agent/door/internal/packed"
+	"payagent/agent/internal/packed"
 	"payagent/agent/words"
 	"payagent/platforms"
 )

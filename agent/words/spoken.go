@@ -31,6 +31,23 @@ func Speech(state string, present, qr bool, amount platforms.Fen) Text {
 	return Text{}
 }
 
+// BookSpeech is what is said aloud of a paid order at a stage of its booking.
+// What has been said once is not said again in other words.
+func BookSpeech(stage string, amount platforms.Fen) Text {
+	zh, en := AmountSpoken(amount), amount.Yuan()+" yuan"
+	switch stage {
+	case "pending", "pending_long":
+		return Text{"已支付" + zh + "，正在登记，请稍候", "Paid " + en + ", it is being registered"}
+	case "going_back":
+		return Text{"业务处理未成功，款项正在原路退回，请勿再次支付", "It could not be processed, your money goes back, please do not pay again"}
+	case "given_back":
+		return Text{"款项已原路退回，请到人工窗口办理", "Your money was given back, please go to the counter"}
+	case "back_in_doubt", "insurance_split":
+		return Text{"请到人工窗口查询", "Please ask at the counter"}
+	}
+	return Speech("paid", false, false, amount)
+}
+
 // Masked keeps enough of a name to tell two patients apart at the window:
 // 张三丰 becomes 张*丰, 张三 becomes 张*.
 func Masked(name string) string {

@@ -8,7 +8,6 @@
 package words
 
 import (
-	"slices"
 	"sort"
 	"strings"
 )
@@ -76,23 +75,11 @@ type Entry struct {
 // may be shared.
 type Catalogue struct {
 	entries map[Group]map[string]Entry
+	shared  map[string]Text // sentences that many entries have
 }
 
-// New builds the catalogue.
-func New() Catalogue {
-	c := Catalogue{entries: map[Group]map[string]Entry{}}
-	for group, list := range map[Group][]Entry{
-		State: append(states(), onlineStates()...), Reason: slices.Concat(reasons(), bookingReasons(), onlineReasons()), Scan: append(scans(), bookingNotes()...), Verdict: append(verdicts(), bookingVerdicts()...), Reply: replies(),
-		Problem: slices.Concat(problems(), bookingProblems(), onlineProblems()), Alarm: slices.Concat(alarms(), bookingAlarms(), certificateAlarms(), fleetAlarms()), Refund: refunds(), SmartPay: smartpayCodes(), FWC: fwcCodes(), LC: lcCodes(), Served: servedCodes(),
-		Device: deviceCodes(), Scanner: scannerStates(), Page: pages(), Booking: bookStages(), Enrol: enrolCodes(), Fleet: fleetCodes(),
-	} {
-		c.entries[group] = map[string]Entry{}
-		for _, e := range list {
-			c.entries[group][e.Code] = e
-		}
-	}
-	return c
-}
+// New gives the catalogue.
+func New() Catalogue { return shared() }
 
 // Find looks a code up.
 func (c Catalogue) Find(g Group, code string) (Entry, bool) {
@@ -143,9 +130,9 @@ func (c Catalogue) Platform(driver, code, message string) (e Entry, known bool) 
 	}
 	e = Entry{
 		Code:    code,
-		Patient: askCashier(),
+		Patient: c.shared["ask_cashier"],
 		Cashier: Text{"支付平台返回：{message}（代码 {code}）", "The platform says: {message} (code {code})"},
-		Next:    lookAtState(),
+		Next:    c.shared["look_at_state"],
 		IT:      Text{"平台代码 {code} 不在词表中：{message}", "The platform's code {code} is not in the catalogue: {message}"},
 	}
 	fill := func(t Text) Text { return t.Fill("code", clip(code), "message", clip(said)) }
@@ -188,36 +175,6 @@ func (c Catalogue) Markdown() string {
 		}
 	}
 	return b.String()
-}
-
-// The sentences that many entries share.
-
-func askCashier() Text { return Text{"请咨询收费员", "Please ask the cashier"} }
-func pleaseWait() Text { return Text{"正在处理，请稍候", "Please wait"} }
-func notCharged() Text { return Text{"支付未成功，未扣款", "Not paid, nothing was charged"} }
-func confirming() Text {
-	return Text{"款项状态确认中，请勿再次支付", "We are confirming the payment, please do not pay again"}
-}
-func seeStaff() Text { return Text{"请联系工作人员", "Please contact the staff"} }
-func rescan() Text {
-	return Text{"关闭当前页面，请患者刷新付款码后重新扫码", "Close this page, let the patient refresh the code and scan again"}
-}
-func justWait() Text {
-	return Text{"请等待，系统会自动查询", "Wait, the system asks by itself"}
-}
-func noMoreMoney() Text {
-	return Text{"不要再次收款，等待结果；需要时联系财务核实", "Take no money again, wait for the result; ask finance if needed"}
-}
-func callIT() Text { return Text{"请联系信息科", "Call IT"} }
-func lookAtState() Text {
-	return Text{"以订单状态为准，按状态提示操作", "Go by the order's state and do what it says"}
-}
-func nothing() Text { return Text{"无需操作", "Nothing to do"} }
-func correctHIS() Text {
-	return Text{"请联系信息科或 HIS 厂商修正接口调用", "Ask IT or the HIS vendor to correct the call"}
-}
-func otherWay() Text {
-	return Text{"请稍后再试，或改用其他方式收费", "Try again later, or take the payment another way"}
 }
 
 // names of wallets and kinds of codes for people.

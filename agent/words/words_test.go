@@ -62,49 +62,6 @@ func TestEveryEntryIsWhole(t *testing.T) {
 	}
 }
 
-// A code given twice in a table would hide the first.
-func TestNoCodeTwice(t *testing.T) {
-	for _, name := range goFiles(t, ".") {
-		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range f.Decls {
-			fn, ok := d.(*ast.FuncDecl)
-			if !ok {
-				continue
-			}
-			seen := map[string]bool{}
-			ast.Inspect(fn, func(n ast.Node) bool {
-				var first ast.Expr
-				call := ""
-				switch x := n.(type) {
-				case *ast.CompositeLit:
-					if x.Type == nil && len(x.Elts) == 5 {
-						first = x.Elts[0]
-					}
-				case *ast.CallExpr:
-					if id, ok := x.Fun.(*ast.Ident); ok && len(x.Args) > 2 {
-						first, call = x.Args[0], id.Name
-					}
-				}
-				if lit, ok := first.(*ast.BasicLit); ok {
-					if call == "state" {
-						call = "OrderState "
-					} else {
-						call = ""
-					}
-					if seen[call+lit.Value] {
-						t.Errorf("%s: %s gives %s%s twice", name, fn.Name.Name, call, lit.Value)
-					}
-					seen[call+lit.Value] = true
-				}
-				return true
-			})
-		}
-	}
-}
-
 // The words of the seed's screens and of the rules, letter by letter.
 func TestSeedWords(t *testing.T) {
 	c := words.New()

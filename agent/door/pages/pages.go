@@ -28,7 +28,7 @@ import (
 	"strings"
 	"time"
 
-	"payagent/agent/door/internal/packed"
+	"payagent/agent/internal/packed"
 )
 
 //go:embed static

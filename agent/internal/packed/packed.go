@@ -1,5 +1,5 @@
 // Package packed reads embedded files, which .ci/build deflates in the programs
-// that are shipped: pages and the description of the interface are a third of a
+// that are shipped: pages, words and the description of the interface are half a
 // megabyte of text.
 package packed
 
