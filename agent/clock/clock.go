@@ -24,10 +24,25 @@ import (
 	"payagent/agent/seal"
 )
 
-// Made gives a moment before which no copy of this source was built. Programs
-// carry no time of their building inside, since equal sources give equal bytes,
-// and a file's date is only as good as the clock of whoever copied it.
-func Made() time.Time { return time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC) }
+// made is the day of the source, as 2006-01-02: .ci/build has the linker write
+// it here. It is empty in a program that was built otherwise.
+var made string
+
+// Made gives a moment before which no copy of this program was built. Of a
+// release it is the day on which its source was committed: not that of the
+// building, since equal sources give equal bytes, and not the file's, which is
+// only as good as the clock of whoever copied it. It is never before the newest
+// release in CHANGELOG.md.
+func Made() time.Time { return madeOn(made) }
+
+func madeOn(day string) time.Time {
+	least := time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
+	at, err := time.Parse(time.DateOnly, day)
+	if err != nil || at.Before(least) {
+		return least
+	}
+	return at
+}
 
 // The bounds of belief.
 const (

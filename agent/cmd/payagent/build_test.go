@@ -53,7 +53,7 @@ func TestSameSourceSameBytes(t *testing.T) {
 		out := t.TempDir()
 		cmd := exec.CommandContext(t.Context(), filepath.Join(root, ".ci", "build"), out, "payagent")
 		cmd.Dir = root
-		cmd.Env = append(os.Environ(), "VERSION="+version, "HID=0")
+		cmd.Env = append(os.Environ(), "VERSION="+version, "HID=0", "MADE=2031-02-03")
 		if text, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, text)
 		}
@@ -69,6 +69,9 @@ func TestSameSourceSameBytes(t *testing.T) {
 	}
 	if bytes.Contains(here, []byte(root)) {
 		t.Error("the program names the folder that it was built in")
+	}
+	if !bytes.Contains(here, []byte("2031-02-03")) {
+		t.Error("the program does not know from when it is: has clock.made another name?")
 	}
 	if bytes.Equal(here, build(root, "1.2.4")) {
 		t.Error("the check itself: another version must be seen")
