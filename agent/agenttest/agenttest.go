@@ -10,6 +10,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,14 +98,30 @@ type World struct {
 	Stop  func()           // stops the agent and waits; called at the end of the test at the latest
 
 	taken int // payments that Take took
+	clock *clock
 }
 
 // clock counts from the start of the world.
-type clock struct{ begin time.Time }
+type clock struct {
+	begin time.Time
+	ahead atomic.Int64 // see World.Ahead
+}
 
 // Now gives the present.
-func (c clock) Now() order.Now {
-	return order.Now{Instant: order.Instant{Wall: time.Now().UnixMilli(), Boot: "test", Mono: time.Since(c.begin)}}
+func (c *clock) Now() order.Now {
+	ahead := time.Duration(c.ahead.Load())
+	return order.Now{Instant: order.Instant{Wall: time.Now().Add(ahead).UnixMilli(), Boot: "test", Mono: time.Since(c.begin) + ahead}}
+}
+
+// Ahead lets time pass for the agent, for tests that cannot run in a bubble
+// because somebody outside looks on. What was due by then has been done when it
+// returns.
+func (w *World) Ahead(t testing.TB, by time.Duration) {
+	t.Helper()
+	w.clock.ahead.Add(int64(by))
+	if err := w.Agent.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Config is the configuration of the world.
@@ -128,7 +145,7 @@ func Start(t testing.TB, opts Options) *World {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &World{taken: opts.Taken, Banks: map[string]*Bank{Full: NewBank(), Plain: NewBank(), Page: NewBank(), Mute: NewBank()}, Pads: map[string]*Pad{}, Guns: map[string]*Pad{}, Faces: map[string]*Face{}}
+	w := &World{taken: opts.Taken, clock: &clock{begin: time.Now()}, Banks: map[string]*Bank{Full: NewBank(), Plain: NewBank(), Page: NewBank(), Mute: NewBank()}, Pads: map[string]*Pad{}, Guns: map[string]*Pad{}, Faces: map[string]*Face{}}
 	scanners, displays := map[string][]agent.Scanner{}, map[string][]agent.Display{}
 	add := func(to map[string]*Pad, till, role string) {
 		to[till] = NewPad(till + "-" + role)
@@ -150,7 +167,7 @@ func Start(t testing.TB, opts Options) *World {
 	members := map[string]platforms.Platform{Full: whole{w.Banks[Full]}, Plain: chargeOnly{w.Banks[Plain]},
 		Page: page{w.Banks[Page], false}, Mute: page{w.Banks[Mute], true}}
 	maps.Copy(members, opts.Platforms)
-	w.Agent, err = agent.New(agent.Parts{Config: c, Log: opts.Log, Box: box, Clock: clock{time.Now()}, Logger: opts.Logger, DiskLow: opts.DiskLow,
+	w.Agent, err = agent.New(agent.Parts{Config: c, Log: opts.Log, Box: box, Clock: w.clock, Logger: opts.Logger, DiskLow: opts.DiskLow,
 		Scanners: scanners, Displays: displays, Platforms: members})
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -49,6 +50,23 @@ func (r *rig) joinBy(name string, pubAck bool, open func(box.Start, func(context
 	r.b.Cleanup(r.leave)
 }
 
+// ready gives a channel that is closed when a box has said that it is ready.
+func ready(b *testing.B, broker *uplinktest.Broker, name string) <-chan struct{} {
+	b.Helper()
+	up := make(chan struct{})
+	once := sync.OnceFunc(func() { close(up) })
+	bus := broker.Bus("watch-"+name, nil)
+	b.Cleanup(func() { _ = bus.Close() })
+	_, err := bus.Subscribe(fleet.Place{Root: "payagent", Site: "H1", Box: name}.Topic(fleet.LevelStatus), func(m uplink.Message) {
+		var s fleet.Status
+		if json.Unmarshal(m.Payload, &s) == nil && s.State == fleet.StateReady {
+			once()
+		}
+	})
+	must(b, err)
+	return up
+}
+
 // BenchmarkFleet measures a payment, from the byte on the tty to paid, of an
 // agent without a fleet and of one whose broker is up, and one whose broker is a
 // black hole, in turns (decision 28: p50 at most 1.05 of that without).
@@ -57,9 +75,11 @@ func BenchmarkFleet(b *testing.B) {
 	b.Cleanup(broker.Close)
 	rigs := []*rig{newRig(b, 0, 1), newRig(b, 0, 1), newRig(b, 0, 1), newRig(b, 0, 1)}
 	names := []string{"without", "up", "stalled", "control"} // the last has none either: it shows the noise
-	rigs[1].join(broker, names[1], false)
-	rigs[2].join(broker, names[2], false)
-	time.Sleep(time.Second)
+	for i := 1; i <= 2; i++ {
+		up := ready(b, broker, names[i])
+		rigs[i].join(broker, names[i], false)
+		<-up
+	}
 	broker.Stall(names[2], true)
 	took := make([][]time.Duration, len(rigs))
 	n := 0

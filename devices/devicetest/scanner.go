@@ -34,7 +34,8 @@ type ScannerMember struct {
 	// Cycles is how often it is unplugged and opened again; default 10,000,
 	// for members whose opening is cheap.
 	Cycles int
-	// Hang bounds one wait; it is only a guard, default 5 min: a busy machine is slow.
+	// Hang bounds one step of a case, a write or a code; it is only a guard,
+	// default 5 min: a busy machine is slow.
 	Hang time.Duration
 }
 
@@ -51,6 +52,7 @@ type Bench struct {
 	Scanner devices.Scanner
 	Wire    Wire
 	member  ScannerMember
+	step    func() // begins the guard anew
 }
 
 // RunScanner runs one case; nil means that the rule was kept.
@@ -61,13 +63,15 @@ func RunScanner(m ScannerMember, c ScannerCase) error {
 	if m.Cycles <= 0 {
 		m.Cycles = 10_000
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), m.Hang)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	guard := time.AfterFunc(m.Hang, cancel)
+	defer guard.Stop()
 	s, w, err := m.Open()
 	if err != nil {
 		return fmt.Errorf("%s: opening: %w", c.Name, err)
 	}
-	b := &Bench{Ctx: ctx, Scanner: s, Wire: w, member: m}
+	b := &Bench{Ctx: ctx, Scanner: s, Wire: w, member: m, step: func() { guard.Reset(m.Hang) }}
 	defer func() {
 		_ = b.Wire.Unplug()
 		_ = b.Scanner.Close()
@@ -138,12 +142,14 @@ func ScannerCases() []ScannerCase {
 var errHung = errors.New("it hung")
 
 func (b *Bench) write(s string) error {
+	b.step()
 	_, err := b.Wire.Write([]byte(s))
 	return err
 }
 
 // next is the next code's text.
 func (b *Bench) next() (devices.Scan, error) {
+	b.step()
 	s, err := b.Scanner.Scan(b.Ctx)
 	if err != nil && b.Ctx.Err() != nil {
 		return s, errHung

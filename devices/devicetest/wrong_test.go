@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -217,6 +218,33 @@ func (s *toy) Close() error {
 
 func TestRightScannerPasses(t *testing.T) {
 	devicetest.TestScanner(t, member(t, faults{}))
+}
+
+// slow is a wire on which each write takes its time.
+type slow struct{ devicetest.Wire }
+
+func (w slow) Write(p []byte) (int, error) {
+	<-time.After(40 * time.Second)
+	return w.Wire.Write(p)
+}
+
+// TestSlowScannerPasses: a busy machine makes a case of many steps long; the
+// guard is of one step.
+func TestSlowScannerPasses(t *testing.T) {
+	for _, c := range devicetest.ScannerCases() {
+		if c.Name != "halves" {
+			continue
+		}
+		synctest.Test(t, func(t *testing.T) {
+			err := devicetest.RunScanner(devicetest.ScannerMember{Hang: time.Minute, Open: func() (devices.Scanner, devicetest.Wire, error) {
+				s := newToy(faults{})
+				return s, slow{s}, nil
+			}}, c)
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // member opens toys; what a leaking one leaves behind ends with the test.

@@ -105,7 +105,7 @@ func (k *keyboard) Unplug() error {
 }
 
 func TestSuite(t *testing.T) {
-	devicetest.TestScanner(t, devicetest.ScannerMember{Hang: 2 * time.Minute, Open: func() (devices.Scanner, devicetest.Wire, error) {
+	devicetest.TestScanner(t, devicetest.ScannerMember{Open: func() (devices.Scanner, devicetest.Wire, error) {
 		k := newKeyboard()
 		s, err := New(k, devices.Found{}, Config{Name: devicetest.Name, Settle: -1})
 		return s, k, err

@@ -315,7 +315,7 @@ func TestRealResolution(t *testing.T) {
 func TestRealBooking(t *testing.T) {
 	t.Parallel()
 	r := hospital(t, func(c *config.Config) {
-		c.Booking.PromptAfter = 3 * time.Second
+		c.Booking.PromptAfter = 5 * time.Minute
 		for i := range c.Platforms {
 			c.Platforms[i].Policy.CancelNotBefore = time.Second
 		}
@@ -326,6 +326,7 @@ func TestRealBooking(t *testing.T) {
 	book := func(no string, body map[string]any) { r.send("his", "/v1/orders/"+no+"/booking", "", body) }
 	one := r.paid(agenttest.W1, "B1", 12850)
 	b.Says("等待 HIS 入账")
+	r.world.Ahead(t, 5*time.Minute)
 	b.Says("HIS 迟迟没有入账")
 	b.Says("在 HIS 中查看这笔账单")
 	b.Shot("real-unbooked")

@@ -2,8 +2,10 @@ package pages
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -105,14 +107,23 @@ func TestRealShift(t *testing.T) {
 // TestRealDay shows the report of a day for what the token may see.
 func TestRealDay(t *testing.T) {
 	t.Parallel()
-	r := hospital(t)
-	r.world.Take(t, agenttest.Payment{Till: agenttest.W1, No: "MZ1", Fen: 12850, By: "1001"})
-	r.world.Take(t, agenttest.Payment{Till: agenttest.K1, No: "ZJMZ2", Fen: 100, Channel: platforms.Alipay})
+	today := func() string { return time.Now().In(time.FixedZone("", 8*3600)).Format(time.DateOnly) }
+	var r *real
+	var day string
+	for day != today() { // not over a midnight
+		day, r = today(), hospital(t)
+		r.world.Take(t, agenttest.Payment{Till: agenttest.W1, No: "MZ1", Fen: 12850, By: "1001"})
+		r.world.Take(t, agenttest.Payment{Till: agenttest.K1, No: "ZJMZ2", Fen: 100, Channel: platforms.Alipay})
+	}
 	chrome := browsertest.Start(t)
+	report := func(b *browsertest.Tab) { // of that day, whichever the page begins with
+		b.Key(kb.F4)
+		b.Wait(`document.activeElement.id === "y_day" && document.activeElement.value !== ""`)
+		b.Truth(fmt.Sprintf(`(document.getElementById("y_day").value = %q, true)`, day))
+	}
 	b := browsertest.Open(t, chrome, r.shift("his", "&operator_id=1001"), 1024, 768)
 	b.Says("没有未结的班次")
-	b.Key(kb.F4)
-	b.Wait(`document.activeElement.id === "y_day" && document.activeElement.value !== ""`)
+	report(b)
 	b.Key(kb.Enter)
 	b.Says("当面付收入日报")
 	b.Says("129.50")
@@ -126,7 +137,7 @@ func TestRealDay(t *testing.T) {
 	b.Says("1.00")
 
 	own := browsertest.Open(t, chrome, r.shift("cashier", "&operator_id=1001"), 1024, 768)
-	own.Key(kb.F4)
+	report(own)
 	own.Wait(`document.querySelectorAll("#y_till option").length === 1`)
 	own.Key(kb.Enter)
 	own.Says("128.50")
