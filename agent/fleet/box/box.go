@@ -83,6 +83,7 @@ type Box struct {
 	bad      []time.Time       // commands that were not signed
 	badTold  time.Time
 	keptTold map[string]time.Time // by verb: the last alarm of a retained command; belongs to command
+	quiet    bool                 // nothing waited once since the start
 	unheard  time.Time            // since when events are told and nothing is acknowledged
 }
 

@@ -367,6 +367,15 @@ func (b *Box) keep(always bool) error {
 	if high > known {
 		b.book.edit(func(v *bookData) { v.High = high })
 	}
+	if b.count() {
+		b.say()
+	}
+	return nil
+}
+
+// count finds what waits. It is true once, when all that a start found has been
+// acknowledged: the fleet need not wait for the next status to know.
+func (b *Box) count() (first bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.counted = b.o.Agent.LastEvent()
@@ -377,7 +386,9 @@ func (b *Box) keep(always bool) error {
 			b.unheard = s.unheard
 		}
 	}
-	return nil
+	first = b.status.Waiting == 0 && !b.quiet
+	b.quiet = b.quiet || first
+	return first
 }
 
 // silent tells whether the hub has acknowledged nothing for long, although it

@@ -261,3 +261,28 @@ func TestAlarmsFirst(t *testing.T) {
 		r.end()
 	})
 }
+
+// TestQuietAtOnce: when a start has told all that it found, the box says so at
+// once and not with the status of the next minute: a hub waits for that word.
+func TestQuietAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.start()
+		r.world.Take(t, agenttest.Payment{Till: agenttest.W1, No: "MZ1", Fen: 100})
+		r.pass(2 * time.Minute)
+		r.end()
+		h := r.hub()
+		r.broker.Slow("hub", 5*time.Second)
+		r.taken = 1
+		began := time.Now()
+		r.start()
+		r.pass(30 * time.Second)
+		if len(h.got(fleet.StreamOrders)) == 0 {
+			t.Fatal("nothing was told")
+		}
+		if s := r.status(); s.Waiting != 0 || s.At.Before(began) {
+			t.Errorf("after thirty seconds the box says that %d events wait, at %v; it began at %v", s.Waiting, s.At, began)
+		}
+		r.end()
+	})
+}

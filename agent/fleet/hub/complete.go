@@ -21,7 +21,7 @@ func cut(key string) (site, box, stream string) {
 // Missing is why a span of time is not complete for one box.
 type Missing struct {
 	Box    string    `json:"box"`    // site/box
-	Reason string    `json:"reason"` // silent, never_heard, pruned, new_store, gap, unreadable
+	Reason string    `json:"reason"` // silent, behind, never_heard, pruned, new_store, gap, unreadable
 	Since  time.Time `json:"since"`  // what is missing lies behind it
 }
 
@@ -76,11 +76,17 @@ func (h *Hub) Missing(site string, from, to time.Time) []Missing {
 			}
 		}
 		behind := max(until.UnixNano(), from.UnixNano())
+		since := until
+		if since.IsZero() {
+			since = from
+		}
 		switch {
-		case s.Box == "" || s.Until.IsZero() && s.Epoch == "":
+		case s.Box == "":
 			add(Missing{name, "never_heard", from}, from, to)
+		case until.Before(needed) && h.speaks(name):
+			add(Missing{name, "behind", since}, time.Unix(0, behind), needed)
 		case until.Before(needed):
-			add(Missing{name, "silent", until}, time.Unix(0, behind), needed)
+			add(Missing{name, "silent", since}, time.Unix(0, behind), needed)
 		}
 		if why, ok := h.stuck[streamKey(s.Site, s.Box, fleet.StreamOrders)]; ok && !to.Before(s.Last) {
 			add(Missing{name, why.reason, s.Last}, s.Last, why.since)
@@ -93,6 +99,20 @@ func (h *Hub) Missing(site string, from, to time.Time) []Missing {
 	}
 	slices.SortFunc(out, func(a, b Missing) int { return strings.Compare(a.Box+a.Reason, b.Box+b.Reason) })
 	return out
+}
+
+// speaks tells whether a box is heard now: what it has not said yet, that
+// nothing of it waits, it is about to say. The lock is held.
+func (h *Hub) speaks(box string) bool {
+	s, ok := h.statuses[box]
+	if !ok {
+		return false
+	}
+	switch state, _ := fleet.Presence(&s.Status, s.received, h.cfg.Now()); state {
+	case fleet.StateInit, fleet.StateReady, fleet.StateAlert:
+		return true
+	}
+	return false
 }
 
 func later(a, b time.Time) time.Time {

@@ -87,10 +87,13 @@ func (h *Hub) metrics() string {
 	h.mu.Lock()
 	c, stuck, holes := h.counts, len(h.stuck), len(h.holes)
 	h.mu.Unlock()
-	silent := 0
+	silent, behind := 0, 0
 	for _, m := range v.Missing {
-		if m.Reason == "silent" || m.Reason == "never_heard" {
+		switch m.Reason {
+		case "silent", "never_heard":
 			silent++
+		case "behind":
+			behind++
 		}
 	}
 	up := 1
@@ -106,7 +109,8 @@ func (h *Hub) metrics() string {
 		{"events_gap_total", "counter", "Events that did not join what is here.", c.Gaps}, {"events_refused_total", "counter", "Messages that are no events of their topic.", c.Refused},
 		{"batches_total", "counter", "Writes to the store.", c.Batches}, {"batches_failed_total", "counter", "Writes that failed.", c.Failed},
 		{"broker_up", "gauge", "1 while connected to the broker.", up}, {"boxes", "gauge", "Boxes that were heard of.", v.Boxes},
-		{"boxes_silent", "gauge", "Boxes not heard with nothing waiting for three minutes.", silent},
+		{"boxes_silent", "gauge", "Boxes not heard for three minutes, or never.", silent},
+		{"boxes_behind", "gauge", "Boxes that are heard and have not said for three minutes that nothing waits.", behind},
 		{"streams_stuck", "gauge", "Streams that miss an event.", stuck}, {"holes", "gauge", "Known holes in what is kept.", holes},
 	} {
 		name := "payfleet_hub_" + m.name

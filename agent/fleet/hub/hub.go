@@ -50,10 +50,17 @@ type Hub struct {
 	streams   map[string]Stream
 	holes     []Hole
 	stuck     map[string]stuck // streams that cannot go on
-	statuses  map[string]fleet.Status
+	statuses  map[string]heard
 	trouble   error // of the last write
 	listening bool
 	counts    Counts
+}
+
+// heard is what a box said of itself last. received is zero where the broker
+// had kept it for us.
+type heard struct {
+	fleet.Status
+	received time.Time
 }
 
 // stuck is why a stream cannot go on, and since when.
@@ -84,7 +91,7 @@ func New(cfg Config, store Store, bus uplink.Bus) (*Hub, error) {
 		cfg.Now = time.Now
 	}
 	return &Hub{cfg: cfg, store: store, bus: bus, log: cfg.Logger, queue: make(chan uplink.Message, maxBatch),
-		streams: map[string]Stream{}, stuck: map[string]stuck{}, statuses: map[string]fleet.Status{}}, nil
+		streams: map[string]Stream{}, stuck: map[string]stuck{}, statuses: map[string]heard{}}, nil
 }
 
 const (
@@ -360,11 +367,15 @@ func (h *Hub) status(m uplink.Message, at func(string) Stream, moved map[string]
 	h.mu.Lock()
 	var known *fleet.Status
 	if k, ok := h.statuses[name]; ok {
-		known = &k
+		known = &k.Status
 	}
 	believed := fleet.Newer(known, s)
 	if believed {
-		h.statuses[name] = s
+		k := heard{Status: s}
+		if !m.Retain {
+			k.received = h.cfg.Now()
+		}
+		h.statuses[name] = k
 	}
 	h.mu.Unlock()
 	if !believed {

@@ -326,10 +326,15 @@ func TestIncomplete(t *testing.T) {
 	}
 	b := r.box("B")
 	b.quiet()
-	a.status(fleet.Status{State: fleet.StateReady, At: noon, BootID: "x", Seq: 1, Waiting: 1})
-	if got := reasons(noon, noon); got != "H1/A silent" {
+	a.status(fleet.Status{State: fleet.StateReady, At: noon, BootID: "x", Seq: 1, Every: 60, Waiting: 1})
+	if got := reasons(noon, noon); got != "H1/A behind" {
 		t.Error("with something waiting:", got)
 	}
+	r.at(noon.Add(4 * time.Minute))
+	if got := reasons(noon, noon); got != "H1/A silent" {
+		t.Error("with something waiting, and not heard any more:", got)
+	}
+	r.at(noon)
 	a.quiet()
 	if got := reasons(noon, noon); got != "" {
 		t.Error(got)
@@ -373,6 +378,38 @@ func TestIncomplete(t *testing.T) {
 	}
 	if got := reasons(noon.AddDate(0, 0, 6).Add(-time.Hour), noon.AddDate(0, 0, 6)); got != "" {
 		t.Error("an accepted day:", got)
+	}
+}
+
+// TestFirstMinute: a box that is heard for the first time is not called never
+// heard because it has not said yet that nothing waits; a list waits for that.
+func TestFirstMinute(t *testing.T) {
+	r := newRig(t, func(c *hub.Config) { c.Boxes = []string{"H1/A"} })
+	a := r.box("A")
+	reason := func() string {
+		var out []string
+		for _, m := range r.hub.Missing("H1", noon, noon) {
+			out = append(out, m.Reason)
+		}
+		return strings.Join(out, ", ")
+	}
+	if got := reason(); got != "never_heard" {
+		t.Error("before it came:", got)
+	}
+	a.status(fleet.Status{State: fleet.StateInit, At: noon, BootID: "boot", Seq: 1, Every: 60, Waiting: 3})
+	if got := reason(); got != "behind" {
+		t.Error("when it came:", got)
+	}
+	if _, err := r.list(noon, noon); err == nil || !strings.Contains(err.Error(), "H1/A behind") {
+		t.Error("a list was answered meanwhile:", err)
+	}
+	a.status(fleet.Status{State: fleet.StateLost, At: noon, BootID: "boot", Seq: 1, Every: 60, Waiting: 3})
+	if got := reason(); got != "silent" {
+		t.Error("it went without having told anything:", got)
+	}
+	a.quiet()
+	if got := reason(); got != "" {
+		t.Error("when all is told:", got)
 	}
 }
 
