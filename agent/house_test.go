@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -139,7 +140,7 @@ func exportedReceiver(d *ast.FuncDecl) bool {
 // error sentinel, a compiled expression or replacer, a type, embedded files, what
 // the linker sets, an interface check.
 func constant(d *ast.GenDecl, spec *ast.ValueSpec, i int) bool {
-	if spec.Names[i].Name == "_" || spec.Names[i].Name == "version" {
+	if slices.Contains([]string{"_", "version", "made"}, spec.Names[i].Name) {
 		return true
 	}
 	for _, doc := range []*ast.CommentGroup{d.Doc, spec.Doc} {
