@@ -137,7 +137,7 @@ func TestSoak(t *testing.T) {
 	for _, fault := range side.faults {
 		t.Error(fault)
 	}
-	t.Logf("%d events of %d payments, each once, in order; %d deliveries were repetitions; %d commands, one effect each", side.events, side.payments, side.repeated, len(boxes)+len(programs.list))
+	t.Logf("%d events of %d payments, each once, in order; %d deliveries were repetitions; %d commands, one effect each", side.taken, side.payments, side.repeated, len(boxes)+len(programs.list))
 }
 
 // soakBox is a box in this process.
@@ -194,7 +194,7 @@ type fleetSide struct {
 	paid     map[string]int
 	connects []time.Time
 	faults   []string
-	events   int
+	taken    int
 	payments int
 	repeated int
 }
@@ -219,7 +219,7 @@ func newFleetSide(t *testing.T, broker *uplinktest.MosquittoBroker) *fleetSide {
 	must(t, err)
 	t.Cleanup(func() { must(t, s.bus.Close()) })
 	for filter, take := range map[string]func(fleet.Place, []string, uplink.Message){
-		"payagent/+/+/e/#": s.event, "payagent/+/+/status": s.heard, "payagent/+/+/cmd/+/+/state": s.state} {
+		"payagent/+/+/e/#": s.events, "payagent/+/+/status": s.heard, "payagent/+/+/cmd/+/+/state": s.state} {
 		_, err := s.bus.Subscribe(filter, func(m uplink.Message) {
 			if p, levels, ok := fleet.Split("payagent", m.Topic); ok && len(m.Payload) > 0 {
 				take(p, levels, m)
@@ -236,15 +236,25 @@ func (s *fleetSide) fault(format string, args ...any) {
 	}
 }
 
-// event keeps one event if it is the next of its chain.
-func (s *fleetSide) event(p fleet.Place, levels []string, m uplink.Message) {
-	var e fleet.Event
+// events takes a message apart.
+func (s *fleetSide) events(p fleet.Place, levels []string, m uplink.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := json.Unmarshal(m.Payload, &e); err != nil || len(levels) != 2 || m.Retain {
-		s.fault("%s: %v %s", m.Topic, err, m.Payload)
-		return
+	for data, err := range fleet.Events(m.Payload) {
+		var e fleet.Event
+		if err == nil {
+			err = json.Unmarshal(data, &e)
+		}
+		if err != nil || len(levels) != 2 || m.Retain {
+			s.fault("%s: %v %s", m.Topic, err, m.Payload)
+			return
+		}
+		s.event(p, levels, m, e)
 	}
+}
+
+// event keeps one event if it is the next of its chain. The lock is held.
+func (s *fleetSide) event(p fleet.Place, levels []string, m uplink.Message, e fleet.Event) {
 	c := s.chains[m.Topic]
 	if c == nil {
 		c = &chain{epoch: e.Epoch, has: map[uint64]string{}}
@@ -263,7 +273,7 @@ func (s *fleetSide) event(p fleet.Place, levels []string, m uplink.Message) {
 		return // one before it got lost with the broker: it comes again
 	default:
 		c.has[e.Sequence], c.last = same, e.Sequence
-		s.events++
+		s.taken++
 		if e.Type == "payagent.order.paid.v1" {
 			s.paid[p.Box]++
 			s.payments++

@@ -147,8 +147,15 @@ func TestFleetOnMosquitto(t *testing.T) {
 	again := status()
 	load := m.startLoad(7)
 	m.until("an order's event", func() bool {
-		var e fleet.Event
-		return o.said(at.Topic(fleet.LevelEvent, fleet.StreamOrders), &e) && strings.HasPrefix(e.Type, fleet.TypeOrder)
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		for data, err := range fleet.Events(o.last[at.Topic(fleet.LevelEvent, fleet.StreamOrders)]) {
+			var e fleet.Event
+			if err == nil && json.Unmarshal(data, &e) == nil && strings.HasPrefix(e.Type, fleet.TypeOrder) {
+				return true
+			}
+		}
+		return false
 	})
 	m.stopLoad(load)
 	m.kill()

@@ -499,13 +499,14 @@ func unpack(t *testing.T, m uplink.Message) [][]byte {
 		}
 		out = append(out, openPack(t, d.Bytes)...)
 	}
-	var e fleet.Event
-	if strings.Contains(m.Topic, "/e/") && json.Unmarshal(m.Payload, &e) == nil && e.Sealed != "" {
-		raw, err := base64.StdEncoding.DecodeString(e.Sealed)
-		if err != nil {
-			t.Fatal(err)
+	if strings.Contains(m.Topic, "/e/") {
+		for _, e := range eventsOf(t, m) {
+			raw, err := base64.StdEncoding.DecodeString(e.Sealed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, raw)
 		}
-		out = append(out, raw)
 	}
 	return out
 }

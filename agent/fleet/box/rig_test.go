@@ -196,6 +196,13 @@ type hub struct {
 	seen   map[string]bool
 	at     map[string]uint64 // acknowledged, by stream and epoch
 	raw    int
+	part   int // how many events it can store; 0 for all
+}
+
+func (h *hub) limit(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.part = n
 }
 
 func (r *rig) hub() *hub {
@@ -208,11 +215,29 @@ func (r *rig) hub() *hub {
 
 func (h *hub) take(m uplink.Message) {
 	p, levels, _ := fleet.Split("payagent", m.Topic)
-	var e fleet.Event
-	if err := fleet.Unmarshal(m.Payload, &e); err != nil {
-		h.t.Error(err)
-		return
+	for _, e := range eventsOf(h.t, m) {
+		h.event(p, levels, e)
 	}
+}
+
+// eventsOf takes a message apart.
+func eventsOf(t testing.TB, m uplink.Message) (list []fleet.Event) {
+	t.Helper()
+	for data, err := range fleet.Events(m.Payload) {
+		var e fleet.Event
+		if err == nil {
+			err = fleet.Unmarshal(data, &e)
+		}
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+func (h *hub) event(p fleet.Place, levels []string, e fleet.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.raw++
@@ -224,6 +249,7 @@ func (h *hub) take(m uplink.Message) {
 	switch {
 	case h.mute:
 		return
+	case h.part > 0 && len(h.seen) == h.part:
 	case e.Sequence <= h.at[place]: // repeated
 	case e.Previous != h.at[place] && e.Type != fleet.TypeGap:
 		// Something is missing before it: it says how far it is.

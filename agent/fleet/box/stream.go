@@ -13,8 +13,8 @@ import (
 
 // The bounds of telling.
 const (
-	window    = 256 // events that are told and not acknowledged, per stream
-	chunk     = 32  // order events between two looks at the alarms
+	window    = 256               // events that are told and not acknowledged, per stream
+	chunk     = fleet.BatchEvents // order events between two looks at the alarms
 	saveEvery = 5 * time.Second
 	firstWait = 30 * time.Second // for an ack, then the window is told again
 	longWait  = 10 * time.Minute
@@ -61,8 +61,13 @@ type item struct {
 // flown is an event that was handed to the broker.
 type flown struct {
 	seq, before uint64
-	ack         <-chan error // nil once the broker has it
-	lost        bool         // the broker may not have it
+	in          *message
+}
+
+// message is what one event, or several that waited, left in.
+type message struct {
+	ack  <-chan error // nil once its fate is known
+	lost bool         // the broker may not have it
 }
 
 func (s *stream) cursor() string     { return "fleet-" + s.name }
@@ -110,13 +115,13 @@ func (s *stream) again() {
 // settle takes in what was acknowledged, by the hub or by the broker.
 func (s *stream) settle(ack uint64) {
 	for i := range s.flight {
-		f := &s.flight[i]
-		if f.ack == nil {
+		m := s.flight[i].in
+		if m.ack == nil {
 			continue
 		}
 		select {
-		case err := <-f.ack:
-			f.ack, f.lost = nil, err != nil
+		case err := <-m.ack:
+			m.ack, m.lost = nil, err != nil
 			continue
 		default:
 		}
@@ -125,7 +130,7 @@ func (s *stream) settle(ack uint64) {
 	done := 0
 	for done < len(s.flight) {
 		f := s.flight[done]
-		if s.b.o.PubAck && (f.ack != nil || f.lost) || !s.b.o.PubAck && f.seq > ack {
+		if s.b.o.PubAck && (f.in.ack != nil || f.in.lost) || !s.b.o.PubAck && f.seq > ack {
 			break
 		}
 		s.acked = f.seq
@@ -166,24 +171,46 @@ func (s *stream) fill(c *conn, limit int) (more bool, err error) {
 				return s.more, err
 			}
 		}
-		it := s.ready[0]
-		payload, err := s.b.payload(it, s.previous())
+		n, err := s.send(min(limit, window-len(s.flight)))
 		if err != nil {
 			return false, err
 		}
-		if len(s.flight) == 0 && s.wait == 0 {
-			s.moved = time.Now()
-		}
-		if s.unheard.IsZero() {
-			s.unheard = time.Now()
-		}
-		s.ready = s.ready[1:]
-		s.flight = append(s.flight, flown{seq: it.seq, before: it.before,
-			ack: s.b.bus.Send(s.gen, uplink.Message{Topic: s.b.topic(fleet.LevelEvent, s.name), Payload: payload})})
-		s.b.stats.add(&s.b.stats.sent, 1)
-		limit--
+		limit -= n
 	}
 	return limit == 0, nil
+}
+
+// send hands what is ready to the broker as one message, limit events at most:
+// one alone as it is, several as a batch.
+func (s *stream) send(limit int) (n int, err error) {
+	if len(s.flight) == 0 && s.wait == 0 {
+		s.moved = time.Now()
+	}
+	if s.unheard.IsZero() {
+		s.unheard = time.Now()
+	}
+	m, batch := &message{}, []byte(nil)
+	for _, it := range s.ready[:min(limit, len(s.ready), fleet.BatchEvents)] {
+		e, err := s.b.payload(it, s.previous())
+		if err != nil {
+			return 0, err
+		}
+		if n > 0 && len(batch)+len(e)+2 > fleet.BatchBytes {
+			break
+		}
+		batch = append(append(batch, ','), e...)
+		s.flight = append(s.flight, flown{it.seq, it.before, m})
+		n++
+	}
+	s.ready = s.ready[n:]
+	payload := batch[1:]
+	if n > 1 {
+		batch[0] = '['
+		payload = append(batch, ']')
+	}
+	m.ack = s.b.bus.Send(s.gen, uplink.Message{Topic: s.b.topic(fleet.LevelEvent, s.name), Payload: payload})
+	s.b.stats.add(&s.b.stats.sent, uint64(n))
+	return n, nil
 }
 
 // previous is the sequence of the event before the next one.
@@ -334,20 +361,20 @@ func (b *Box) tell(ctx context.Context) error {
 	}
 }
 
-// oldest is the channel of the first event whose fate at the broker is open.
+// oldest is the channel of the first message whose fate at the broker is open.
 func (s *stream) oldest() <-chan error {
 	for _, f := range s.flight {
-		if f.ack != nil {
-			return f.ack
+		if f.in.ack != nil {
+			return f.in.ack
 		}
 	}
 	return nil
 }
 
 func (s *stream) took(err error) {
-	for i := range s.flight {
-		if s.flight[i].ack != nil {
-			s.flight[i].ack, s.flight[i].lost = nil, err != nil
+	for _, f := range s.flight {
+		if f.in.ack != nil {
+			f.in.ack, f.in.lost = nil, err != nil
 			return
 		}
 	}
@@ -417,54 +444,6 @@ func (b *Box) waiting() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.status.Waiting
-}
-
-// takeAck takes the hub's word.
-func (b *Box) takeAck(m uplink.Message) {
-	_, levels, ok := fleet.Split(b.place.Root, m.Topic)
-	var a fleet.Ack
-	if !ok || len(levels) != 2 || len(m.Payload) == 0 || fleet.Unmarshal(m.Payload, &a) != nil {
-		return
-	}
-	if levels[1] != fleet.StreamOrders && levels[1] != fleet.StreamAlarms {
-		return // whoever may write here must not fill the memory
-	}
-	<-b.ready
-	if a.Epoch != b.epoch {
-		return // of a store that is gone
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if a.Seq < b.acks[levels[1]] {
-		b.low[levels[1]] = a.Seq // an old one that was late, or the hub has less than it had
-		return
-	}
-	delete(b.low, levels[1])
-	if a.Seq > b.acks[levels[1]] {
-		b.acks[levels[1]] = a.Seq
-		b.ring()
-	}
-}
-
-// less tells whether the hub's last word was below an earlier one.
-func (b *Box) less(stream string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	_, ok := b.low[stream]
-	return ok
-}
-
-// lower gives the hub's last word, where it was below an earlier one; that one
-// then counts no more.
-func (b *Box) lower(stream string) (uint64, bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	low, ok := b.low[stream]
-	if ok {
-		b.acks[stream] = low
-		delete(b.low, stream)
-	}
-	return low, ok
 }
 
 // payload writes an event.

@@ -199,8 +199,87 @@ func TestPubAck(t *testing.T) {
 		r.start()
 		r.take(10, 1)
 		r.pass(time.Minute)
-		if n := len(r.broker.Accepted("payagent/H1/B1/e/orders")); n != 4 {
+		if n := len(r.told()); n != 4 {
 			t.Error(n, "events for 4 orders")
+		}
+		r.end()
+	})
+}
+
+// told are the events of orders that the broker took, repetitions too.
+func (r *rig) told() (list []fleet.Event) {
+	r.t.Helper()
+	for _, m := range r.broker.Accepted("payagent/H1/B1/e/orders") {
+		list = append(list, eventsOf(r.t, m)...)
+	}
+	return list
+}
+
+// TestBatches: what waits leaves many at a time, in order and within the bounds;
+// one event alone is no batch.
+func TestBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		h := r.hub()
+		r.start()
+		r.take(0, 1)
+		r.pass(time.Second)
+		r.broker.Refuse(true)
+		r.broker.Cut("")
+		r.take(1, 40)
+		r.world.Take(r.t, agenttest.Payment{Till: agenttest.W1, No: "LONG", Fen: 10_000})
+		for i := range 18 { // its events grow with every refund
+			r.world.GiveBack(t, "LONG", fmt.Sprintf("R%030d", i), 10, "1002")
+		}
+		r.broker.Refuse(false)
+		r.pass(time.Minute)
+		r.check(h)
+		list := r.broker.Accepted("payagent/H1/B1/e/orders")
+		full, long, last := 0, 0, uint64(0)
+		for i, m := range list {
+			events := eventsOf(t, m)
+			if (m.Payload[0] == '[') != (len(events) > 1) || len(events) > fleet.BatchEvents || len(m.Payload) > fleet.BatchBytes {
+				t.Errorf("message %d has %d events and %d bytes: %.20s", i, len(events), len(m.Payload), m.Payload)
+			}
+			switch {
+			case len(events) == fleet.BatchEvents:
+				full++
+			case len(m.Payload) > fleet.BatchBytes*9/10:
+				long++
+			}
+			for _, e := range events {
+				if e.Previous != last {
+					t.Errorf("event %d follows %d and not %d", e.Sequence, e.Previous, last)
+				}
+				last = e.Sequence
+			}
+		}
+		if list[0].Payload[0] != '{' || full == 0 || long == 0 {
+			t.Errorf("the first alone is %.20s; %d full batches, %d that are bounded by their bytes, of %d", list[0].Payload, full, long, len(list))
+		}
+		r.end()
+	})
+}
+
+// TestPartOfBatch: a hub that could store only the first events of a batch gets
+// the rest again, and no more than the rest.
+func TestPartOfBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.broker.Refuse(true)
+		h := r.hub()
+		h.part = 5
+		r.start()
+		r.take(0, 20)
+		r.broker.Refuse(false)
+		r.pass(time.Second)
+		if n := len(h.got(fleet.StreamOrders)); n != 5 {
+			t.Fatal(n, "events were stored")
+		}
+		h.limit(0)
+		r.check(h)
+		if n := len(r.told()); n != 20+15 {
+			t.Error(n, "events were told")
 		}
 		r.end()
 	})
@@ -249,7 +328,7 @@ func TestAlarmsFirst(t *testing.T) {
 		alarms, orders := 0, 0
 		for _, m := range r.broker.Accepted("payagent/H1/B1/e/+") {
 			if m.Topic == "payagent/H1/B1/e/orders" {
-				orders++
+				orders += len(eventsOf(t, m))
 			} else if alarms++; orders > 0 {
 				t.Error("an alarm waited behind orders")
 			}

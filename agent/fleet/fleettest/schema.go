@@ -17,8 +17,8 @@ import (
 	"payagent/uplink"
 )
 
-// Docs are the schemas of the page, by what they are of: topic=…, data=…,
-// payload=…, result=….
+// Docs are the schemas of the page, by what they are of: topic=…, batch=…,
+// data=…, payload=…, result=….
 type Docs struct {
 	root    string
 	schemas map[string]map[string]any
@@ -57,16 +57,37 @@ func (d *Docs) Check(m uplink.Message) error {
 		if !is || !uplink.Fits(filter, below) {
 			continue
 		}
-		d.seen[name]++
 		if len(m.Payload) == 0 {
+			d.seen[name]++
 			return nil
 		}
+		if batch := "batch=" + filter; d.schemas[batch] != nil && m.Payload[0] == '[' {
+			return d.batch(batch, m)
+		}
+		d.seen[name]++
 		if err := d.valid(m.Topic, schema, m.Payload); err != nil {
 			return err
 		}
 		return d.inside(levels, m)
 	}
 	return fmt.Errorf("the page has nothing about %s", m.Topic)
+}
+
+// batch checks a message that holds several, and each of them.
+func (d *Docs) batch(name string, m uplink.Message) error {
+	d.seen[name]++
+	if err := d.valid(m.Topic, d.schemas[name], m.Payload); err != nil {
+		return err
+	}
+	for one, err := range fleet.Events(m.Payload) {
+		if err == nil {
+			err = d.Check(uplink.Message{Topic: m.Topic, Payload: one})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // inside checks what is within a message.
@@ -155,6 +176,12 @@ func Valid(schema map[string]any, v any) error {
 		return must(ok && n == math.Trunc(n), kind, v)
 	case "array":
 		list, ok := v.([]any)
+		if least, is := schema["minItems"].(float64); is && len(list) < int(least) {
+			return fmt.Errorf("%d are fewer than %v", len(list), least)
+		}
+		if most, is := schema["maxItems"].(float64); is && len(list) > int(most) {
+			return fmt.Errorf("%d are more than %v", len(list), most)
+		}
 		items, _ := schema["items"].(map[string]any)
 		for i, x := range list {
 			if err := Valid(items, x); err != nil {

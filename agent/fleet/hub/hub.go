@@ -95,7 +95,8 @@ func New(cfg Config, store Store, bus uplink.Bus) (*Hub, error) {
 }
 
 const (
-	maxBatch    = 1000
+	maxBatch    = 1000    // messages that are written together
+	maxBytes    = 2 << 20 // of them, but for the last; a message holds up to 32 events
 	retryPause  = 5 * time.Second
 	houseTime   = time.Hour
 	statusPause = 15 * time.Second // how often what statuses prove is written
@@ -180,10 +181,11 @@ func (h *Hub) Load(ctx context.Context) error {
 // gather takes what waits, so that one write serves many events.
 func (h *Hub) gather(first uplink.Message) []uplink.Message {
 	list := []uplink.Message{first}
-	for len(list) < maxBatch {
+	for size := len(first.Payload); len(list) < maxBatch && size < maxBytes; {
 		select {
 		case m := <-h.queue:
 			list = append(list, m)
+			size += len(m.Payload)
 		default:
 			return list
 		}
@@ -219,41 +221,46 @@ func (h *Hub) commit(ctx context.Context, list []uplink.Message) {
 			}
 			continue
 		}
-		a, err := read(h.cfg.Root, m.Topic, m.Payload)
-		if err != nil {
-			counts.Refused++
-			h.log.Warn("an event was refused", "topic", m.Topic, "error", err)
-			if errors.Is(err, errData) {
-				if v, _, _ := judge(at(a.key()), a); v != repeat {
-					unreadable = append(unreadable, a.key())
+		for event, err := range fleet.Events(m.Payload) {
+			var a arrival
+			if err == nil {
+				a, err = read(h.cfg.Root, m.Topic, event)
+			}
+			if err != nil {
+				counts.Refused++
+				h.log.Warn("an event was refused", "topic", m.Topic, "error", err)
+				if errors.Is(err, errData) {
+					if v, _, _ := judge(at(a.key()), a); v != repeat {
+						unreadable = append(unreadable, a.key())
+					}
 				}
+				continue
 			}
-			continue
-		}
-		v, next, hole := judge(at(a.key()), a)
-		switch v {
-		case repeat:
-			counts.Repeated++
-			touched[a.key()] = true
-		case gap:
-			counts.Gaps++
-			gaps = append(gaps, a.key())
-			lagging[a.key()] = fleet.Ack{Epoch: a.event.Epoch, Seq: seqIn(at(a.key()), a.event.Epoch)}
-		case take:
-			counts.Events++
-			ev, o := a.facts()
-			b.Events = append(b.Events, ev)
-			if o != nil {
-				b.Orders = append(b.Orders, *o)
+			v, next, hole := judge(at(a.key()), a)
+			switch v {
+			case repeat:
+				counts.Repeated++
+				touched[a.key()] = true
+			case gap:
+				counts.Gaps++
+				gaps = append(gaps, a.key())
+				lagging[a.key()] = fleet.Ack{Epoch: a.event.Epoch, Seq: seqIn(at(a.key()), a.event.Epoch)}
+			case take:
+				counts.Events++
+				ev, o := a.facts()
+				b.Events = append(b.Events, ev)
+				if o != nil {
+					b.Orders = append(b.Orders, *o)
+				}
+				b.Holes = append(b.Holes, h.narrowed(b.Holes, a)...)
+				if hole != nil {
+					b.Holes = append(b.Holes, *hole)
+					h.log.Error("events are missing for good", "box", a.place.Site+"/"+a.place.Box, "reason", hole.Reason, "from", hole.From, "to", hole.To)
+				}
+				moved[a.key()] = next
+				touched[a.key()] = true
+				delete(lagging, a.key())
 			}
-			b.Holes = append(b.Holes, h.narrowed(b.Holes, a)...)
-			if hole != nil {
-				b.Holes = append(b.Holes, *hole)
-				h.log.Error("events are missing for good", "box", a.place.Site+"/"+a.place.Box, "reason", hole.Reason, "from", hole.From, "to", hole.To)
-			}
-			moved[a.key()] = next
-			touched[a.key()] = true
-			delete(lagging, a.key())
 		}
 	}
 	for _, s := range moved {

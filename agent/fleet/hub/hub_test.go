@@ -149,6 +149,12 @@ func (b *box) send(e fleet.Event) {
 	if err != nil {
 		b.r.t.Fatal(err)
 	}
+	b.raw(data)
+}
+
+// raw sends whatever it is as a message of events.
+func (b *box) raw(data []byte) {
+	b.r.t.Helper()
 	ctx, cancel := context.WithTimeout(b.r.t.Context(), time.Minute)
 	defer cancel()
 	if err := b.bus.Publish(ctx, uplink.Message{Topic: "p/H1/" + b.name + "/e/orders", Payload: data}); err != nil {
@@ -471,6 +477,61 @@ func TestForeignEvents(t *testing.T) {
 	}
 	a.send(a.event("E", 1, 0, paid("1", noon, 1), zhang))
 	a.acked("E", 1)
+}
+
+// batch is what a box sends where several events wait.
+func (b *box) batch(list ...any) []byte {
+	b.r.t.Helper()
+	data, err := json.Marshal(list)
+	if err != nil {
+		b.r.t.Fatal(err)
+	}
+	return data
+}
+
+// TestBatch: a batch is taken in as one, and again without effect; an event in
+// it that is ill costs its neighbours nothing, and none is acknowledged over.
+func TestBatch(t *testing.T) {
+	r := newRig(t, nil)
+	a := r.box("A")
+	at := func(seq, prev uint64) fleet.Event {
+		return a.event("E", seq, prev, paid(fmt.Sprintf("%02d", seq), noon, int64(seq)), zhang)
+	}
+	has := func(want string) {
+		t.Helper()
+		r.at(noon.Add(time.Hour))
+		a.quiet()
+		list, err := r.list(noon, noon)
+		var got []string
+		for _, line := range list {
+			no, _, _ := strings.Cut(line, " ")
+			got = append(got, no)
+		}
+		if err != nil || strings.Join(got, " ") != want {
+			t.Errorf("the hub has %q, not %q (%v)", got, want, err)
+		}
+	}
+	a.raw(a.batch(at(1, 0), at(2, 1), at(3, 2)))
+	a.acked("E", 3)
+	a.raw(a.batch(at(2, 1), at(3, 2), at(4, 3)))
+	a.acked("E", 4)
+	has("01 02 03 04")
+	foreign := at(9, 5)
+	foreign.Source = "/payagent/H1/B"
+	a.raw(a.batch(at(5, 4), foreign, map[string]int{"a": 1}, at(6, 5)))
+	a.acked("E", 6) // what is none of the box's does not stand between its events
+	newer := at(8, 7)
+	newer.Data = json.RawMessage(`{"order":{"out_trade_no":"8","unheard_of":1},"rev":8}`)
+	a.raw(a.batch(at(7, 6), newer, at(9, 8)))
+	a.acked("E", 7) // what is to be told again is, and what follows it with it
+	has("01 02 03 04 05 06 07")
+	cut := a.batch(at(8, 7), at(9, 8), at(10, 9))
+	a.raw(cut[:len(cut)-10])
+	a.acked("E", 9)
+	a.raw([]byte("[]"))
+	a.raw(a.batch(at(10, 9)))
+	a.acked("E", 10)
+	has("01 02 03 04 05 06 07 08 09 10")
 }
 
 // TestDay: the day's comparison over all tills finds what a statement has

@@ -88,11 +88,23 @@ func (m *Model) takeAlarm(b *box, code string, payload []byte, retained bool, no
 	return true
 }
 
+// takeEvents enters the event, or each of a batch.
+func (m *Model) takeEvents(b *box, payload []byte) (changed bool) {
+	for e, err := range fleet.Events(payload) {
+		if err != nil {
+			m.ignored++
+			continue
+		}
+		changed = m.takeEvent(b, e) || changed
+	}
+	return changed
+}
+
 // takeEvent enters an event into the timeline. Nothing of its data is kept but
 // the words that a person needs: an order's number is its subject.
-func (m *Model) takeEvent(b *box, payload []byte) bool {
+func (m *Model) takeEvent(b *box, event []byte) bool {
 	var e fleet.Event
-	if json.Unmarshal(payload, &e) != nil || e.ID == "" || e.Type == "" || e.Time.IsZero() {
+	if json.Unmarshal(event, &e) != nil || e.ID == "" || e.Type == "" || e.Time.IsZero() {
 		m.ignored++
 		return false
 	}

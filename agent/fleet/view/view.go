@@ -206,7 +206,7 @@ func (m *Model) into(b *box, levels []string, payload []byte, retained bool, now
 	case fleet.LevelAlarm:
 		return m.takeAlarm(b, name, payload, retained, now)
 	case fleet.LevelEvent:
-		return m.takeEvent(b, payload)
+		return m.takeEvents(b, payload)
 	case fleet.LevelCommand:
 		return len(levels) == 4 && levels[3] == "state" && m.takeCommand(b, levels[1], levels[2], payload, retained, now)
 	}

@@ -126,6 +126,33 @@ func TestWills(t *testing.T) {
 	}
 }
 
+// TestBatchedEvents: each event of a batch is entered, once; an ill one costs
+// its neighbours nothing.
+func TestBatchedEvents(t *testing.T) {
+	r := newRig(t)
+	r.say("B1", "status", r.status("ready", "a", 1), true)
+	event := func(id string) fleet.Event {
+		return fleet.Event{ID: id, Type: "payagent.order.paid.v1", Subject: id, Time: r.now}
+	}
+	r.say("B1", "e/orders", event("s-1"), false)
+	more := []any{event("s-1"), 1, event("s-3")}
+	if r.say("B1", "e/orders", more, false) {
+		t.Error("something was entered that cannot be told apart")
+	}
+	more = []any{event("s-1"), event("s-2"), event(""), map[string]any{"id": 7}, event("s-3")}
+	if !r.say("B1", "e/orders", more, false) || r.say("B1", "e/orders", more, false) {
+		t.Error("what is new is entered, once")
+	}
+	b, _ := r.m.Box(Key{"H1", "B1"}, r.now)
+	got := ""
+	for _, e := range b.Timeline {
+		got += e.Text + "|"
+	}
+	if got != "s-3|s-2|s-1|" {
+		t.Error(got)
+	}
+}
+
 func TestTimeline(t *testing.T) {
 	r := newRig(t)
 	r.say("B1", "status", r.status("ready", "a", 1), true)
