@@ -7,7 +7,7 @@ PKGS := ./...
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: lab-service help demo demo-fleet test setup build size vet lint race sim bench compare fuzz docs kill soak clean release reproducible cross lab cgo clib samples deb rpm lab-packages lab-windows
+.PHONY: lab-service help demo demo-fleet test setup build size vet lint race sim bench compare fuzz docs kill soak clean release reproducible cross lab cgo clib samples deb rpm lab-packages lab-windows vulncheck
 
 help: ## 显示帮助 print this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -30,7 +30,7 @@ cgo: ## 编译含 karalabe/hid 的版本（需要 C 编译器） build/cgo/payag
 size: ## 程序大小上限 the shipped program on both boards, against the limit
 	@./.ci/size $(BIN)/size
 
-release: ## 发布：VERSION=1.4.0 全部平台、安装包、校验和、SBOM a release in build/release
+release: ## 发布：VERSION=1.4.0 全部平台、安装包、校验和、SBOM、签名 a release in build/release, signed where SIGN_* name keys
 	@./.ci/release '$(VERSION)'
 
 deb: ## Debian 安装包：VERSION=1.4.0 the packages of Debian alone
@@ -41,6 +41,9 @@ rpm: ## RPM 安装包：VERSION=1.4.0 the RPM packages alone
 
 reproducible: ## 两次发布逐字节比较 a release made twice in two folders, compared byte by byte
 	@./.ci/reproducible
+
+vulncheck: ## 已知漏洞扫描，发布前执行：DB=目录或网址 known vulnerabilities in what is shipped, before a release
+	@./.ci/vulncheck '$(DB)'
 
 clib: ## C 动态库（需要 mingw-w64） build/clib: payagent.dll 32 and 64 bit, libpayagent.so; checked, and run under wine where it is
 	@./agent/door/clib/build
