@@ -7,11 +7,15 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"payagent/agent/fleet"
+	"payagent/agent/fleet/fleettest"
 	"payagent/agent/fleet/view"
+	"payagent/uplink"
+	"payagent/uplink/mqtt"
 )
 
 // TestFleet: the pretend fleet shows what it promises, and a command from the
@@ -31,6 +35,7 @@ func TestFleet(t *testing.T) {
 		t.Fatal(err)
 	}
 	base, token, _ := strings.Cut(page, "/#t=")
+	said := onThePage(t, p.broker)
 	ask := func(method, path string, body any, into any) {
 		t.Helper()
 		data, err := json.Marshal(body)
@@ -99,6 +104,7 @@ func TestFleet(t *testing.T) {
 		b := box()
 		return b.Status.BootID != boot && len(b.Commands) == 1 && b.Commands[0].ID == sent.ID && b.Commands[0].State == fleet.Succeeded
 	})
+	said()
 	stop()
 	select {
 	case err := <-ended:
@@ -107,5 +113,45 @@ func TestFleet(t *testing.T) {
 		}
 	case <-time.After(time.Minute):
 		t.Fatal("it does not end")
+	}
+}
+
+// onThePage listens to all that the pretend boxes say. The function that it
+// gives holds it to docs/mqtt.md: who learns from the pretend fleet must not
+// learn anything that real boxes never say.
+func onThePage(t *testing.T, broker string) (end func()) {
+	t.Helper()
+	docs, err := fleettest.Read("../../../docs/mqtt.md", "payagent")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bus, err := mqtt.Open(mqtt.Config{Broker: "mqtt://" + broker, ClientID: "reader", Phase: func() time.Duration { return 0 }, Every: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = bus.Close() })
+	var mu sync.Mutex
+	var all []uplink.Message
+	if _, err := bus.Subscribe("payagent/#", func(m uplink.Message) {
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, m)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		t.Helper()
+		mu.Lock()
+		defer mu.Unlock()
+		for _, m := range all {
+			if err := docs.Check(m); err != nil {
+				t.Error(err)
+			}
+		}
+		for _, x := range docs.Unseen() {
+			if strings.HasPrefix(x, "topic=twin/") || strings.HasPrefix(x, "topic=dev/") || x == "topic=status" {
+				t.Errorf("the pretend fleet never shows %s", x)
+			}
+		}
 	}
 }

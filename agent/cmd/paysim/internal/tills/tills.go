@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"payagent/agent/fleet"
 	"payagent/agent/fleet/box"
 	"payagent/agent/fleet/sealed"
+	"payagent/agent/machine"
 	"payagent/agent/order"
 	"payagent/agent/seal"
 	"payagent/agent/signed"
@@ -132,16 +134,50 @@ func (o Options) box(a *agent.Agent, log *mem.Log, end func()) (*box.Box, box.St
 	parts := box.Options{Agent: a, Cursors: log, Dir: filepath.Join(o.Dir, "fleet"), Keys: o.Keys, PubAck: o.HubKey == nil, HubKey: o.HubKey, Start: start, Logger: o.Logger,
 		Lock:  a.Quiet(agent.QuietTerms{Idle: time.Second, To: 24 * 60}),
 		Verbs: []box.Verb{box.Restart(), box.ResolveNow(a), box.TestDevices(a), box.Diagnose(diag.Sources{Agent: a, Version: o.Version})},
-		Twin: func(context.Context) map[string]any {
-			return map[string]any{"agent": map[string]string{"version": o.Version, "build": "demo"}, "disk": map[string]int{"free_mb": 12800, "percent": 3}}
-		},
-		End: func(string) { end() }}
+		Twin:  func(context.Context) map[string]any { return o.twin() },
+		End:   func(string) { end() }}
 	for _, x := range o.Alarms {
 		parts.Lasting = append(parts.Lasting, x.Code)
 	}
 	parts.Conditions = func() []agent.Alarm { return o.Alarms }
 	b, err := box.New(parts)
 	return b, start, err
+}
+
+// twin is the inventory of a pretend box, in the shapes of docs/mqtt.md: this
+// machine's, with a disk and a certificate that are made up.
+func (o Options) twin() map[string]any {
+	skew, synced := 0, true
+	for _, x := range o.Alarms {
+		if x.Code == "clock_skew" {
+			skew, synced = 95, false
+		}
+	}
+	type agentPart struct {
+		Version string `json:"version"`
+		Build   string `json:"build"`
+		Go      string `json:"go"`
+		Cgo     bool   `json:"cgo"`
+		machine.Facts
+	}
+	type diskPart struct {
+		FreeMB  int `json:"free_mb"`
+		TotalMB int `json:"total_mb"`
+		StoreMB int `json:"store_mb"`
+		machine.Wear
+	}
+	type clockPart struct {
+		SkewS int `json:"skew_s"`
+		machine.Clock
+	}
+	return map[string]any{
+		"agent":        agentPart{Version: o.Version, Build: o.Version + " demo", Go: runtime.Version(), Facts: machine.Look()},
+		"disk":         diskPart{12800, 29000, 1, machine.Wear{Device: "mmcblk0", Percent: 10}},
+		"clock":        clockPart{SkewS: skew, Clock: machine.Clock{Synced: &synced}},
+		"certificates": map[string]any{"certificates": []map[string]any{{"name": "fleet", "days_left": 300, "valid": true}}},
+		"config":       map[string]any{"version": fleet.ConfigLocal, "sha256": fleet.HashText([]byte(configuration)), "edited": false, "state": fleet.ConfigNone},
+		"update":       map[string]any{"running": o.Version, "base": o.Version},
+	}
 }
 
 // pay takes a payment now and then.
