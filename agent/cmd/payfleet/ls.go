@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"payagent/agent/fleet"
+	"payagent/agent/fleet/terms"
 	"payagent/agent/fleet/view"
 )
 
@@ -87,7 +88,7 @@ func (s *session) commandLine(c fleet.CommandState) string {
 	if c.State == fleet.Running && c.Progress > 0 {
 		parts = append(parts, strconv.Itoa(c.Progress)+"%")
 	}
-	parts = slices.DeleteFunc(append(parts, c.Reason, c.Text, "("+c.ID+")"), func(p string) bool { return p == "" })
+	parts = slices.DeleteFunc(append(parts, s.code(c.Reason), c.Text, "("+c.ID+")"), func(p string) bool { return p == "" })
 	return clean(strings.Join(parts, " "))
 }
 
@@ -97,10 +98,19 @@ func (s *session) entry(e view.Entry) string {
 	switch e.Kind {
 	case view.KindState:
 		code = s.say("state", e.Code)
+		e.Text = s.codesIn(strings.Fields(e.Text))
+		if e.Note == "restarted" {
+			e.Note = s.pick("（重启过）", "(restarted)")
+		}
+	case view.KindAlarm, view.KindCleared:
+		code = s.code(e.Code)
+	case view.KindReported:
+		code = s.say("part", e.Code)
+		e.Text = terms.Value(s.Lang, "state", e.Text)
 	case view.KindCommand:
 		code = s.say("verb", e.Code)
 		state, reason, _ := strings.Cut(e.Text, " ")
-		e.Text = strings.TrimSpace(s.say("command", state) + " " + reason)
+		e.Text = strings.TrimSpace(s.say("command", state) + " " + s.code(reason))
 	}
 	text := strings.TrimSpace(code + " " + e.Text + " " + e.Note)
 	if e.Late {

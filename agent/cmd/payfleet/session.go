@@ -12,6 +12,7 @@ import (
 	"payagent/agent/fleet/terms"
 	"payagent/agent/fleet/view"
 	"payagent/agent/fleet/watch"
+	"payagent/agent/words"
 	"payagent/uplink"
 )
 
@@ -21,6 +22,7 @@ type session struct {
 	console
 	bus   uplink.Bus
 	watch *watch.Watch
+	codes map[string]words.Text // see code
 }
 
 // looking are the flags of commands that look at the fleet.
@@ -51,7 +53,7 @@ func (l *looking) open(ctx context.Context, c console, purpose string) (*session
 		_ = bus.Close() // the error is about something else
 		return nil, err
 	}
-	s := &session{l.connection, c, bus, w}
+	s := &session{connection: l.connection, console: c, bus: bus, watch: w}
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	if err := w.Settled(ctx, l.settle); err != nil {
@@ -81,6 +83,23 @@ func (s *session) close() {
 }
 
 func (s *session) say(group, code string) string { return terms.Say(s.Lang, group, code) }
+
+// code says an alarm or a reason, with what it is about.
+func (s *session) code(whole string) string {
+	if s.codes == nil {
+		s.codes = terms.Codes()
+	}
+	return terms.Code(s.codes, s.Lang, whole)
+}
+
+// codesIn says several.
+func (s *session) codesIn(list []string) string {
+	var all []string
+	for _, c := range list {
+		all = append(all, s.code(c))
+	}
+	return strings.Join(all, s.pick("；", "; "))
+}
 
 // pick gives the text of the language.
 func (s *session) pick(zh, en string) string {

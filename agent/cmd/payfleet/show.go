@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"payagent/agent/fleet"
+	"payagent/agent/fleet/terms"
 	"payagent/agent/fleet/view"
 )
 
@@ -67,7 +68,7 @@ func (s *session) page(b view.Box) string {
 		line("  "+field("version", b.Version), field("open_orders", strconv.Itoa(b.Open)), field("events_waiting", strconv.Itoa(b.Waiting)))
 	}
 	if len(b.Reasons) > 0 {
-		line("  " + field("reasons", strings.Join(b.Reasons, ", ")))
+		line("  " + field("reasons", s.codesIn(b.Reasons)))
 	}
 	if b.SkewS > 60 || b.SkewS < -60 {
 		line("  " + field("box_clock", fmt.Sprintf("%+d s", b.SkewS)))
@@ -223,7 +224,8 @@ func (s *session) keys(v map[string]json.RawMessage) []string {
 	})
 }
 
-// flat says a value on one line. "at" is left out: its age stands beside it.
+// flat says a value on one line; name is what it is called. "at" is left out:
+// its age stands beside it.
 func (s *session) flat(data json.RawMessage, name string) string {
 	var object map[string]json.RawMessage
 	var list []json.RawMessage
@@ -231,6 +233,7 @@ func (s *session) flat(data json.RawMessage, name string) string {
 	var yes bool
 	switch {
 	case json.Unmarshal(data, &text) == nil:
+		text = terms.Value(s.Lang, name, text)
 		if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
 			if t.Year() < 1971 {
 				return ""
@@ -246,7 +249,7 @@ func (s *session) flat(data json.RawMessage, name string) string {
 	case json.Unmarshal(data, &list) == nil:
 		var all []string
 		for _, x := range list {
-			all = append(all, s.flat(x, ""))
+			all = append(all, s.flat(x, name))
 		}
 		return strings.Join(all, ", ")
 	case json.Unmarshal(data, &object) == nil:
@@ -256,7 +259,7 @@ func (s *session) flat(data json.RawMessage, name string) string {
 		}
 		var all []string
 		for _, key := range s.keys(object) {
-			value := s.flat(object[key], "")
+			value := s.flat(object[key], key)
 			switch {
 			case value == "" || key == "at" || key == "name" && strings.HasSuffix(name, value):
 			case key == "name":

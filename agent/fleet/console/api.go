@@ -14,7 +14,6 @@ import (
 	"payagent/agent/fleet/send"
 	"payagent/agent/fleet/terms"
 	"payagent/agent/fleet/view"
-	"payagent/agent/words"
 )
 
 // maxRows bounds one page of the list.
@@ -22,15 +21,7 @@ const maxRows = 500
 
 // about tells the page what it needs to know once: words, and what it may do.
 func (c *Console) about(w http.ResponseWriter, _ *http.Request) {
-	catalogue := words.New()
-	alarms := map[string]words.Text{}
-	for _, g := range []words.Group{words.Problem, words.Device, words.Reason, words.Enrol, words.Alarm, words.Fleet} {
-		for _, code := range catalogue.Codes(g) {
-			e, _ := catalogue.Find(g, code)
-			alarms[code] = e.Cashier
-		}
-	}
-	answer(w, map[string]any{"root": c.Root, "terms": terms.All(), "alarms": alarms, "verbs": c.verbs(), "may_act": len(c.Keys) > 0})
+	answer(w, map[string]any{"root": c.Root, "terms": terms.All(), "alarms": terms.Codes(), "verbs": c.verbs(), "may_act": len(c.Keys) > 0})
 }
 
 // verbs are those that may be sent from here. Configurations and programs go

@@ -147,7 +147,7 @@ func (s *stand) fill(n int) {
 	s.say("H1/BOX0000/twin/agent", map[string]any{"at": time.Now().Add(-time.Hour), "version": "1.4.0", "go": "go1.26", "config_sha256": strings.Repeat("ab12", 16)}, true)
 	s.say("H1/BOX0000/twin/disk", map[string]any{"at": time.Now(), "free_bytes": 123456789, "wear": map[string]any{"percent": 3}}, true)
 	s.say("H1/BOX0000/dev/counter1.gun", map[string]any{"at": time.Now(), "state": "up", "model": "Honeywell 1470g", "port": "usb-1-1.2"}, true)
-	s.say("H1/BOX0000/reported/config", fleet.ReportedConfig{Version: "12", SHA256: strings.Repeat("cd", 32), State: fleet.ConfigCommitted, Since: time.Now()}, true)
+	s.say("H1/BOX0000/reported/config", fleet.ReportedConfig{Version: "12", SHA256: strings.Repeat("cd", 32), State: fleet.ConfigRolledBack, Document: 13, Missing: []string{"platform:bank", "not_proven"}, Since: time.Now()}, true)
 	s.say("H1/BOX0000/cmd/restart/c1/state", fleet.CommandState{ID: "c1", Verb: "restart", State: fleet.Succeeded, At: time.Now().Add(-time.Minute)}, true)
 	s.say("H1/BOX0000/cmd/update/c2/state", fleet.CommandState{ID: "c2", Verb: "update", State: fleet.Running, Progress: 40, Text: "fetching", At: time.Now()}, true)
 }

@@ -61,7 +61,10 @@ func TestPage(t *testing.T) {
 		b.Says(w)
 	}
 	b.Fits(false, 13, 4.4)
-	b.Says("涉及") // what a box says has names in the page's language
+	b.Says("涉及")  // what a box says has names in the page's language
+	b.Says("已退回") // and so have its codes
+	b.Says("支付平台 (bank), 试用未通过")
+	b.SaysNot("rolled_back")
 	b.Shot("console-box")
 	got := make(chan uplink.Message, 4)
 	if _, err := s.boxes.Subscribe("payagent/H1/BOX0000/cmd/+/+/req", func(m uplink.Message) { got <- m }); err != nil {

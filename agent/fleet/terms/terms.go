@@ -1,20 +1,23 @@
 // Package terms is what the fleet's own words are called in Chinese and
 // English, for payfleet and its console: states of boxes, of commands and of
-// roll-outs, and the kinds of a timeline's lines. What boxes report (alarms,
-// reasons) is in agent/words.
+// roll-outs, the kinds of a timeline's lines, and the values of what boxes show
+// of themselves. What boxes report (alarms, reasons) is in agent/words.
 package terms
 
 import (
+	"strings"
+
 	"payagent/agent/fleet"
 	"payagent/agent/fleet/rollout"
 	"payagent/agent/fleet/view"
 	"payagent/agent/words"
 )
 
-// All gives every term by group and code.
+// All gives every term by group and code. The group "value." and the name of a
+// field has the codes that may stand in it.
 func All() map[string]map[string]words.Text {
 	t := func(zh, en string) words.Text { return words.Text{ZH: zh, EN: en} }
-	return map[string]map[string]words.Text{
+	all := map[string]map[string]words.Text{
 		"state": {
 			fleet.StateInit: t("启动中", "starting"), fleet.StateReady: t("正常", "ready"), fleet.StateAlert: t("有问题", "alert"),
 			fleet.StateGone: t("已关机", "switched off"), fleet.StateLost: t("失联", "lost"), fleet.StateUnknown: t("未知", "unknown"),
@@ -65,6 +68,10 @@ func All() map[string]map[string]words.Text {
 			view.KindEvent: t("事件", "event"), view.KindCommand: t("命令", "command"), view.KindReported: t("上报", "reported"),
 		},
 	}
+	for field, codes := range values() {
+		all["value."+field] = codes
+	}
+	return all
 }
 
 // Say gives a term in a language, zh or en; a code without one is itself.
@@ -77,4 +84,18 @@ func Say(lang, group, code string) string {
 		return t.EN
 	}
 	return t.ZH
+}
+
+// Value says what stands in a field of what a box shows; what stands behind a
+// colon is what it is about.
+func Value(lang, field, value string) string {
+	code, about, _ := strings.Cut(value, ":")
+	text := Say(lang, "value."+field, code)
+	if text == code {
+		return value
+	}
+	if about != "" {
+		text += " (" + about + ")"
+	}
+	return text
 }

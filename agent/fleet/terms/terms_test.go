@@ -23,3 +23,24 @@ func TestEveryTermHasBothLanguages(t *testing.T) {
 		t.Error("Say says something else")
 	}
 }
+
+// TestValues: codes with what they are about, and those that nobody knows.
+func TestValues(t *testing.T) {
+	for _, c := range []struct{ field, value, zh, en string }{
+		{"state", "rolled_back", "已退回", "rolled back"}, {"missing", "platform:bank", "支付平台 (bank)", "the platform (bank)"},
+		{"state", "dancing", "dancing", "dancing"}, {"name", "staged", "staged", "staged"}, {"missing", "x:y", "x:y", "x:y"},
+	} {
+		if zh, en := Value("zh", c.field, c.value), Value("en", c.field, c.value); zh != c.zh || en != c.en {
+			t.Errorf("%s %s: %s, %s", c.field, c.value, zh, en)
+		}
+	}
+	codes := Codes()
+	for _, code := range []string{"store_not_fresh", "scanner_absent", "platform_not_seen", "clock_wrong", "store_stopped", "disk_low", "platform_unreachable", "token_refused", "not_proven", "two_keys", "audit_failed"} {
+		if Code(codes, "zh", code+":x") == code+":x" {
+			t.Errorf("%s has no words", code)
+		}
+	}
+	if got := Code(codes, "en", "alarm:audit_failed"); got != codes["audit_failed"].EN || Code(codes, "en", "new:x") != "new:x" {
+		t.Error(got)
+	}
+}

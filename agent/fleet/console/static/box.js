@@ -60,13 +60,14 @@ function fieldName(name) { return name.split(".").map((part) => term("field", pa
 // facts shows a value of any shape as name and text.
 function facts(data, without) {
   const lines = [];
+  const say = (v, name) => typeof v === "string" ? valueText(name.slice(name.lastIndexOf(".") + 1), v) : typeof v === "boolean" ? word(v ? "yes" : "isNot") : String(v);
   const walk = (v, name) => {
     if (lines.length >= 60) return;
     if (v === null || typeof v !== "object") {
-      const text = typeof v === "string" && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/.test(v) ? clock(v) : String(v);
+      const text = typeof v === "string" && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/.test(v) ? clock(v) : say(v, name);
       lines.push(el("dt", {}, fieldName(name)), el("dd", {}, text));
     } else if (Array.isArray(v) && v.every((x) => x === null || typeof x !== "object")) {
-      lines.push(el("dt", {}, fieldName(name)), el("dd", {}, v.join(", ") || "—"));
+      lines.push(el("dt", {}, fieldName(name)), el("dd", {}, v.map((x) => say(x, name)).join(", ") || "—"));
     } else if (v.zh !== undefined && v.en !== undefined) {
       lines.push(el("dt", {}, fieldName(name)), el("dd", {}, app.lang === "en" ? v.en : v.zh));
     } else {
@@ -88,8 +89,9 @@ function timeline(d) {
   const text = (e) => {
     switch (e.kind) {
       case "state": return [term("state", e.code), (e.text || "").split(" ").filter(Boolean).map((c) => alarmText(c)).join(", "), e.note === "restarted" ? word("restarted") : ""];
+      case "reported": return [term("part", e.code), valueText("state", e.text || "")];
       case "alarm": case "cleared": return [alarmText(e.code), e.text];
-      case "command": { const [s, ...why] = (e.text || "").split(" "); return [term("verb", e.code), term("command", s), why.join(" ")]; }
+      case "command": { const [s, ...why] = (e.text || "").split(" "); return [term("verb", e.code), term("command", s), why.length ? alarmText(why.join(" ")) : ""]; }
       case "version": return [(e.text || "?") + " → " + e.code];
     }
     return [e.code, e.text];

@@ -15,6 +15,15 @@ function term(group, code) {
   return t ? t[app.lang] : code;
 }
 
+// valueText says a value that is a code in its field; what stands behind a
+// colon is what it is about.
+function valueText(field, value) {
+  const cut = value.indexOf(":");
+  const code = cut < 0 ? value : value.slice(0, cut);
+  const text = term("value." + field, code);
+  return text === code ? value : text + (cut < 0 ? "" : " (" + value.slice(cut + 1) + ")");
+}
+
 // alarmText says a code; what stands behind a colon is what it is about.
 function alarmText(whole, own) {
   const cut = whole.indexOf(":");

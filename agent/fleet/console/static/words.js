@@ -26,6 +26,7 @@ const WORDS = {
   active: ["报警", "Alarms"], noAlarms: ["没有报警", "no alarms"], twin: ["盘点", "Inventory"], devices: ["设备", "Devices"], reported: ["配置", "Configuration"],
   commands: ["命令", "Commands"], noCommands: ["没有命令", "no commands"], timeline: ["经过", "Timeline"], noTimeline: ["打开控制台以来没有事情", "nothing has happened since the console was opened"],
   late: ["补报", "told late"], restarted: ["重新启动", "restarted"], dropped: ["另有 {n} 项未显示", "{n} more are not shown"],
+  yes: ["是", "yes"], isNot: ["否", "no"],
   send: ["发送", "Send"], no: ["取消", "Cancel"],
   askTitle: ["{verb}：{box}", "{verb}: {box}"],
   askText: ["命令将签名并发给 {site} 的机器 {box}。有未结订单时它会等待；一小时内没有时机则作废。", "The command is signed and sent to box {box} of {site}. It waits while orders are open, and lapses after an hour."],
