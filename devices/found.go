@@ -1,10 +1,9 @@
 package devices
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
+	"sort"
 	"strings"
 )
 
@@ -116,10 +115,20 @@ func (m Match) Pick(list []Found) (Found, error) {
 	case 1:
 		return fit[0], nil
 	}
-	slices.SortFunc(fit, func(a, b Found) int { return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Node, b.Node)) })
+	SortFound(fit)
 	var at []string
 	for _, f := range fit {
 		at = append(at, strings.TrimSpace(f.Port+" "+f.Node))
 	}
 	return Found{}, fmt.Errorf("cannot choose for %v among %s: %w", m, strings.Join(at, "; "), ErrSeveral)
+}
+
+// SortFound puts devices into the order of their places, port, then node, and
+// gives the list back.
+func SortFound(list []Found) []Found {
+	sort.Slice(list, func(i, j int) bool {
+		a, b := &list[i], &list[j]
+		return a.Port < b.Port || a.Port == b.Port && a.Node < b.Node
+	})
+	return list
 }

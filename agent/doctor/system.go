@@ -11,7 +11,7 @@ import (
 	"os/exec"
 	"os/user"
 	"runtime"
-	"slices"
+	"sort"
 	"strconv"
 	"time"
 )
@@ -125,7 +125,7 @@ func measure(dir string) (_ time.Duration, err error) {
 		}
 		took = append(took, time.Since(began))
 	}
-	slices.Sort(took)
+	sort.Slice(took, func(i, j int) bool { return took[i] < took[j] })
 	return took[len(took)/2], nil
 }
 

@@ -31,7 +31,7 @@ func (p places) list() ([]devices.Found, error) {
 			out = append(out, f)
 		}
 	}
-	return sorted(out), nil
+	return devices.SortFound(out), nil
 }
 
 // The buses that a scanner may hang on (include/uapi/linux/input.h).

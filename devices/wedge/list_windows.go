@@ -27,10 +27,10 @@ func List() ([]devices.Found, error) {
 	for i := 0; ; i++ {
 		info, err := set.EnumDeviceInfo(i)
 		if errors.Is(err, windows.ERROR_NO_MORE_ITEMS) {
-			return sorted(out), nil
+			return devices.SortFound(out), nil
 		}
 		if err != nil {
-			return sorted(out), fmt.Errorf("cannot list all keyboards; look at the device manager: %w", err)
+			return devices.SortFound(out), fmt.Errorf("cannot list all keyboards; look at the device manager: %w", err)
 		}
 		ids, err := set.DeviceRegistryProperty(info, windows.SPDRP_HARDWAREID)
 		if err != nil {

@@ -9,11 +9,9 @@
 package wedge
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -128,12 +126,4 @@ func New(handle io.ReadCloser, place devices.Found, cfg Config) (Scanner, error)
 		return Scanner{}, err
 	}
 	return Scanner{r}, nil
-}
-
-// sorted puts devices into the order of their places.
-func sorted(list []devices.Found) []devices.Found {
-	slices.SortFunc(list, func(a, b devices.Found) int {
-		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Node, b.Node))
-	})
-	return list
 }

@@ -208,8 +208,8 @@ func licence(c *component) string {
 	return ""
 }
 
-// insideHID are the C libraries that karalabe/hid brings; on Linux both are
-// linked in, on Windows hidapi alone.
+// insideHID are the C libraries that karalabe/hid brings and those below them;
+// on Windows it is hidapi alone. The versions of the last two are Debian 12's.
 func (r *release) insideHID() ([]component, error) {
 	lgpl, err := os.ReadFile(r.in("install/package/licences/LGPL-2.1.txt"))
 	if err != nil {
@@ -220,8 +220,34 @@ func (r *release) insideHID() ([]component, error) {
 			Texts: []text{{"note", "In payagent-hid only; of its three licences the BSD-style one is taken. Its text is LICENSE-bsd.txt of " + hidModule + ".\n"}}},
 		{Name: "libusb", Version: "1.0.27", URL: "https://libusb.info", Licence: "LGPL-2.1-or-later",
 			Texts: []text{{"note", libusbNote}, {"COPYING", string(lgpl)}}},
+		{Name: "musl", Version: "1.2.3", URL: "https://musl.libc.org", Licence: "MIT", Texts: []text{{"COPYRIGHT", muslCopyright}}},
+		{Name: "glibc", Version: "2.36", URL: "https://www.gnu.org/software/libc/", Licence: "LGPL-2.1-or-later",
+			Texts: []text{{"note", "In payagent-hid for Linux on ARM only, linked statically; the text of the licence stands with libusb.\n"}}},
 	}, nil
 }
+
+const muslCopyright = `In payagent-hid for Linux on amd64 only, linked statically.
+Copyright © 2005-2020 Rich Felker, et al.
+
+Permission is hereby granted, free of charge, to any person obtaining
+a copy of this software and associated documentation files (the
+"Software"), to deal in the Software without restriction, including
+without limitation the rights to use, copy, modify, merge, publish,
+distribute, sublicense, and/or sell copies of the Software, and to
+permit persons to whom the Software is furnished to do so, subject to
+the following conditions:
+
+The above copyright notice and this permission notice shall be
+included in all copies or substantial portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND,
+EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF
+MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT.
+IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY
+CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT,
+TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE
+SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+`
 
 const libusbNote = `In payagent-hid for Linux only, linked statically; payagent without "hid" has none of it.
 Copyright (c) 2001 Johannes Erdfelt, 2007-2009 Daniel Drake, 2010-2018 Nathan Hjelm and others.

@@ -3,8 +3,7 @@ package sealed
 import (
 	"fmt"
 	"net/http"
-	"slices"
-	"strings"
+	"sort"
 	"time"
 )
 
@@ -91,7 +90,7 @@ func FromHTTP(h http.Header) Header {
 			out = append(out, Field{name, v})
 		}
 	}
-	slices.SortStableFunc(out, func(a, b Field) int { return strings.Compare(a.Name, b.Name) })
+	sort.SliceStable(out, func(i, j int) bool { return out[i].Name < out[j].Name })
 	return out
 }
 
