@@ -37,6 +37,12 @@ func (a *Agent) batches(steps [][]counter.Effect) ([]queue.Batch, error) {
 				}
 				continue
 			}
+			if code, ok := e.(counter.CodeAgain); ok {
+				if err := a.addCodeAgain(&unit, code); err != nil {
+					return nil, err
+				}
+				continue
+			}
 			w, ok := e.(counter.Write)
 			if !ok {
 				continue

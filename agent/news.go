@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"payagent/agent/order"
@@ -87,6 +88,34 @@ func (a *Agent) Notes(kind string, seq uint64, limit int) (list []Note, read, fi
 		return err
 	})
 	return list, read, first, err
+}
+
+// Record is one record of the log: a fact of an order, or a note.
+type Record struct {
+	Seq  uint64
+	Fact *order.Fact
+	Note *Note
+}
+
+// Records looks at up to limit records of the log after seq, in order, until
+// look fails. read and first are those of Follow.
+func (a *Agent) Records(seq uint64, limit int, look func(Record) error) (read, first uint64, err error) {
+	return a.each(seq, limit, func(e queue.Entry) error {
+		r := Record{Seq: uint64(e.Seq)}
+		if IsNote(e.Stream) {
+			n, err := readNote(e)
+			if err != nil {
+				return err
+			}
+			r.Note = &n
+		} else {
+			r.Fact = &order.Fact{}
+			if err := json.Unmarshal(e.Data, r.Fact); err != nil {
+				return fmt.Errorf("cannot read record %d of order %s: %w", e.Seq, e.Stream, err)
+			}
+		}
+		return look(r)
+	})
 }
 
 func (a *Agent) each(seq uint64, limit int, look func(queue.Entry) error) (read, first uint64, err error) {

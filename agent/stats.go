@@ -111,6 +111,7 @@ func help() map[string][2]string {
 		"payagent_unmapped_codes_total":         {"counter", "Answers of platforms with a code that the catalogue of errors does not know."},                              // adapter, op
 		"payagent_platform_up":                  {"gauge", "1 if the latest probe was answered."},                                                                         // adapter
 		"payagent_alarms_total":                 {"counter", "Alarms raised, by code."},                                                                                   // code
+		"payagent_checks_total":                 {"counter", "Signs that finance should look at, by rule (finance.signals)."},                                             // rule
 		"payagent_scan_events_total":            {"counter", "Codes read, by till."},                                                                                      // till
 		"payagent_scans_total":                  {"counter", "Codes read, by device and by what became of them: taken, refused, two_codes, double, identity or dropped."}, // device, result
 		"payagent_device_present":               {"gauge", "1 if the scanner or display works."},                                                                          // device

@@ -349,6 +349,15 @@ type Scanned struct {
 	Result ScanResult
 }
 
+// CodeAgain says that a code was refused because it was used at another till.
+type CodeAgain struct {
+	Order    string        // that it was used for
+	UsedAt   order.Instant // when that was sent
+	Till     string        // where it was shown now
+	Operator string        // of the order that waited there
+	At       order.Instant
+}
+
 // ScanResult is what became of a scan: a closed set.
 type ScanResult string
 
@@ -383,16 +392,17 @@ type Health struct {
 	Stopped   bool
 }
 
-func (Write) effect()    {}
-func (Call) effect()     {}
-func (Lookup) effect()   {}
-func (Reply) effect()    {}
-func (Changed) effect()  {}
-func (Screen) effect()   {}
-func (Identity) effect() {}
-func (Scanned) effect()  {}
-func (Alarm) effect()    {}
-func (Health) effect()   {}
+func (Write) effect()     {}
+func (Call) effect()      {}
+func (Lookup) effect()    {}
+func (Reply) effect()     {}
+func (Changed) effect()   {}
+func (Screen) effect()    {}
+func (Identity) effect()  {}
+func (Scanned) effect()   {}
+func (CodeAgain) effect() {}
+func (Alarm) effect()     {}
+func (Health) effect()    {}
 
 // The codes of replies. They are stable and part of the API.
 const (

@@ -216,13 +216,16 @@ func (c *Counter) codeRefused(got platforms.Scanned, s order.Created, hash strin
 	if ch := c.cfg.Platforms[s.Platform].Traits.Channels; got.Channel != "" && !slices.Contains(ch, got.Channel) {
 		return CodeWrongWallet
 	}
+	if x := c.orders[c.codes[hash]]; x != nil {
+		used = append(slices.Clip(used), x.o)
+	}
 	for _, o := range used {
 		if o.SentAt != nil && c.now.Age(*o.SentAt) < c.cfg.CodeOnce {
+			if o.Till != s.Till {
+				c.emit(CodeAgain{Order: o.No, UsedAt: *o.SentAt, Till: s.Till, Operator: s.Operator.ID, At: c.now.Instant})
+			}
 			return CodeUsed
 		}
-	}
-	if x := c.orders[c.codes[hash]]; x != nil && x.o.SentAt != nil && c.now.Age(*x.o.SentAt) < c.cfg.CodeOnce {
-		return CodeUsed
 	}
 	return ""
 }

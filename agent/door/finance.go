@@ -43,6 +43,7 @@ func (d *door) financeRoutes() []route {
 		{"GET", "/v1/shifts/{id}", till, false, d.getShift},
 		{"POST", "/v1/shifts/{id}/close", till, false, d.closeShift},
 		{"GET", "/v1/report", till, true, d.report},
+		{"GET", "/v1/signals", admin, false, d.signals},
 		{"POST", "/v1/reconciliations", admin, true, d.reconcile},
 		{"GET", "/v1/audit", admin, true, d.showAudit},
 		{"GET", "/v1/audit/verify", admin, true, d.verifyAudit},
@@ -257,6 +258,39 @@ func (d *door) report(w http.ResponseWriter, r *http.Request, c caller) {
 	attachment(w, format, "report-"+rep.From.Format("20060102")+".csv")
 	if err := rep.WriteSheet(w, format); err != nil {
 		d.log.Info("a report was not taken whole", "error", err, "trace", c.trace)
+	}
+}
+
+type signsView struct {
+	Signals []finance.Sign `json:"signals"`
+}
+
+// signals is GET /v1/signals: what finance should look at, of a day. Only the
+// scope admin sees it: it may be about whoever stands at the till.
+func (d *door) signals(w http.ResponseWriter, r *http.Request, c caller) {
+	q, err := query(r, "day", "format")
+	var ask finance.Query
+	var format finance.Format
+	var list []finance.Sign
+	if err == nil {
+		ask, err = spanOf(q, d.agent.Now().Wall)
+	}
+	if err == nil {
+		format, err = finance.ParseFormat(q["format"])
+	}
+	if err == nil {
+		list, err = finance.Signs(d.agent, ask.From)
+	}
+	switch {
+	case err != nil:
+		d.wrong(w, c, err, fault{})
+	case format == finance.JSON:
+		answer(w, http.StatusOK, signsView{Signals: list})
+	default:
+		attachment(w, format, "signals-"+ask.From.Format("20060102")+".csv")
+		if err := finance.WriteSigns(w, format, list); err != nil {
+			d.log.Info("a list was not taken whole", "error", err, "trace", c.trace)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"payagent/agent/audit"
 	"payagent/agent/config"
 	"payagent/agent/door"
+	"payagent/agent/finance"
 	"payagent/platforms"
 )
 
@@ -249,5 +251,40 @@ func TestAudit(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		r.call("GET", "/v1/audit?day=2026-11-22", admin, nil).want(404, "not_found")
 		r.call("GET", "/v1/audit/verify", admin, nil).want(404, "not_found")
+	})
+}
+
+// TestSignsForFinance: what may be about the person at the till is for admins
+// only, as a list and as alarms; no answer for the till names it.
+func TestSignsForFinance(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		watch := finance.NewWatch(r.w.Agent, slog.New(slog.DiscardHandler))
+		r.w.Take(t, agenttest.Payment{Till: agenttest.W1, No: "MZ1", Fen: 12850, By: "1001"})
+		time.Sleep(time.Hour)
+		r.w.GiveBack(t, "MZ1", "R1", 50, "1001")
+		if err := watch.CatchUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got := r.call("GET", "/v1/signals", admin, nil).want(200, "")
+		one := got.get("signals").([]any)[0].(object)
+		if one["rule"] != "refund_absent" || one["till"] != "w1" || one["operator"] != "1001" || one["refund_no"] != "R1" || len(got.get("signals").([]any)) != 1 {
+			t.Errorf("%v", one)
+		}
+		if list := r.call("GET", "/v1/alarms", admin, nil).want(200, "").get("alarms").([]any); len(list) != 1 || list[0].(object)["code"] != "check_refund_absent" {
+			t.Errorf("%v", list)
+		}
+		if table := string(r.call("GET", "/v1/signals?format=csv", admin, nil).want(200, "").raw); !strings.Contains(table, "refund_absent") {
+			t.Error(table)
+		}
+		r.call("GET", "/v1/signals?day=yesterday", admin, nil).want(422, "field_invalid").is("field", "day")
+		for _, token := range []string{cashier1, refunder1, screen1, his} {
+			r.call("GET", "/v1/signals", token, nil).want(403, "forbidden")
+			r.call("GET", "/v1/alarms", token, nil).want(403, "forbidden")
+		}
+		for _, path := range []string{"/v1/orders/MZ1", "/v1/orders/MZ1/timeline", "/v1/tills/w1", "/readyz", "/v1/capabilities"} {
+			if text := string(r.call("GET", path, his, nil).raw); strings.Contains(text, "refund_absent") || strings.Contains(text, "请核对") {
+				t.Errorf("%s tells the till of it", path)
+			}
+		}
 	})
 }

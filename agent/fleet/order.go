@@ -91,6 +91,10 @@ type AlarmData struct {
 	Platform string `json:"platform,omitempty"` // its name in the configuration
 	Subject  string `json:"subject,omitempty"`  // e.g. a device (till.device), a merchant profile, a key
 	Text     Text   `json:"text"`
+	// Those of an alarm that asks finance to look (check_…).
+	Till     string   `json:"till,omitempty"`
+	Operator string   `json:"operator,omitempty"` // number of the operator
+	Orders   []string `json:"orders,omitempty"`   // order numbers, the newest 20
 }
 
 // Text is a sentence for IT in both languages.

@@ -81,7 +81,7 @@ func mutants() []mutant {
 		{"M22", "a used code is taken again", w("I11"), []edit{{fTill,
 			"	for _, o := range used {\n", "	return \"\"\n	for _, o := range used {\n"}}},
 		{"M22b", "one code, two tills at once", w("I11"), []edit{{fTill,
-			"	if x := c.orders[c.codes[hash]]; x != nil &&", "	if x := c.orders[c.codes[hash]]; false && x != nil &&"}}},
+			"	if x := c.orders[c.codes[hash]]; x != nil {", "	if x := c.orders[c.codes[hash]]; false && x != nil {"}}},
 		{"M28", "orders are accepted while the disk is nearly full", w("I17"), []edit{{fCreate,
 			"	case c.diskLow:\n		return CodeDiskLow\n	case c.tills[s.Till]", "	case false:\n		return CodeDiskLow\n	case c.tills[s.Till]"}}},
 		{"M33", "the screen changes before the commit", w("I21"), []edit{{fTill,

@@ -22,6 +22,7 @@ import (
 	"payagent/agent/door"
 	"payagent/agent/door/pages"
 	"payagent/agent/enrol"
+	"payagent/agent/finance"
 	"payagent/agent/machine"
 	"payagent/agent/seal"
 	"payagent/agent/trial"
@@ -163,6 +164,7 @@ func assembleWith(c config.Config, log *slog.Logger, parts how, x *exchange) (_ 
 			return nil, err
 		}
 		b.openCallback(c)
+		b.beside = append(b.beside, finance.NewWatch(b.agent, b.log).Run)
 		b.openCertificates(c)
 		b.keepClock(c.Fleet.On())
 	}

@@ -35,6 +35,8 @@ const closingUsage = `payagent — closing a day  日结
                      what a day came to, per wallet, business, till and operator; today without --day   收入报表
   payagent reconcile --config FILE --day 2026-11-22 [--statement FILE] [--his FILE] [--format csv|gbk|json] [--out FILE]
                      journal, platform and HIS compared; exit code 3 if something differs   三方对账
+  payagent signals   --config FILE [--day 2026-11-22] [--format csv|gbk|json] [--out FILE]
+                     what finance should look at (finance.signals), of a day; today without --day   请财务核对的迹象
   payagent audit     verify --config FILE [--anchor HASH]   exit code 3 if something was touched   校验审计记录
   payagent audit     show   --config FILE --day 2026-11-22  审计记录
 `
@@ -64,7 +66,7 @@ func closingFlags(args []string) (closingOptions, error) {
 	return o, nil
 }
 
-// closingCommand runs report, reconcile and audit.
+// closingCommand runs report, reconcile, signals and audit.
 func closingCommand(ctx context.Context, args []string, out, told io.Writer) error {
 	verb, rest := args[0], args[1:]
 	if verb == "audit" {
@@ -100,6 +102,15 @@ func closingCommand(ctx context.Context, args []string, out, told io.Writer) err
 		}
 		return into(o.out, out, func(w io.Writer) error {
 			_, err := cl.stream(ctx, c, http.MethodGet, "/v1/report?"+q.Encode(), nil, w)
+			return err
+		})
+	case "signals":
+		q := url.Values{"format": {orCSV(o.format)}}
+		if o.day != "" {
+			q.Set("day", o.day)
+		}
+		return into(o.out, out, func(w io.Writer) error {
+			_, err := cl.stream(ctx, c, http.MethodGet, "/v1/signals?"+q.Encode(), nil, w)
 			return err
 		})
 	case "reconcile":

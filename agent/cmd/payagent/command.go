@@ -44,7 +44,7 @@ const usage = `payagent — face-to-face payments at hospital tills  当面付�
   payagent token    add --config FILE --name N [--till T] --scopes collect,refund,admin,screen,resolve,operators   新增令牌
   payagent token    list|revoke --config FILE [--name N]                                  令牌
   payagent devices  list|watch|test|learn         scanners and displays: payagent devices --help   设备
-  payagent report|reconcile|audit                 closing a day: payagent report --help   报表、对账、审计
+  payagent report|reconcile|signals|audit         closing a day: payagent report --help   报表、对账、核对迹象、审计
   payagent pay|query|cancel|refund|book --json    for programs that can only start a process: payagent pay --help   供 HIS 调用
   payagent doctor   [net|sign] --config FILE [--json] [--only CHECK]   is this box well: payagent doctor --help   体检
   payagent diag     --config FILE --out FILE.zip   what to hand to whoever helps; names nobody   诊断包
@@ -106,7 +106,7 @@ func helpOf(name string) string {
 		return updateUsage
 	case "devices":
 		return devicesUsage
-	case "report", "reconcile", "audit":
+	case "report", "reconcile", "signals", "audit":
 		return closingUsage
 	case "doctor":
 		return doctorUsage
@@ -152,7 +152,7 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 		return serviceCommand(rest, out)
 	case "devices":
 		return devicesCommand(ctx, rest, out)
-	case "report", "reconcile", "audit":
+	case "report", "reconcile", "signals", "audit":
 		return closingCommand(ctx, args, out, os.Stderr)
 	case "init":
 		return initCommand(ctx, rest, os.Stdin, out)

@@ -53,6 +53,9 @@ func (b *Box) readAlarms(after uint64, limit int) (list []item, read, first uint
 			continue
 		}
 		data := fleet.AlarmData{Code: a.Code, State: fleet.Raised, Order: a.Order, Platform: a.Platform, Subject: a.Subject, Text: textOf(a.Code)}
+		if c := a.Check; c != nil {
+			data.Till, data.Operator, data.Orders = c.Till, c.Operator, c.Orders
+		}
 		if a.Cleared {
 			data.State = fleet.Cleared
 		}
