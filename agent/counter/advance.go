@@ -2,6 +2,7 @@ package counter
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -94,11 +95,9 @@ func (c *Counter) take(x *entry, p Platform, s order.Step) (gone bool) {
 // way may have read the log before the order's last fact, a refund too, and
 // would decide on old sums, so the order stays until that lookup is answered.
 func (c *Counter) close(x *entry) bool {
-	for token := range c.pending {
-		if token <= x.endTok {
-			c.setWake(x, c.now.Mono+closeLater)
-			return true
-		}
+	if under := slices.Sorted(maps.Keys(c.pending)); len(under) > 0 && under[0] <= x.endTok {
+		c.setWake(x, c.now.Mono+closeLater)
+		return true
 	}
 	c.emit(Write{Order: x.o.No, Close: true})
 	if t := c.tills[x.o.Till]; t != nil && t.last == x.o.No {
