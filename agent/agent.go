@@ -47,6 +47,9 @@ type Parts struct {
 	// TokenMark is a fingerprint of a profile's token, so that a new one is
 	// seen without a restart; nil where tokens do not change.
 	TokenMark func(profile string) string
+	// Ways tells how a platform with two ways is reached, false for one that has
+	// a single one; nil where none has two.
+	Ways func(platform string) (Ways, bool)
 }
 
 // Scanner is one scanner of a till, as it is put in.

@@ -8,6 +8,7 @@ import (
 	"payagent/agent/counter"
 	"payagent/agent/order"
 	"payagent/platforms"
+	"payagent/uplink"
 )
 
 // errTooOld proves that a charge never left: its code was too old by the time
@@ -120,7 +121,7 @@ func (a *Agent) dial(ctx context.Context, c counter.Call) (counter.Event, error)
 	}
 	e := counter.QueryDone{Order: c.Order, Err: errGone(p)}
 	if p != nil {
-		e.Answer, e.Err = p.Query(ctx, c.Ref)
+		e.Answer, e.Err = p.Query(uplink.Asking(ctx), c.Ref)
 	}
 	return e, e.Err
 }
@@ -181,7 +182,7 @@ func (a *Agent) probe(ctx context.Context, name string) {
 		only := a.onlyProfile(name)
 		mark := a.tokenMark(only)
 		call, stop := context.WithTimeout(ctx, min(every, 5*time.Second))
-		err := p.Probe(call)
+		err := p.Probe(uplink.Asking(call))
 		stop()
 		if ctx.Err() != nil {
 			return
@@ -241,7 +242,7 @@ func (a *Agent) freshen(ctx context.Context, name string, within time.Duration) 
 	}
 	ctx, stop := context.WithTimeout(ctx, probeQuick)
 	defer stop()
-	switch err := p.Probe(ctx); {
+	switch err := p.Probe(uplink.Asking(ctx)); {
 	case err == nil:
 		a.memory.probed(name, a.Now())
 		a.post(ctx, counter.Reach{Platform: name, Up: true})

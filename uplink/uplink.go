@@ -27,6 +27,19 @@ type Route interface {
 	Close() error
 }
 
+// askingKey is the context key of Asking.
+type askingKey struct{}
+
+// Asking marks the requests made under a context as questions that change
+// nothing at the platform. A way with several paths may ask such a one again by
+// another path when no answer came; what is not marked it never repeats.
+func Asking(ctx context.Context) context.Context {
+	return context.WithValue(ctx, askingKey{}, true)
+}
+
+// IsAsking tells whether a context is of [Asking].
+func IsAsking(ctx context.Context) bool { return ctx.Value(askingKey{}) != nil }
+
 // NotSent wraps an error that proves that the request never reached the
 // other side: no connection, no TLS, a proxy that refused. Its NotSent method
 // is how package platforms recognises it without importing this one.

@@ -114,63 +114,6 @@ type TLS struct {
 	Key string
 }
 
-// Platform is one payment platform and the way to it.
-type Platform struct {
-	// Name of our own, used by merchants and seen in logs and metrics.
-	Name string
-	// Which adapter speaks to it, e.g. smartpay or fwc.
-	Driver string
-	// How it is reached: https (directly), or mqtt (through the broker of fleet and payfleet relay, which calls it; proxy, certificates and pins are the relay's then).
-	Uplink string
-	// Address of the interface.
-	URL string `yaml:"url"`
-	// true accepts an http:// address: whoever sits on the way can read the token and change answers. A standing warning.
-	AllowPlainHTTP bool
-	// A proxy on the way; none by default. The process's environment is never used.
-	Proxy *Proxy
-	// Fixed address host:port to connect to, or to ask the proxy for, instead of the URL's host (front-end machine, gap device). With an IP address no name is looked up.
-	Relay string
-	// Name that the server's certificate must carry, where it is not the URL's host.
-	ServerName string
-	// true also offers the old TLS 1.2 suites without forward secrecy, for gateways that know no others. A standing warning.
-	AllowRSAKeyExchange bool
-	// Connection, proxy and TLS handshake together may take this long.
-	DialTimeout time.Duration
-	// PEM file with the only authorities to trust for this platform; empty trusts the system's.
-	CAFile string `yaml:"ca_file"`
-	// Accepted public keys of the server: SHA-256 of the SPKI in base64, in quotes. Empty accepts any certificate the authorities vouch for.
-	Pins []string
-	// PEM file with our client certificate.
-	ClientCert string
-	// PEM file with its private key.
-	ClientKey string
-	// How often the platform is asked something harmless while a till is in use, so that an outage is known before the next patient pays.
-	ProbeEvery time.Duration
-	// Overrides of the policy section for this platform.
-	PolicyOverrides Options `yaml:"policy"`
-	// Settings of the driver; see its own documentation.
-	Options Options
-
-	// Policy is the policy section with the overrides applied.
-	Policy Policy `yaml:"-"`
-}
-
-func (p *Platform) setDefaults() {
-	p.DialTimeout, p.ProbeEvery, p.Uplink = 5*time.Second, 10*time.Second, "https"
-}
-
-// Proxy is a proxy on the way to a platform.
-type Proxy struct {
-	// connect (HTTP CONNECT) or socks5.
-	Kind string
-	// host:port of the proxy.
-	Address string
-	// User name, if the proxy wants one.
-	User string
-	// File that holds the password alone; mode 0600.
-	PasswordFile string
-}
-
 // Merchant is a merchant profile. Its name is frozen into every order made
 // under it, so that later queries and refunds use the same credentials.
 type Merchant struct {

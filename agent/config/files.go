@@ -74,8 +74,10 @@ func (c Config) CheckFiles() ([]Warning, error) {
 		look(at+"ca_file", p.CAFile, false)
 		look(at+"client_cert", p.ClientCert, false)
 		look(at+"client_key", p.ClientKey, true)
-		if p.Proxy != nil {
-			look(at+"proxy.password_file", p.Proxy.PasswordFile, true)
+		for j, w := range p.Ways() {
+			if w.Proxy != nil {
+				look(at+[]string{"", "second_way."}[j]+"proxy.password_file", w.Proxy.PasswordFile, true)
+			}
 		}
 	}
 	if c.Fleet.On() {

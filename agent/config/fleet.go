@@ -80,16 +80,22 @@ var fleetName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,48}$`)
 func (v validator) fleet() {
 	f := v.Fleet
 	for i, p := range v.Platforms {
-		at := fmt.Sprintf("platforms[%d].uplink", i)
-		v.oneOf(at, p.Uplink, "https", "mqtt")
-		if p.Uplink != "mqtt" {
-			continue
+		at := fmt.Sprintf("platforms[%d].", i)
+		for j, w := range p.Ways() {
+			at := at + []string{"", "second_way."}[j] + "uplink"
+			v.oneOf(at, w.Uplink, HTTPS, MQTT)
+			if w.Uplink != MQTT {
+				continue
+			}
+			if !f.On() || f.RelayKey == "" || f.CertFile == "" || f.KeyFile == "" {
+				v.add(at, "needs fleet.broker, fleet.relay_key, fleet.cert_file and fleet.key_file, or write uplink: https")
+			}
+			if w.Proxy != nil || w.Relay != "" || w.From != "" {
+				v.add(at, "is mqtt: proxy, relay and from belong into the settings of payfleet relay, which calls the platform")
+			}
 		}
-		if !f.On() || f.RelayKey == "" || f.CertFile == "" || f.KeyFile == "" {
-			v.add(at, "needs fleet.broker, fleet.relay_key, fleet.cert_file and fleet.key_file, or write uplink: https")
-		}
-		if p.Proxy != nil || p.Relay != "" || p.ServerName != "" || p.CAFile != "" || len(p.Pins) > 0 || p.ClientCert != "" || p.ClientKey != "" || p.AllowRSAKeyExchange {
-			v.add(at, "is mqtt: proxy, relay, server_name, ca_file, pins, client_cert, client_key and allow_rsa_key_exchange belong into the settings of payfleet relay, which calls the platform")
+		if !p.Over(HTTPS) && (p.ServerName != "" || p.CAFile != "" || len(p.Pins) > 0 || p.ClientCert != "" || p.ClientKey != "" || p.AllowRSAKeyExchange) {
+			v.add(at+"uplink", "is mqtt: server_name, ca_file, pins, client_cert, client_key and allow_rsa_key_exchange belong into the settings of payfleet relay, which calls the platform")
 		}
 	}
 	// Programs are signed on boxes without a broker too.

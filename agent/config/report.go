@@ -80,17 +80,26 @@ func (c Config) Report() string {
 	line("")
 	line("支付平台 Platforms")
 	for _, p := range c.Platforms {
-		way := "直连 direct"
-		if p.Relay != "" {
-			way = "经固定地址 relay " + p.Relay
+		for i, w := range p.Ways() {
+			way := "直连 direct"
+			if w.Relay != "" {
+				way = "经固定地址 relay " + w.Relay
+			}
+			if w.Uplink == MQTT {
+				way = fmt.Sprintf("经消息服务器 %s 由 payfleet relay 代为调用 through the broker, called by payfleet relay", c.Fleet.Broker)
+			}
+			if w.Proxy != nil {
+				way = fmt.Sprintf("经代理 proxy %s %s", w.Proxy.Kind, w.Proxy.Address)
+			}
+			if w.From != "" {
+				way += "，自 from " + w.From
+			}
+			if i == 0 {
+				line("  %-12s %-10s %s  %s", p.Name, p.Driver, p.URL, way)
+			} else {
+				line("  %-12s %-10s 备用通路 second way: %s", "", "", way)
+			}
 		}
-		if p.Uplink == "mqtt" {
-			way = fmt.Sprintf("经消息服务器 %s 由 payfleet relay 代为调用 through the broker, called by payfleet relay", c.Fleet.Broker)
-		}
-		if p.Proxy != nil {
-			way = fmt.Sprintf("经代理 proxy %s %s", p.Proxy.Kind, p.Proxy.Address)
-		}
-		line("  %-12s %-10s %s  %s", p.Name, p.Driver, p.URL, way)
 	}
 	line("")
 	line("路由 Routes (收费点 till × 方式 mode × 业务 order type → 商户 merchant @ 平台 platform)")

@@ -167,15 +167,12 @@ func (v validator) platforms() {
 			v.add(at+".driver", "this is required; name the adapter, e.g. smartpay or fwc")
 		}
 		v.url(at, p)
-		if p.Proxy != nil {
-			v.oneOf(at+".proxy.kind", p.Proxy.Kind, "connect", "socks5")
-			v.hostPort(at+".proxy.address", p.Proxy.Address)
-			if p.Proxy.User == "" && p.Proxy.PasswordFile != "" {
-				v.add(at+".proxy.user", "a password without a user; write the user or remove password_file")
+		v.way(at, p)
+		if ways := p.Ways(); len(ways) > 1 {
+			v.way(at+".second_way", ways[1])
+			if ways[0].place() == ways[1].place() {
+				v.add(at+".second_way", "this is the same way as the first; write a proxy, relay, from or uplink of its own")
 			}
-		}
-		if p.Relay != "" {
-			v.hostPort(at+".relay", p.Relay)
 		}
 		for j, pin := range p.Pins {
 			if raw, err := base64.StdEncoding.DecodeString(pin); err != nil || len(raw) != 32 {

@@ -444,7 +444,7 @@ func ReadAPI(root string) (func(field string) bool, error) {
 // themselves.
 func MetricsPage(root string) (string, error) {
 	var source []byte
-	for _, name := range []string{"agent/stats.go", "agent/webhook/stats.go", "agent/enrol/watch.go", "agent/fleet/box/stats.go", "agent/cmd/payagent/storestats.go"} {
+	for _, name := range []string{"agent/stats.go", "agent/webhook/stats.go", "agent/enrol/watch.go", "agent/fleet/box/stats.go", "agent/cmd/payagent/storestats.go", "agent/cmd/payagent/ways.go"} {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
 			return "", err

@@ -14,11 +14,11 @@ func clockChecks() []Check {
 	return []Check{
 		{ID: "clock.year", Group: GroupClock, Fails: true, Title: words.Text{ZH: "时钟在合理的年份", EN: "the clock is in a year that can be"}, Cure: set, do: checkYear},
 		{ID: "clock.zone", Group: GroupClock, Title: words.Text{ZH: "时区是东八区", EN: "the time zone is UTC+8"},
-			Cure: words.Text{ZH: "执行 timedatectl set-timezone Asia/Shanghai；收款不受影响，但日志与窗口时间会错", EN: "timedatectl set-timezone Asia/Shanghai; payments do not mind, logs and windows of time do"}, do: checkZone},
+			Cure: words.Text{ZH: "执行 timedatectl set-timezone Asia/Shanghai；Windows：tzutil /s \"China Standard Time\"；收款不受影响，但日志与窗口时间会错", EN: "timedatectl set-timezone Asia/Shanghai; on Windows tzutil /s \"China Standard Time\"; payments do not mind, logs and windows of time do"}, do: checkZone},
 		{ID: "clock.rtc", Group: GroupClock, Title: words.Text{ZH: "有电池时钟，且与系统时钟一致", EN: "a clock with a battery is there and agrees"},
 			Cure: words.Text{ZH: "校准后执行 hwclock -w；没有电池时钟的机器要能连上 NTP", EN: "hwclock -w after setting; a machine without such a clock needs NTP"}, do: checkRTC},
 		{ID: "clock.ntp", Group: GroupClock, Title: words.Text{ZH: "时钟由 NTP 同步", EN: "the clock is synchronised by NTP"},
-			Cure: words.Text{ZH: "配置院内 NTP 服务器并执行 timedatectl set-ntp true", EN: "name the hospital's NTP server and run timedatectl set-ntp true"}, do: checkNTP},
+			Cure: words.Text{ZH: "配置院内 NTP 服务器并执行 timedatectl set-ntp true；Windows：w32tm /config /manualpeerlist:院内服务器 /syncfromflags:manual /update，再 w32tm /resync", EN: "name the hospital's NTP server and run timedatectl set-ntp true; on Windows w32tm /config /manualpeerlist:SERVER /syncfromflags:manual /update, then w32tm /resync"}, do: checkNTP},
 		{ID: "clock.skew", Group: GroupClock, Fails: true, Title: words.Text{ZH: "与支付平台的时间一致（平台应答的 Date）", EN: "agrees with the platforms (Date of their answers)"}, Cure: set, do: checkSkew},
 	}
 }
@@ -43,10 +43,19 @@ func checkYear(_ context.Context, s *Subject, r *report) {
 func checkZone(_ context.Context, s *Subject, r *report) {
 	name, offset := s.System.Now().Zone()
 	if offset != 8*3600 {
-		r.warn("", say("%s（UTC%+d）", "%s (UTC%+d)", name, offset/3600))
+		r.warn("", say("%s（UTC%+d）", "%s (UTC%+d)", name, offset/3600), s.onWindows(words.Text{
+			ZH: "执行 tzutil /s \"China Standard Time\"；收款不受影响，但日志与窗口时间会错", EN: "tzutil /s \"China Standard Time\"; payments do not mind, logs and windows of time do"}))
 		return
 	}
 	r.ok("", say("%s", "%s", name))
+}
+
+// onWindows gives a cure for Windows, nothing (the check's own) elsewhere.
+func (s *Subject) onWindows(cure words.Text) words.Text {
+	if s.System.OS != "windows" {
+		return words.Text{}
+	}
+	return cure
 }
 
 func checkRTC(_ context.Context, s *Subject, r *report) {
@@ -79,7 +88,9 @@ func checkNTP(ctx context.Context, s *Subject, r *report) {
 	if s.System.OS == "windows" {
 		out, err := s.System.Run(ctx, "w32tm.exe", "/query", "/status")
 		if err != nil || strings.Contains(out, "Local CMOS Clock") {
-			r.warn("", words.Text{ZH: "没有同步", EN: "not synchronised"})
+			r.warn("", words.Text{ZH: "没有同步", EN: "not synchronised"}, s.onWindows(words.Text{
+				ZH: "在管理员命令行执行 w32tm /config /manualpeerlist:院内服务器 /syncfromflags:manual /update，再 w32tm /resync；服务没有运行时先 net start w32time",
+				EN: "as administrator: w32tm /config /manualpeerlist:SERVER /syncfromflags:manual /update, then w32tm /resync; net start w32time first where the service does not run"}))
 			return
 		}
 		r.ok("", words.Text{ZH: "已同步", EN: "synchronised"})

@@ -626,3 +626,65 @@ func TestDocs(t *testing.T) {
 		t.Error("docs/doctor.md is out of date: go test ./agent/doctor -run TestDocs -update")
 	}
 }
+
+// TestSecondWay: both ways to a platform are looked at. A second way that is
+// closed is a warning, since payments go on by the first, and what leaves by an
+// interface of its own is tried by the way itself.
+func TestSecondWay(t *testing.T) {
+	look := func(second config.SecondWay, tune func(*box)) (first, other map[string]string) {
+		b := well(t)
+		b.Config.Platforms[1].SecondWay = &second
+		b.refuse("10.0.0.9:443") // not to be tried without the interface
+		b.Platforms["direct/second"] = b.Platforms["direct"]
+		tune(b)
+		first, other = map[string]string{}, map[string]string{}
+		for _, f := range b.run(t, GroupNet).Findings {
+			switch f.About {
+			case "direct":
+				first[f.ID] = f.Level
+			case "direct/second":
+				other[f.ID] = f.Level
+			}
+		}
+		if first["net.tcp"] != OK || first["net.tls"] != OK || first["net.platform"] != OK {
+			t.Errorf("the first way: %v", first)
+		}
+		return first, other
+	}
+	modem := config.SecondWay{Uplink: config.HTTPS, From: "wwan0", Relay: "10.0.0.9:443"}
+	if _, got := look(modem, func(*box) {}); got["net.tcp"] != Skipped || got["net.tls"] != OK || got["net.platform"] != OK {
+		t.Errorf("well: %v", got)
+	}
+	if _, got := look(modem, func(b *box) { b.looks("direct/second", errors.New("the modem is away")) }); got["net.tcp"] != Skipped || got["net.tls"] != Warn || got["net.platform"] != Skipped {
+		t.Errorf("away: %v", got)
+	}
+	if _, got := look(config.SecondWay{Uplink: config.MQTT}, func(b *box) {
+		b.looks("direct/second", nil)
+		b.asks("direct/second", time.Time{}, errors.New("the relay is away"))
+	}); got["net.platform"] != Warn {
+		t.Errorf("the relay away: %v", got)
+	}
+}
+
+// TestClockCures: a cure is for the system that it is read on.
+func TestClockCures(t *testing.T) {
+	for _, c := range []struct{ os, want, other string }{{"windows", "w32tm", "timedatectl"}, {"linux", "timedatectl", ""}} {
+		b := well(t)
+		b.System.OS = c.os
+		b.System.Now = func() time.Time { return noon.UTC() }
+		b.runs["timedatectl show --value -p NTPSynchronized"] = "no"
+		b.runs["w32tm.exe /query /status"] = "Source: Local CMOS Clock"
+		cures := ""
+		for _, f := range b.run(t, GroupClock).Findings {
+			if f.ID == "clock.zone" || f.ID == "clock.ntp" {
+				if f.Level != Warn {
+					t.Errorf("%s: %+v", c.os, f)
+				}
+				cures += f.Cure.ZH + "\n" + f.Cure.EN + "\n"
+			}
+		}
+		if strings.Count(cures, c.want) < 2 || c.other != "" && strings.Contains(cures, c.other) || c.os == "windows" && strings.Count(cures, "tzutil") != 2 {
+			t.Errorf("%s: %s", c.os, cures)
+		}
+	}
+}

@@ -77,8 +77,12 @@ func (s *Subject) resolve(ctx context.Context, t target) ([]string, error) {
 	return o.list, o.err
 }
 
-// connect opens a TCP connection to the target's first hop.
+// connect opens a TCP connection to the target's first hop. Where connections
+// leave from a place of their own, only the way itself can: look does.
 func (s *Subject) connect(ctx context.Context, t target) error {
+	if t.from != "" {
+		return nil
+	}
 	if _, err := s.resolve(ctx, t); err != nil {
 		return errBefore
 	}
@@ -152,8 +156,15 @@ func (s *Subject) each(r *report, kind string, do func(target)) {
 		return
 	}
 	for _, t := range s.targets() {
-		if kind == "" || t.kind == kind {
-			do(t)
+		if kind != "" && t.kind != kind {
+			continue
+		}
+		n := len(r.list)
+		do(t)
+		for i := n; t.second && i < len(r.list); i++ {
+			if r.list[i].Level == Fail {
+				r.list[i].Level = Warn
+			}
 		}
 	}
 	if len(r.list) == 0 {
@@ -193,6 +204,8 @@ func checkTCP(ctx context.Context, s *Subject, r *report) {
 
 func (s *Subject) reach(ctx context.Context, r *report, t target) {
 	switch err := s.connect(ctx, t); {
+	case t.from != "":
+		r.skipped(t.name, say("自 %s 发出，由 net.tls 检查", "it leaves by %s: net.tls looks at it", t.from))
 	case errors.Is(err, errBefore):
 		r.skipped(t.name, before())
 	case err != nil:

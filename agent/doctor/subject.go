@@ -36,7 +36,8 @@ type Subject struct {
 	Devices func(ctx context.Context) ([]Device, error)
 	// Plugged lists what is plugged in and not configured.
 	Plugged func() []Device
-	// Platforms are the ways to the platforms, by name; HIS is the way to its
+	// Platforms are the ways to the platforms, by the names that Ways of the
+	// configuration's platforms have; HIS is the way to its
 	// webhook, nil where there is none.
 	Platforms map[string]Way
 	HIS       *Way
@@ -174,20 +175,27 @@ type target struct {
 	host    string // what is dialled first: proxy, relay or the address's host
 	port    string
 	proxy   string // host:port of the proxy; empty
+	from    string // address or interface that connections leave from; empty
+	second  bool   // a platform's second way: payments go on without it
 	way     Way
 }
 
 // targets lists them.
 func (s *Subject) targets() []target {
 	var list []target
+	var ways []config.Platform
 	for _, p := range s.Config.Platforms {
-		if p.Uplink == "mqtt" { // through the broker, which is what must be reached
-			t := target{name: p.Name, kind: "relayed", address: p.URL, way: s.Platforms[p.Name]}
+		ways = append(ways, p.Ways()...)
+	}
+	for _, p := range ways {
+		second := strings.HasSuffix(p.Name, "/second")
+		if p.Uplink == config.MQTT { // through the broker, which is what must be reached
+			t := target{name: p.Name, kind: "relayed", address: p.URL, way: s.Platforms[p.Name], second: second}
 			t.host, t.port = hostOf(s.Config.Fleet.Broker)
 			list = append(list, t)
 			continue
 		}
-		t := target{name: p.Name, kind: "platform", address: p.URL, way: s.Platforms[p.Name]}
+		t := target{name: p.Name, kind: "platform", address: p.URL, way: s.Platforms[p.Name], second: second, from: p.From}
 		t.host, t.port = hostOf(p.URL)
 		if p.Relay != "" {
 			if h, port, err := net.SplitHostPort(p.Relay); err == nil {

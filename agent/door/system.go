@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"payagent/agent"
 	"payagent/agent/config"
 	"payagent/agent/internal/packed"
 	"payagent/agent/words"
@@ -61,6 +62,15 @@ type platformCapability struct {
 	Present  bool     `json:"present"`
 	Refund   bool     `json:"refund"`
 	Up       bool     `json:"up"`
+	// SecondWay is how a platform with two ways is reached; missing for others.
+	SecondWay *secondWayView `json:"second_way,omitempty"`
+}
+
+type secondWayView struct {
+	InUse bool  `json:"in_use"`
+	ForS  int64 `json:"for_s"`
+	// Unused is what the last look at the way that is not in use told.
+	Unused agent.Spare `json:"unused"`
 }
 
 // merchantCapability is one whose payments the refund desk can look for.
@@ -121,8 +131,12 @@ func (d *door) capabilities(w http.ResponseWriter, _ *http.Request, c caller) {
 	}
 	for _, p := range conf.Platforms {
 		can := d.agent.Platform(p.Name)
-		v.Platforms = append(v.Platforms, platformCapability{Name: p.Name, Channels: channels(can.Traits.Channels),
-			Charge: can.Charge, Present: can.Present[platforms.ModePresent], Refund: can.Refund, Up: !slices.Contains(down, p.Name)})
+		x := platformCapability{Name: p.Name, Channels: channels(can.Traits.Channels),
+			Charge: can.Charge, Present: can.Present[platforms.ModePresent], Refund: can.Refund, Up: !slices.Contains(down, p.Name)}
+		if w, ok := d.agent.Ways(p.Name); ok {
+			x.SecondWay = &secondWayView{InUse: w.Second, ForS: seconds(w.For), Unused: w.Spare}
+		}
+		v.Platforms = append(v.Platforms, x)
 	}
 	for _, m := range conf.Merchants {
 		can := d.agent.Platform(m.Platform)
@@ -171,6 +185,11 @@ func (d *door) warnings() []warningView {
 	out := []warningView{}
 	for _, x := range d.agent.Config().Warnings() {
 		out = append(out, warningView{Code: x.Code, Say: words.Text{ZH: x.ZH, EN: x.EN}})
+	}
+	for _, p := range d.agent.Config().Platforms {
+		if w, ok := d.agent.Ways(p.Name); ok && w.Second {
+			out = append(out, warningView{Code: "second_way", Say: words.Text{ZH: "支付平台 " + p.Name + " 正走备用通路。", EN: "The platform " + p.Name + " is reached by its second way."}})
+		}
 	}
 	return out
 }

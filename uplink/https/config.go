@@ -53,6 +53,11 @@ type Config struct {
 	// instead of BaseURL's host. With an IP address no DNS is needed. What the
 	// certificate must say does not change.
 	Relay string
+	// From is the address of this machine, or the interface (e.g. wwan0), that
+	// connections leave from; empty leaves that to the system. Names are looked
+	// up as the system does it: where the name server is not reached that way,
+	// give Relay or Proxy as a number.
+	From string
 
 	// Now is the time that the server's certificate is verified at; nil for
 	// time.Now. A machine that starts in 1970 gives a better one.

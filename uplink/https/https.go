@@ -60,6 +60,10 @@ func New(cfg Config) (*Route, error) {
 	if err != nil {
 		return nil, err
 	}
+	dial, err := dialFrom(cfg.From)
+	if err != nil {
+		return nil, err
+	}
 	r := &Route{
 		target:      t,
 		tls:         secure,
@@ -67,7 +71,7 @@ func New(cfg Config) (*Route, error) {
 		proxy:       cfg.Proxy,
 		dialTimeout: orElse(cfg.DialTimeout, 5*time.Second),
 		timeout:     orElse(cfg.ResponseTimeout, 70*time.Second),
-		dial:        (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext,
+		dial:        dial,
 		calls:       way.NewCalls(),
 	}
 	var only http.Protocols

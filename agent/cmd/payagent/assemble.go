@@ -79,6 +79,8 @@ type assembly struct {
 	station  *station                      // the box at the broker; nil without one
 	skew     skew                          // of this machine's clock against the platforms'
 	clock    *clock.Keeper                 // the time as far as it is known
+	steps    atomic.Int64                  // of the machine's clock that were seen
+	forks    []*fork                       // platforms with two ways
 	opened   chan struct{}                 // closed when the door is open
 }
 
@@ -125,11 +127,11 @@ func assembleWith(c config.Config, log *slog.Logger, parts how, x *exchange) (_ 
 	}
 	b.close = append(b.close, store)
 	b.store = store
-	b.metrics = append(b.metrics, writeStoreStats(store, c.DataDir, func(dir string) int { return machine.WearOf(dir).Percent }))
+	b.metrics = append(b.metrics, writeStoreStats(store, c.DataDir, func(dir string) int { return machine.WearOf(dir).Percent }), b.writeWayStats)
 	tellReport(log, report)
 	p := agent.Parts{Config: c, Log: store, Lost: report.Slots, Box: box, Clock: agent.NewSystemClock(), Logger: log,
 		Platforms: map[string]platforms.Platform{}, Scanners: map[string][]agent.Scanner{}, Displays: map[string][]agent.Display{},
-		TokenMark: tokenMark(c)}
+		TokenMark: tokenMark(c), Ways: b.waysOf}
 	if parts == whole {
 		p.DiskLow = diskGuard(c, log)
 	}
@@ -166,7 +168,8 @@ func assembleWith(c config.Config, log *slog.Logger, parts how, x *exchange) (_ 
 		b.openCallback(c)
 		b.beside = append(b.beside, finance.NewWatch(b.agent, b.log).Run)
 		b.openCertificates(c)
-		b.keepClock(c.Fleet.On())
+		b.keepClock(c)
+		b.beside = append(b.beside, b.keepSpares)
 	}
 	if x != nil {
 		if err := x.join(b, c); err != nil {
@@ -239,16 +242,10 @@ func (b *assembly) keepAudit(ctx context.Context) {
 
 func (b *assembly) openPlatforms(c config.Config, p *agent.Parts, parts how) error {
 	for _, conf := range c.Platforms {
-		way, err := openWay(conf, b.clock, func() (*mqtt.Tunnel, error) { return b.openTunnel(c, parts) })
+		way, err := b.openRoute(c, conf, parts)
 		if err != nil {
-			return fmt.Errorf("cannot open the way to platform %s: %w", conf.Name, err)
+			return err
 		}
-		b.close = append(b.close, way)
-		d := dated{Route: way, clock: b.clock}
-		if conf.Uplink != "mqtt" { // through the broker an answer is too old to tell seconds
-			d.skew = &b.skew
-		}
-		way = d
 		if p.Platforms[conf.Name], err = openPlatform(c, conf, way); err != nil {
 			return err
 		}

@@ -237,7 +237,7 @@ func checkMembers(c config.Config) error {
 	var errs []error
 	opened := map[string]platforms.Platform{}
 	for _, p := range c.Platforms {
-		way, err := openWay(p, nil, unconnected(c))
+		way, _, err := openWays(p, nil, unconnected(c), nil, nil)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("platform %s: %w", p.Name, err))
 			continue

@@ -139,17 +139,19 @@ func examineConfig(file string, c config.Config, err error) (_ *doctor.Subject, 
 	}
 	open := []io.Closer{relayed}
 	for _, p := range c.Platforms {
-		if p.Uplink == "mqtt" {
-			s.Platforms[p.Name] = relayed.way(p)
-			continue
-		}
-		w, route := platformWay(c, p, k)
-		if s.Running && unseen(c, p.Name) {
-			w.Ask = func(ctx context.Context) (time.Time, error) { return time.Time{}, relayed.askAgent(ctx, p.Name) }
-		}
-		s.Platforms[p.Name] = w
-		if route != nil {
-			open = append(open, route)
+		for i, way := range p.Ways() {
+			if way.Uplink == config.MQTT {
+				s.Platforms[way.Name] = relayed.way(p.Name, i > 0, way)
+				continue
+			}
+			w, route := platformWay(c, p.Name, way, k)
+			if s.Running && unseen(c, p.Name) {
+				w.Ask = func(ctx context.Context) (time.Time, error) { return time.Time{}, relayed.askAgent(ctx, p.Name, i > 0) }
+			}
+			s.Platforms[way.Name] = w
+			if route != nil {
+				open = append(open, route)
+			}
 		}
 	}
 	if h := c.HIS.Webhook; h.On() {
@@ -178,7 +180,8 @@ func unseen(c config.Config, platform string) bool {
 	return false
 }
 
-func platformWay(c config.Config, p config.Platform, k *clock.Keeper) (doctor.Way, uplink.Route) {
+// platformWay is one way to the platform of a name.
+func platformWay(c config.Config, name string, p config.Platform, k *clock.Keeper) (doctor.Way, uplink.Route) {
 	route, err := openWay(p, k, unconnected(c))
 	if err != nil {
 		return doctor.Way{Open: err}, nil
@@ -188,6 +191,7 @@ func platformWay(c config.Config, p config.Platform, k *clock.Keeper) (doctor.Wa
 		return doctor.Way{}, route
 	}
 	var ahead skew
+	p.Name = name
 	opened, err := openPlatform(c, p, dated{Route: route, skew: &ahead})
 	if err != nil {
 		return doctor.Way{Open: err}, route

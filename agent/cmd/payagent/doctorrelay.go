@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"payagent/agent"
 	"payagent/agent/clock"
 	"payagent/agent/config"
 	"payagent/agent/doctor"
@@ -27,12 +28,12 @@ type glance struct {
 	tunnel  *mqtt.Tunnel
 }
 
-// way is the way to one platform. Nothing is charged: the relay is asked
+// way is the first or second way to a platform. Nothing is charged: the relay is asked
 // whether it can open its way to the platform.
-func (g *glance) way(p config.Platform) doctor.Way {
+func (g *glance) way(name string, second bool, p config.Platform) doctor.Way {
 	return doctor.Way{Ask: func(ctx context.Context) (time.Time, error) {
 		if g.running != nil {
-			return time.Time{}, g.askAgent(ctx, p.Name)
+			return time.Time{}, g.askAgent(ctx, name, second)
 		}
 		tunnel, err := g.connect(ctx)
 		if err != nil {
@@ -47,8 +48,8 @@ func (g *glance) way(p config.Platform) doctor.Way {
 	}}
 }
 
-// askAgent asks the running agent.
-func (g *glance) askAgent(ctx context.Context, name string) error {
+// askAgent asks the running agent, which has seen its ways to platforms at work.
+func (g *glance) askAgent(ctx context.Context, name string, second bool) error {
 	data, err := g.running.once(ctx, http.MethodGet, "/v1/capabilities")
 	if err != nil {
 		return err
@@ -57,14 +58,22 @@ func (g *glance) askAgent(ctx context.Context, name string) error {
 		Platforms []struct {
 			Name string `json:"name"`
 			Up   bool   `json:"up"`
+			Ways *struct {
+				InUse  bool        `json:"in_use"`
+				Unused agent.Spare `json:"unused"`
+			} `json:"second_way"`
 		} `json:"platforms"`
 	}
 	if err := json.Unmarshal(data, &v); err != nil {
 		return fmt.Errorf("cannot understand the running agent: %w", err)
 	}
 	for _, p := range v.Platforms {
-		if p.Name == name && p.Up {
+		switch {
+		case p.Name != name:
+		case p.Ways != nil && p.Ways.InUse != second && p.Ways.Unused == agent.SpareUp, (p.Ways == nil || p.Ways.InUse == second) && p.Up:
 			return nil
+		case p.Ways != nil && p.Ways.InUse != second && p.Ways.Unused == agent.SpareUnknown:
+			return errors.New("the running agent has not looked at it yet; ask again in a minute")
 		}
 	}
 	return errors.New("the running agent gets no answer; its log says more")

@@ -82,7 +82,7 @@ func TestDoctorThroughTheRelay(t *testing.T) {
 		}()
 		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 		defer stop()
-		_, err := g.way(p).Ask(ctx)
+		_, err := g.way(p.Name, false, p).Ask(ctx)
 		return err
 	}
 	now := make(chan struct{})
@@ -137,7 +137,7 @@ func TestDoctorThroughTheRelay(t *testing.T) {
 	g := &glance{c: c, clock: clockOf(c)}
 	ctx, stop := context.WithCancelCause(t.Context())
 	stop(fmt.Errorf("no patience"))
-	if _, err := g.way(p).Ask(ctx); err == nil || !strings.Contains(err.Error(), "no connection to the broker") {
+	if _, err := g.way(p.Name, false, p).Ask(ctx); err == nil || !strings.Contains(err.Error(), "no connection to the broker") {
 		t.Error(err)
 	}
 	if err := g.Close(); err != nil {

@@ -69,7 +69,7 @@ func doctorSign(c config.Config, platform, method, biz string, out io.Writer) (e
 	if !ok {
 		return fmt.Errorf("cannot sign: the configuration has no platform %q", platform)
 	}
-	way, err := openWay(p, nil, unconnected(c))
+	way, _, err := openWays(p, nil, unconnected(c), nil, nil)
 	if err != nil {
 		return err
 	}

@@ -122,7 +122,7 @@ func (b *assembly) openFleet(c config.Config, x *exchange) error {
 		Start: b.station.start, Clock: b.clock, Logger: b.log, Verbs: b.verbs(c, x),
 		Lock: b.agent.Quiet(agent.QuietTerms{Idle: c.Fleet.Idle, From: from, To: to}),
 		Twin: func(context.Context) map[string]any { return b.twin(c, x) }, Conditions: func() []agent.Alarm { return b.conditions(c) },
-		Lasting: []string{"certificate_expired", "certificate_1_day", "certificate_7_days", "certificate_30_days", alarmSkew, alarmWorn, alarmClock},
+		Lasting: []string{"certificate_expired", "certificate_1_day", "certificate_7_days", "certificate_30_days", alarmSkew, alarmWorn, alarmClock, alarmSecondWay, alarmSecondWayDown},
 		End:     x.restart}
 	if c.Fleet.HubKey != "" {
 		key, err := sealed.ParsePublic(c.Fleet.HubKey)
@@ -366,6 +366,12 @@ func (b *assembly) conditions(c config.Config) []agent.Alarm {
 			list = append(list, agent.Alarm{Code: level, Subject: p.Name})
 		}
 	}
+	return append(list, b.lasting(c)...)
+}
+
+// lasting are those of them that a box in no fleet is told of as well.
+func (b *assembly) lasting(c config.Config) []agent.Alarm {
+	list := b.wayAlarms()
 	if s, ok := b.skew.get(); ok && s.Abs() >= skewAlarm {
 		list = append(list, agent.Alarm{Code: alarmSkew})
 	}
@@ -386,6 +392,13 @@ type skew struct {
 	known bool
 }
 
+// forget takes back what was measured.
+func (s *skew) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known = false
+}
+
 func (s *skew) get() (time.Duration, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -398,6 +411,8 @@ type dated struct {
 	skew  *skew         // nil: not measured
 	clock *clock.Keeper // learns that a time has passed
 }
+
+func (d dated) measured() *skew { return d.skew }
 
 // RoundTrip implements http.RoundTripper.
 func (d dated) RoundTrip(r *http.Request) (*http.Response, error) {

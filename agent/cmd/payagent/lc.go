@@ -105,12 +105,12 @@ const mostSkew = 24 * time.Hour
 // gatewayClock is the time as the platforms at the other end have it, for
 // timestamps that a gateway compares with its own clock (OFF-10).
 func gatewayClock(rt http.RoundTripper) func() time.Time {
-	d, ok := rt.(dated)
-	if !ok || d.skew == nil {
+	d, ok := rt.(interface{ measured() *skew })
+	if !ok || d.measured() == nil {
 		return time.Now
 	}
 	return func() time.Time {
-		ahead, _ := d.skew.get() // zero where none was measured
+		ahead, _ := d.measured().get() // zero where none was measured
 		return time.Now().Add(min(max(ahead, -mostSkew), mostSkew))
 	}
 }

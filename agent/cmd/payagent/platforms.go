@@ -16,10 +16,10 @@ import (
 	"payagent/uplink/mqtt"
 )
 
-// openWay opens the way out to one platform: directly, with certificates
+// openWay opens one way (see config.Platform.Ways) out to a platform: directly, with certificates
 // verified at the time of k, or through the tunnel that open gives.
 func openWay(p config.Platform, k *clock.Keeper, open func() (*mqtt.Tunnel, error)) (uplink.Route, error) {
-	if p.Uplink == "mqtt" {
+	if p.Uplink == config.MQTT {
 		tunnel, err := open()
 		if err != nil {
 			return nil, err
@@ -29,7 +29,7 @@ func openWay(p config.Platform, k *clock.Keeper, open func() (*mqtt.Tunnel, erro
 	}
 	cfg := https.Config{BaseURL: p.URL, AllowPlainHTTP: p.AllowPlainHTTP, CAFile: p.CAFile, PinsSPKI: p.Pins,
 		ClientCertFile: p.ClientCert, ClientKeyFile: p.ClientKey, ServerName: p.ServerName,
-		AllowRSAKeyExchange: p.AllowRSAKeyExchange, Relay: p.Relay, DialTimeout: p.DialTimeout, Now: k.Now, Doubt: k.Doubt,
+		AllowRSAKeyExchange: p.AllowRSAKeyExchange, Relay: p.Relay, From: p.From, DialTimeout: p.DialTimeout, Now: k.Now, Doubt: k.Doubt,
 		ResponseTimeout: p.Policy.PayTimeout + 10*time.Second}
 	if p.Proxy != nil {
 		cfg.Proxy = https.Proxy{Kind: p.Proxy.Kind, Address: p.Proxy.Address, User: p.Proxy.User}

@@ -77,7 +77,7 @@ func (b *assembly) wake(ctx context.Context, c config.Config, wakes <-chan [2]st
 			return
 		case w := <-wakes:
 			for _, p := range c.Platforms {
-				if p.Uplink != "mqtt" || addressOf(p.URL) != w[0] {
+				if !p.Over(config.MQTT) || addressOf(p.URL) != w[0] {
 					continue
 				}
 				one, stop := context.WithTimeout(ctx, 10*time.Second)

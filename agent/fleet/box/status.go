@@ -244,6 +244,9 @@ type platformPart struct {
 	Uplink   string   `json:"uplink"`
 	Up       bool     `json:"up"`
 	BadToken []string `json:"bad_tokens,omitempty"` // merchant profiles whose token was refused
+	// SecondWay is there for platforms with two ways: "in_use", or what the last
+	// look at the second way told: up, down, unknown. Uplink is the way in use.
+	SecondWay string `json:"second_way,omitempty"`
 }
 
 func (b *Box) platforms() any {
@@ -252,6 +255,12 @@ func (b *Box) platforms() any {
 	list := []platformPart{}
 	for _, p := range c.Platforms {
 		x := platformPart{Name: p.Name, Driver: p.Driver, Uplink: p.Uplink, Up: !slices.Contains(h.Down, p.Name)}
+		if w, ok := a.Ways(p.Name); ok {
+			x.SecondWay = string(w.Spare)
+			if w.Second {
+				x.Uplink, x.SecondWay = p.SecondWay.Uplink, "in_use"
+			}
+		}
 		for _, m := range c.Merchants {
 			if m.Platform == p.Name && slices.Contains(h.BadTokens, m.Profile) {
 				x.BadToken = append(x.BadToken, m.Profile)

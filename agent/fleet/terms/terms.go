@@ -56,7 +56,7 @@ func All() map[string]map[string]words.Text {
 			"synced": t("已同步", "synchronised"), "max_error_s": t("最大误差（秒）", "greatest error (s)"), "days_left": t("剩余天数", "days left"), "valid": t("有效", "valid"),
 			"error": t("错误", "error"), "running": t("运行的", "running"), "base": t("安装的", "installed"), "current": t("当前", "current"), "previous": t("上一个", "previous"),
 			"trial": t("试用中", "on trial"), "starts": t("试用启动次数", "starts of the trial"), "floor": t("最低版本", "floor"), "last": t("上次", "last"),
-			"bad_tokens": t("被拒的令牌", "refused tokens"), "driver": t("驱动", "driver"), "uplink": t("出口", "way out"), "up": t("可达", "reached"),
+			"bad_tokens": t("被拒的令牌", "refused tokens"), "driver": t("驱动", "driver"), "uplink": t("出口", "way out"), "second_way": t("备用通路", "second way"), "up": t("可达", "reached"),
 			"actions": t("动作", "actions"), "dirty": t("有乱码", "garbled"), "kind": t("种类", "kind"), "place": t("接口", "place"), "present": t("在", "present"),
 			"reason": t("原因", "reason"), "role": t("用途", "rôle"), "serial": t("序列号", "serial number"), "silent": t("无响应", "silent"), "till": t("收费点", "till"),
 			"usb": t("USB", "USB"), "line": t("行", "line"), "key": t("键", "key"), "text": t("说明", "text"), "code": t("代码", "code"), "count": t("次数", "count"),
