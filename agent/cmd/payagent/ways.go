@@ -194,9 +194,9 @@ func (b *assembly) wayAlarms() []agent.Alarm {
 // wayHelp says what the figures of ways and clock mean.
 func wayHelp() [][3]string {
 	return [][3]string{
-		{"payagent_uplink_second", "gauge", "1 while a platform is reached by its second way; only platforms with two."},
-		{"payagent_uplink_changes_total", "counter", "Changes between the first and the second way to a platform."},
-		{"payagent_uplink_spare_up", "gauge", "1 if the unused way could be opened when it was last looked at; missing where that is too long ago."},
+		{"payagent_uplink_second", "gauge", "1 while a platform is reached by its second way; only platforms with two."},                             // adapter
+		{"payagent_uplink_changes_total", "counter", "Changes between the first and the second way to a platform."},                                  // adapter
+		{"payagent_uplink_spare_up", "gauge", "1 if the unused way could be opened when it was last looked at; missing where that is too long ago."}, // adapter
 		{"payagent_clock_skew_seconds", "gauge", "How far the platforms' clock is ahead of this machine's, by the Date of answers over TLS; missing where none was heard."},
 		{"payagent_clock_steps_total", "counter", "Times that the machine's clock was seen to jump by a second or more since the start."},
 	}
