@@ -80,6 +80,7 @@ func examples() map[string]string {
   payfleet hub check --file hub.yaml
   payfleet hub --file hub.yaml
   payfleet hub reconcile --file hub.yaml --day 2026-11-22 --statement statement.csv --format csv --out day.csv
+  payfleet hub quarantine --file hub.yaml --raw
 `,
 	}
 }

@@ -32,6 +32,7 @@ const hubUsage = `payfleet hub — the fleet's memory of payments: reconciliatio
   payfleet hub key        --key-file hub.key   make the key where there is none; print its public half, for fleet.hub_key of the boxes   密钥
   payfleet hub reconcile  --file hub.yaml --day 2026-11-22 [--site SITE] [--statement FILE] [--his FILE] [--format csv|gbk|json] [--out FILE]
                           compare a day of the whole hospital; exit code 3: something differs, 4: events are missing   全院日终对账
+  payfleet hub quarantine --file hub.yaml [--raw]   events of boxes that are newer than this hub, kept aside; exit code 4: there are some   读不懂而暂存的事件
 
   See docs/hub.md.
 `
@@ -39,6 +40,7 @@ const hubUsage = `payfleet hub — the fleet's memory of payments: reconciliatio
 // hubOptions are the flags.
 type hubOptions struct {
 	file, key, day, site, statement, his, format, out string
+	raw                                               bool
 }
 
 // hubCommand runs payfleet hub ….
@@ -57,11 +59,12 @@ func hubCommand(ctx context.Context, args []string, c console) error {
 	f.StringVar(&o.his, "his", "", "HIS's own list, a CSV `file`")
 	f.StringVar(&o.out, "out", "", "`file` for the result")
 	f.StringVar(&o.format, "format", "csv", "csv, gbk or json")
+	f.BoolVar(&o.raw, "raw", false, "with the events themselves")
 	words, err := parse(f, args)
 	if err != nil {
 		return err
 	}
-	do, ok := map[string]func(context.Context, hubOptions, *hubConfig, console) error{"run": hubRun, "check": hubCheck, "reconcile": hubReconcile}[verb]
+	do, ok := map[string]func(context.Context, hubOptions, *hubConfig, console) error{"run": hubRun, "check": hubCheck, "reconcile": hubReconcile, "quarantine": hubQuarantine}[verb]
 	switch {
 	case verb == "key" && o.key != "" && len(words) == 0:
 		return hubKeys().show(o.key, c.out)

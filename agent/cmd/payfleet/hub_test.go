@@ -196,12 +196,33 @@ func TestHubProgram(t *testing.T) {
 			t.Error(out, err)
 		}
 	}
+	// An event of a newer box is kept aside, and told by the hub that runs and by
+	// its file.
+	strange := e
+	strange.ID, strange.Sequence, strange.Previous, strange.Data = "E-2", 2, 1, json.RawMessage(`{"new":1}`)
+	strange.Time = now.AddDate(0, 0, -2) // of a day that is not compared
+	say("e/orders", strange)
+	select {
+	case <-acks:
+	case <-time.After(time.Minute):
+		t.Fatal("the hub never acknowledged: " + log.text.String())
+	}
+	aside := func(more ...string) {
+		t.Helper()
+		out, err := fleetRun(append([]string{"hub", "quarantine", "--file", at("hub.yaml")}, more...)...)
+		if !errors.Is(err, exitCode(4)) || !strings.Contains(out, `"why"`) || !strings.Contains(out, `"sequence": 2`) || strings.Contains(out, `"new"`) != (len(more) > 0) {
+			t.Error(out, err)
+		}
+	}
+	aside()
+	aside("--raw")
 	compare()
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
 	compare()
+	aside("--raw")
 	if data, err := os.ReadFile(at("hub.db")); err != nil || bytes.Contains(data, []byte("张三")) {
 		t.Error("the hub's file shows a patient", err)
 	}

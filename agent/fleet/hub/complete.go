@@ -92,6 +92,11 @@ func (h *Hub) Missing(site string, from, to time.Time) []Missing {
 			add(Missing{name, why.reason, s.Last}, s.Last, why.since)
 		}
 	}
+	for name, at := range h.unread(site, from, to) {
+		if !slices.ContainsFunc(out, func(m Missing) bool { return m.Box == name && m.Reason == "unreadable" }) {
+			add(Missing{name, "unreadable", at}, at, at)
+		}
+	}
 	for _, x := range h.holes {
 		if x.Site == site && x.Name == fleet.StreamOrders && !x.Before.Before(from) && !x.After.After(to) {
 			add(Missing{x.Site + "/" + x.Box, x.Reason, x.After}, later(x.After, from), earlier(x.Before, to))

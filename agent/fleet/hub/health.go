@@ -14,10 +14,12 @@ import (
 // Health is what the hub says of itself.
 type Health struct {
 	OK      bool      `json:"ok"`
-	Reasons []string  `json:"reasons,omitempty"` // starting, broker, store, missing
+	Reasons []string  `json:"reasons,omitempty"` // starting, broker, store, missing, quarantine
 	Broker  string    `json:"broker,omitempty"`  // why it is away
 	Missing []Missing `json:"missing,omitempty"` // of today up to now
 	Boxes   int       `json:"boxes"`
+	// Quarantine is how many events wait for a hub that can read them.
+	Quarantine int `json:"quarantine,omitempty"`
 }
 
 // Health looks at broker, store and boxes.
@@ -39,6 +41,7 @@ func (h *Hub) Health() Health {
 	if h.trouble != nil {
 		out.Reasons = append(out.Reasons, "store")
 	}
+	out.Quarantine = len(h.held)
 	var sites []string
 	for _, s := range h.streams {
 		if s.Name == fleet.StreamOrders {
@@ -58,12 +61,16 @@ func (h *Hub) Health() Health {
 	if len(out.Missing) > 0 {
 		out.Reasons = append(out.Reasons, "missing")
 	}
-	// A till that is off is not the hub's illness.
-	out.OK = len(out.Reasons) == 0 || len(out.Reasons) == 1 && out.Reasons[0] == "missing"
+	if out.Quarantine > 0 {
+		out.Reasons = append(out.Reasons, "quarantine")
+	}
+	// A till that is off, or newer, is not the hub's illness.
+	out.OK = !slices.ContainsFunc(out.Reasons, func(r string) bool { return r != "missing" && r != "quarantine" })
 	return out
 }
 
-// Handler serves /healthz (200 or 503, with the reasons) and /metrics.
+// Handler serves /healthz (200 or 503, with the reasons), /metrics and
+// /quarantine.
 func (h *Hub) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -75,6 +82,7 @@ func (h *Hub) Handler() http.Handler {
 		}
 		_ = json.NewEncoder(w).Encode(v) // who asked has gone
 	})
+	mux.HandleFunc("GET /quarantine", h.serveQuarantine)
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 		_, _ = fmt.Fprint(w, h.metrics()) // who asked has gone
@@ -112,6 +120,7 @@ func (h *Hub) metrics() string {
 		{"boxes_silent", "gauge", "Boxes not heard for three minutes, or never.", silent},
 		{"boxes_behind", "gauge", "Boxes that are heard and have not said for three minutes that nothing waits.", behind},
 		{"streams_stuck", "gauge", "Streams that miss an event.", stuck}, {"holes", "gauge", "Known holes in what is kept.", holes},
+		{"quarantine", "gauge", "Events that this program cannot read; a newer one takes them.", v.Quarantine},
 	} {
 		name := "payfleet_hub_" + m.name
 		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n%s %v\n", name, m.help, name, m.kind, name, m.value)

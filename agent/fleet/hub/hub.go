@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,6 +50,8 @@ type Hub struct {
 	mu        sync.Mutex
 	streams   map[string]Stream
 	holes     []Hole
+	held      []Held // without their bytes
+	heldBytes int
 	stuck     map[string]stuck // streams that cannot go on
 	statuses  map[string]heard
 	trouble   error // of the last write
@@ -106,6 +109,9 @@ const (
 // Run takes events in until ctx ends. An error is about the start only.
 func (h *Hub) Run(ctx context.Context) error {
 	if err := h.Load(ctx); err != nil {
+		return err
+	}
+	if err := h.retake(ctx); err != nil {
 		return err
 	}
 	sites := h.cfg.Sites
@@ -172,9 +178,14 @@ func (h *Hub) Load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot read the hub's store: %w", err)
 	}
+	held, err := h.Quarantine(ctx)
+	if err != nil {
+		return err
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.streams, h.holes = streams, holes
+	h.streams, h.holes, h.held, h.heldBytes = streams, holes, nil, 0
+	h.remember(held)
 	return nil
 }
 
@@ -226,14 +237,12 @@ func (h *Hub) commit(ctx context.Context, list []uplink.Message) {
 			if err == nil {
 				a, err = read(h.cfg.Root, m.Topic, event)
 			}
+			unread := errors.Is(err, errData)
 			if err != nil {
 				counts.Refused++
+			}
+			if err != nil && !unread {
 				h.log.Warn("an event was refused", "topic", m.Topic, "error", err)
-				if errors.Is(err, errData) {
-					if v, _, _ := judge(at(a.key()), a); v != repeat {
-						unreadable = append(unreadable, a.key())
-					}
-				}
 				continue
 			}
 			v, next, hole := judge(at(a.key()), a)
@@ -246,11 +255,18 @@ func (h *Hub) commit(ctx context.Context, list []uplink.Message) {
 				gaps = append(gaps, a.key())
 				lagging[a.key()] = fleet.Ack{Epoch: a.event.Epoch, Seq: seqIn(at(a.key()), a.event.Epoch)}
 			case take:
-				counts.Events++
-				ev, o := a.facts()
-				b.Events = append(b.Events, ev)
-				if o != nil {
-					b.Orders = append(b.Orders, *o)
+				if unread {
+					if a.raw = bytes.Clone(event); !h.hold(&b, a, err) {
+						unreadable = append(unreadable, a.key())
+						continue
+					}
+				} else {
+					counts.Events++
+					ev, o := a.facts()
+					b.Events = append(b.Events, ev)
+					if o != nil {
+						b.Orders = append(b.Orders, *o)
+					}
 				}
 				b.Holes = append(b.Holes, h.narrowed(b.Holes, a)...)
 				if hole != nil {
@@ -279,6 +295,7 @@ func (h *Hub) commit(ctx context.Context, list []uplink.Message) {
 		}
 		h.streams[key] = s
 	}
+	h.remember(b.Held)
 	for _, x := range b.Holes {
 		h.holes = slices.DeleteFunc(h.holes, func(y Hole) bool {
 			return x.Site == y.Site && x.Box == y.Box && x.Name == y.Name && x.Epoch == y.Epoch && x.From == y.From && x.Reason == y.Reason
@@ -294,7 +311,7 @@ func (h *Hub) commit(ctx context.Context, list []uplink.Message) {
 	for _, key := range unreadable {
 		if h.stuck[key].reason != "unreadable" {
 			h.stuck[key] = stuck{h.cfg.Now(), "unreadable"}
-			h.log.Error("a box's events cannot be read and are not taken in; it keeps them", "stream", key)
+			h.log.Error("a box's events cannot be read, and the quarantine is full; the box keeps them, update the hub", "stream", key)
 		}
 	}
 	h.trouble = nil
@@ -451,4 +468,5 @@ func (h *Hub) forget(ctx context.Context) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.holes = slices.DeleteFunc(h.holes, func(x Hole) bool { return x.Before.Before(b.ForgetAll) })
+	h.held = slices.DeleteFunc(h.held, func(x Held) bool { return x.At.Before(b.ForgetAll) })
 }

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -27,6 +28,7 @@ type arrival struct {
 	event  fleet.Event
 	order  *fleet.OrderData
 	gap    *fleet.Gap
+	raw    []byte // of one that cannot be read
 }
 
 func (a arrival) key() string { return streamKey(a.place.Site, a.place.Box, a.stream) }
@@ -41,8 +43,13 @@ func read(root, topic string, payload []byte) (a arrival, err error) {
 		return a, errors.New("it is not at the topic of an event")
 	}
 	a.place, a.stream = p, levels[1]
-	if err := fleet.Unmarshal(payload, &a.event); err != nil {
-		return a, err
+	strange := fleet.Unmarshal(payload, &a.event)
+	if strange != nil {
+		// Something may be new in it. Where it stands must be known, no more.
+		a.event = fleet.Event{}
+		if json.Unmarshal(payload, &a.event) != nil {
+			return a, strange
+		}
 	}
 	e := a.event
 	switch {
@@ -50,10 +57,12 @@ func read(root, topic string, payload []byte) (a arrival, err error) {
 		return a, errors.New("its source is another box than its topic")
 	case !name(e.Epoch) || e.Sequence > math.MaxInt64 || e.Sequence == 0 || e.Previous >= e.Sequence || e.ID != fmt.Sprintf("%s-%d", e.Epoch, e.Sequence):
 		return a, errors.New("its epoch, sequence, previous and id do not fit together")
-	case len(e.Sealed) > 16<<10:
-		return a, errors.New("what is sealed in it is too long")
 	}
 	switch {
+	case strange != nil:
+		return a, fmt.Errorf("%w: %w", errData, strange)
+	case len(e.Sealed) > 16<<10:
+		return a, fmt.Errorf("%w: what is sealed in it is too long", errData)
 	case e.Type == fleet.TypeGap:
 		a.gap = &fleet.Gap{}
 		if err := fleet.Unmarshal(e.Data, a.gap); err != nil {
@@ -70,11 +79,6 @@ func read(root, topic string, payload []byte) (a arrival, err error) {
 	}
 	return a, nil
 }
-
-// errData is wrapped where an event is of its place and in its order, but what
-// it says is not understood here, e.g. because the box is newer than the hub.
-// It is not acknowledged: the box keeps it until a hub comes that can read it.
-var errData = errors.New("what it says cannot be read; is the box newer than this hub?")
 
 // name tells whether a text may be part of a key.
 func name(s string) bool {

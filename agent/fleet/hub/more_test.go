@@ -6,13 +6,16 @@ import (
 	"net/http/httptest"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"payagent/agent/fleet"
+	"payagent/agent/fleet/hub"
 	"payagent/agent/fleet/sealed"
 	"payagent/platforms"
+	"payagent/uplink"
 )
 
 func (r *rig) metrics() string {
@@ -109,33 +112,141 @@ func TestUnbookedOnce(t *testing.T) {
 }
 
 // TestOddEvents: an event with texts that a database may not like is taken like
-// any other. One that this hub does not understand is not acknowledged, so that
-// it is not lost, and stops no other box; a list is not answered without it.
+// any other.
 func TestOddEvents(t *testing.T) {
 	r := newRig(t, nil)
-	a, b := r.box("A"), r.box("B")
+	a := r.box("A")
 	odd := a.event("E", 1, 0, paid("1", noon, 100), zhang)
 	odd.Data = json.RawMessage(strings.Replace(string(odd.Data), "自费", `\u0000\ud800`, 1))
 	a.send(odd)
 	a.acked("E", 1)
-	newer := b.event("F", 1, 0, paid("2", noon, 100), zhang)
-	newer.Data = json.RawMessage(strings.Replace(string(newer.Data), `"rev"`, `"tip_fen":5,"rev"`, 1))
-	b.send(newer)
-	r.until("the event was refused", func() bool { return r.refused() == 1 })
-	a.send(a.event("E", 2, 1, paid("3", noon, 100), zhang))
-	a.acked("E", 2)
+}
+
+// newer is an event as a box might write it that is newer than the hub.
+func newer(e fleet.Event) fleet.Event {
+	e.Data = json.RawMessage(strings.Replace(string(e.Data), `"rev"`, `"tip_fen":5,"rev"`, 1))
+	return e
+}
+
+// TestQuarantine: an event that this hub does not understand is kept as it came
+// and acknowledged, so that what follows it comes in; it is told, no list of its
+// day is answered without it, and a hub that understands it takes it in.
+func TestQuarantine(t *testing.T) {
+	r := newRig(t, nil)
+	a, b := r.box("A"), r.box("B")
+	b.send(newer(b.event("F", 1, 0, paid("2", noon, 100), zhang)))
+	b.acked("F", 1)
+	envelope, err := json.Marshal(b.event("F", 2, 1, paid("4", noon, 300), zhang))
+	if err != nil {
+		t.Fatal(err)
+	}
+	envelope = append([]byte(`{"traceparent":"00-1",`), envelope[1:]...)
+	if err := b.bus.Publish(t.Context(), uplink.Message{Topic: "p/H1/B/e/orders", Payload: envelope}); err != nil {
+		t.Fatal(err)
+	}
+	b.acked("F", 2)
+	b.send(newer(b.event("F", 1, 0, paid("2", noon, 100), zhang))) // once more
+	b.acked("F", 2)
+	b.send(b.event("F", 3, 2, paid("5", noon.AddDate(0, 0, 1), 500), zhang))
+	b.acked("F", 3)
+	a.send(a.event("E", 1, 0, paid("3", noon, 100), zhang))
+	a.acked("E", 1)
 	r.at(noon.Add(time.Hour))
 	a.quiet()
 	b.quiet()
-	got, err := r.list(noon, noon.Add(time.Hour))
-	if err == nil || !strings.Contains(err.Error(), "H1/B unreadable") || len(got) > 0 {
+	if got, err := r.list(noon, noon.Add(time.Hour)); err == nil || !strings.Contains(err.Error(), "H1/B unreadable") || len(got) > 0 {
 		t.Errorf("%q %v", got, err)
 	}
-	b.send(b.event("F", 1, 0, paid("2", noon, 100), zhang)) // as a newer hub would read it
-	b.acked("F", 1)
-	got, err = r.list(noon, noon.Add(time.Hour))
-	if err != nil || strings.Join(got, "|") != "1 +100 张三 C001|2 +100 张三 C001|3 +100 张三 C001" {
+	tomorrow := noon.AddDate(0, 0, 1)
+	r.at(tomorrow)
+	a.quiet()
+	b.quiet()
+	if got, err := r.list(tomorrow, tomorrow); err != nil || strings.Join(got, "|") != "5 +500 张三 C001" {
+		t.Errorf("another day: %q %v", got, err)
+	}
+	told := func(want int) string {
+		t.Helper()
+		if h := r.hub.Health(); !h.OK || h.Quarantine != want || slices.Contains(h.Reasons, "quarantine") != (want > 0) {
+			t.Errorf("%+v", h)
+		}
+		var out [2]string
+		for i, path := range []string{"/quarantine?raw=1", "/metrics"} {
+			w := httptest.NewRecorder()
+			r.hub.Handler().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			out[i] = w.Body.String()
+		}
+		if !strings.Contains(out[1], fmt.Sprintf("payfleet_hub_quarantine %d\n", want)) || strings.Count(out[0], `"why"`) != want {
+			t.Errorf("%s\n%s", out[0], out[1])
+		}
+		return out[0]
+	}
+	if page := told(2); !strings.Contains(page, "tip_fen") || !strings.Contains(page, "traceparent") || strings.Contains(page, "sealed") || strings.Contains(page, "张三") {
+		t.Error(page)
+	}
+	// The same program again changes nothing.
+	r.stop()
+	r.start()
+	told(2)
+	// A newer one understands what was new.
+	held, err := r.hub.Quarantine(t.Context())
+	if err != nil || len(held) != 2 || string(held[1].Raw) != string(envelope) {
+		t.Fatalf("%+v %v", held, err)
+	}
+	for i, x := range held {
+		for _, more := range []string{`"tip_fen":5,`, `"traceparent":"00-1",`} {
+			held[i].Raw = []byte(strings.Replace(string(x.Raw), more, "", 1))
+			x = held[i]
+		}
+	}
+	if err := r.store.Put(t.Context(), hub.Batch{Held: held}); err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+	r.start()
+	told(0)
+	r.at(tomorrow)
+	a.quiet()
+	b.quiet()
+	if got, err := r.list(noon, noon.Add(time.Hour)); err != nil || strings.Join(got, "|") != "2 +100 张三 C001|3 +100 张三 C001|4 +300 张三 C001" {
 		t.Errorf("%q %v", got, err)
+	}
+	if got, err := r.list(tomorrow, tomorrow); err != nil || len(got) != 1 {
+		t.Errorf("%q %v", got, err)
+	}
+}
+
+// TestQuarantineIsBounded: what does not fit in is not acknowledged, so that the
+// box keeps it, and stops no other box.
+func TestQuarantineIsBounded(t *testing.T) {
+	r := newRig(t, nil)
+	a, b := r.box("A"), r.box("B")
+	var full []hub.Held
+	for i := range 2000 {
+		full = append(full, hub.Held{Site: "H1", Box: "B", Stream: "orders", Epoch: "OLD", Seq: uint64(i + 1), At: noon, Received: noon, Raw: []byte("{}")})
+	}
+	if err := r.store.Put(t.Context(), hub.Batch{Held: full}); err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+	r.start()
+	b.send(newer(b.event("F", 1, 0, paid("2", noon, 100), zhang)))
+	r.until("the event was refused", func() bool { return r.refused() == 1 })
+	big := newer(a.event("E", 1, 0, paid("1", noon, 100), zhang))
+	big.Subject = strings.Repeat("x", 70<<10)
+	a.send(big)
+	r.until("the event was refused", func() bool { return r.refused() == 2 })
+	a.send(a.event("E", 1, 0, paid("1", noon, 100), zhang)) // as a newer hub would read it
+	a.acked("E", 1)
+	for _, m := range r.broker.Accepted("p/H1/B/ack/#") {
+		var ack fleet.Ack
+		if json.Unmarshal(m.Payload, &ack) == nil && ack.Epoch == "F" && ack.Seq > 0 {
+			t.Errorf("it was acknowledged: %s", m.Payload)
+		}
+	}
+	r.at(noon.Add(time.Hour))
+	b.quiet()
+	if got := r.hub.Missing("H1", r.now(), r.now()); !slices.ContainsFunc(got, func(m hub.Missing) bool { return m.Box == "H1/B" && m.Reason == "unreadable" }) {
+		t.Error(got)
 	}
 }
 

@@ -30,8 +30,11 @@ type Batch struct {
 	Orders  []Order // merged with what is there: see Merge
 	Streams []Stream
 	Holes   []Hole
+	Held    []Held
+	Release []Held // taken out of the quarantine
 	// ForgetPersons drops what was sealed of orders that changed last before
-	// it; ForgetAll drops orders, events and holes before it. Zero: nothing.
+	// it, and of what is held from before it (WithoutSealed); ForgetAll drops
+	// orders, events, holes and what is held before it. Zero: nothing.
 	ForgetPersons, ForgetAll time.Time
 }
 
@@ -76,11 +79,13 @@ type Order struct {
 	Sealed, SealedIn string
 }
 
-// Query asks for one thing: the streams and holes (Streams), the orders with a
+// Query asks for one thing: the streams and holes (Streams), what is held, by
+// site, box, stream, epoch and number (Held), the orders with a
 // number (No), or the orders that something happened to on the days from From
 // to To (UTC+8, both inclusive).
 type Query struct {
 	Streams  bool
+	Held     bool
 	No       string
 	From, To time.Time
 	Site     string // empty: all
@@ -90,6 +95,7 @@ type Query struct {
 type Item struct {
 	Stream *Stream
 	Hole   *Hole
+	Held   *Held
 	Order  *Order
 }
 

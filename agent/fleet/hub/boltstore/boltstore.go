@@ -31,6 +31,7 @@ const (
 	numbers = "numbers" // number site box → nothing
 	days    = "days"    // day site box number → nothing
 	events  = "events"  // day site box stream epoch seq → Event
+	held    = "held"    // site box stream epoch seq → Held
 	meta    = "meta"
 	// persons is until which day patients were forgotten.
 	persons = "persons"
@@ -46,7 +47,7 @@ func Open(path string) (*Store, error) {
 		return nil, fmt.Errorf("cannot open the hub's file %s; look at disk and permissions: %w", path, err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range []string{streams, holes, orders, numbers, days, events, meta} {
+		for _, name := range []string{streams, holes, orders, numbers, days, events, held, meta} {
 			if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
 				return err
 			}
@@ -94,6 +95,16 @@ func (s *Store) Put(ctx context.Context, b hub.Batch) error {
 				return err
 			}
 		}
+		for _, x := range b.Held {
+			if err := put(tx.Bucket([]byte(held)), heldKey(x), x); err != nil {
+				return err
+			}
+		}
+		for _, x := range b.Release {
+			if err := tx.Bucket([]byte(held)).Delete(heldKey(x)); err != nil {
+				return err
+			}
+		}
 		for _, x := range b.Orders {
 			if err := merge(tx, x); err != nil {
 				return err
@@ -113,6 +124,10 @@ func (s *Store) Put(ctx context.Context, b hub.Batch) error {
 		return fmt.Errorf("cannot write the hub's file: %w", err)
 	}
 	return nil
+}
+
+func heldKey(x hub.Held) []byte {
+	return binary.BigEndian.AppendUint64(key(x.Site, x.Box, x.Stream, x.Epoch, ""), x.Seq)
 }
 
 func get(tx *bbolt.Tx, site, box, no string) (o hub.Order, ok bool, err error) {
@@ -177,6 +192,9 @@ func forgetPersons(tx *bbolt.Tx, before time.Time) error {
 	if err != nil {
 		return err
 	}
+	if err := openHeld(tx, before); err != nil {
+		return err
+	}
 	for _, o := range clear {
 		o.Sealed, o.SealedIn = "", ""
 		if err := put(tx.Bucket([]byte(orders)), key(o.Site, o.Box, o.Facts.OutTradeNo), o); err != nil {
@@ -184,6 +202,43 @@ func forgetPersons(tx *bbolt.Tx, before time.Time) error {
 		}
 	}
 	return tx.Bucket([]byte(meta)).Put([]byte(persons), []byte(last))
+}
+
+// openHeld takes what is sealed out of what is held from before a moment.
+func openHeld(tx *bbolt.Tx, before time.Time) error {
+	var old []hub.Held
+	err := readHeld(tx, hub.Query{}, func(i hub.Item) error {
+		if raw := hub.WithoutSealed(i.Held.Raw); i.Held.At.Before(before) && !bytes.Equal(raw, i.Held.Raw) {
+			i.Held.Raw = raw
+			old = append(old, *i.Held)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, x := range old {
+		if err := put(tx.Bucket([]byte(held)), heldKey(x), x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readHeld(tx *bbolt.Tx, q hub.Query, yield func(hub.Item) error) error {
+	c := tx.Bucket([]byte(held)).Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		var x hub.Held
+		if err := json.Unmarshal(v, &x); err != nil {
+			return fmt.Errorf("cannot read an event that is held in the hub's file, it is damaged: %w", err)
+		}
+		if q.Site == "" || q.Site == x.Site {
+			if err := yield(hub.Item{Held: &x}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // forgetAll drops what is too old.
@@ -218,6 +273,12 @@ func forgetAll(tx *bbolt.Tx, before time.Time) error {
 		}
 	}
 	if err := drop(tx.Bucket([]byte(events)), func(k, _ []byte) (bool, bool) { return string(k) < last, string(k) < last }); err != nil {
+		return err
+	}
+	if err := drop(tx.Bucket([]byte(held)), func(_, v []byte) (bool, bool) {
+		var x hub.Held
+		return json.Unmarshal(v, &x) == nil && x.At.Before(before), true
+	}); err != nil {
 		return err
 	}
 	return drop(tx.Bucket([]byte(holes)), func(_, v []byte) (bool, bool) {
@@ -264,6 +325,8 @@ func (s *Store) Read(ctx context.Context, q hub.Query, yield func(hub.Item) erro
 		switch {
 		case q.Streams:
 			return readStreams(tx, q, yield)
+		case q.Held:
+			return readHeld(tx, q, yield)
 		case q.No != "":
 			var found [][2]string
 			prefix := append(key(q.No), 0)

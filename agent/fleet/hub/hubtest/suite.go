@@ -83,6 +83,7 @@ func Cases() []Case {
 		{"all-or-nothing", "a batch that cannot be written leaves nothing", caseWhole},
 		{"forget-persons", "what was sealed is dropped in time, and nothing else", casePersons},
 		{"forget-all", "what is too old is gone, and nothing newer", caseForget},
+		{"held", "what is held is there as it came after the store was opened anew, until it is released, and of old what is sealed goes first and then the rest", caseHeld},
 		{"any-text", "texts that a database may not like are kept as they came, and nothing beside them is lost", caseAnyText},
 		{"stop", "Read stops at yield's first error and gives it back", caseStop},
 	}
@@ -341,6 +342,60 @@ func caseForget(w *World) error {
 		return fmt.Errorf("%d holes are left, %w", holes, err)
 	}
 	return nil
+}
+
+func (w *World) held(site string) (list []hub.Held, err error) {
+	err = w.Store.Read(w.Ctx, hub.Query{Held: true, Site: site}, func(i hub.Item) error {
+		list = append(list, *i.Held)
+		return nil
+	})
+	return
+}
+
+func caseHeld(w *World) error {
+	held := func(box string, seq uint64, at time.Time, raw string) hub.Held {
+		return hub.Held{Site: "H1", Box: box, Stream: "orders", Epoch: "E", Seq: seq, At: at, Received: at.Add(time.Hour), Why: "a name", Raw: []byte(raw)}
+	}
+	odd := ` {"b":1,  "a":"\u0000","sealed":"c2VhbGVk"}`
+	a, b, c := held("B1", 2, t0, odd), held("B1", 300, t0, odd), held("B2", 1, t0.AddDate(0, 0, 10), odd)
+	if err := w.Store.Put(w.Ctx, hub.Batch{Held: []hub.Held{c, b, a}, Streams: []hub.Stream{{Site: "H1", Box: "B1", Name: "orders", Epoch: "E", Seq: 300, Last: t0, Until: t0}}}); err != nil {
+		return err
+	}
+	if err := w.Reopen(); err != nil {
+		return err
+	}
+	check := func(want ...hub.Held) error {
+		got, err := w.held("H1")
+		if err != nil || !reflect.DeepEqual(got, want) {
+			return fmt.Errorf("%+v became %+v, %w", want, got, err)
+		}
+		return nil
+	}
+	if err := check(a, b, c); err != nil {
+		return err
+	}
+	if other, err := w.held("H2"); err != nil || len(other) != 0 {
+		return fmt.Errorf("another site has %d, %w", len(other), err)
+	}
+	for range 2 {
+		if err := w.Store.Put(w.Ctx, hub.Batch{ForgetPersons: t0.AddDate(0, 0, 5)}); err != nil {
+			return err
+		}
+	}
+	a.Raw, b.Raw = []byte(`{"a":"\u0000","b":1}`), []byte(`{"a":"\u0000","b":1}`)
+	if err := check(a, b, c); err != nil {
+		return err
+	}
+	if err := w.Store.Put(w.Ctx, hub.Batch{Release: []hub.Held{{Site: "H1", Box: "B1", Stream: "orders", Epoch: "E", Seq: 2}}, Orders: []hub.Order{order("B1", "1", 1, t0)}}); err != nil {
+		return err
+	}
+	if err := check(b, c); err != nil {
+		return err
+	}
+	if err := w.Store.Put(w.Ctx, hub.Batch{ForgetAll: t0.AddDate(0, 0, 5)}); err != nil {
+		return err
+	}
+	return check(c)
 }
 
 // caseAnyText: what HIS calls a booking is HIS's affair. JSON allows a zero

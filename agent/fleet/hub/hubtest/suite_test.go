@@ -66,8 +66,8 @@ func TestBusy(t *testing.T) {
 // wrong is a right store with one thing broken.
 type wrong struct {
 	hub.Store
-	opened                                                                                                 int
-	forgetful, lastWins, losesSealed, mixes, utc, greedy, half, keeps, hasty, deaf, everybody, picky, tidy bool
+	opened                                                                                                                   int
+	forgetful, lastWins, losesSealed, mixes, utc, greedy, half, keeps, hasty, deaf, everybody, picky, tidy, clings, rewrites bool
 }
 
 func (w *wrong) Put(ctx context.Context, b hub.Batch) error {
@@ -84,6 +84,15 @@ func (w *wrong) Put(ctx context.Context, b hub.Batch) error {
 			if bytes.Contains(e.Data, []byte(`\u0000`)) || bytes.Contains(e.Data, []byte(`\ud800`)) {
 				return errors.New("unsupported Unicode escape sequence")
 			}
+		}
+	}
+	if w.clings {
+		b.Release = nil
+	}
+	if w.rewrites {
+		b.Held = slices.Clone(b.Held)
+		for i := range b.Held {
+			b.Held[i].Raw = bytes.TrimSpace(b.Held[i].Raw)
 		}
 	}
 	if w.tidy {
@@ -148,6 +157,9 @@ func TestSuiteCanFail(t *testing.T) {
 		"forgets patients early":  {func(w *wrong) { w.hasty = true }, "forget-persons"},
 		"keeps everything":        {func(w *wrong) { w.keeps = true }, "forget-all"},
 		"drops what is young":     {func(w *wrong) { w.hasty = true }, "forget-all"},
+		"releases nothing":        {func(w *wrong) { w.clings = true }, "held"},
+		"rewrites what is held":   {func(w *wrong) { w.rewrites = true }, "held"},
+		"keeps what is sealed":    {func(w *wrong) { w.keeps = true }, "held"},
 		"refuses an odd text":     {func(w *wrong) { w.picky = true }, "any-text"},
 		"drops an odd order":      {func(w *wrong) { w.tidy = true }, "any-text"},
 		"goes on after the error": {func(w *wrong) { w.deaf = true }, "stop"},

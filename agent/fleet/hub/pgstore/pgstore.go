@@ -3,6 +3,7 @@
 package pgstore
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	_ "embed" // the tables
@@ -27,6 +28,9 @@ var first string
 
 //go:embed schema2.sql
 var second string
+
+//go:embed schema3.sql
+var third string
 
 // Store is a hub.Store in PostgreSQL.
 type Store struct{ pool *pgxpool.Pool }
@@ -68,7 +72,7 @@ func (s *Store) migrate(ctx context.Context) error {
 		if err := tx.QueryRow(ctx, "SELECT coalesce(max(version), 0) FROM hub_schema").Scan(&version); err != nil {
 			return err
 		}
-		steps := []string{first, second}
+		steps := []string{first, second, third}
 		if version > len(steps) {
 			return fmt.Errorf("they are of a newer payfleet (version %d, this one knows %d); install that", version, len(steps))
 		}
@@ -112,6 +116,13 @@ func (s *Store) Put(ctx context.Context, b hub.Batch) error {
 		for _, x := range b.Events {
 			q.Queue(`INSERT INTO events VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9) ON CONFLICT DO NOTHING`, x.Site, x.Box, x.Stream, x.Epoch, int64(x.Seq), plain(x.Type), plain(x.Subject), x.Time, x.Data)
 		}
+		for _, x := range b.Held {
+			q.Queue(`INSERT INTO quarantine VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9) ON CONFLICT (site, box, stream, epoch, seq) DO UPDATE SET why = $8, raw = $9`,
+				x.Site, x.Box, x.Stream, x.Epoch, int64(x.Seq), x.At, x.Received, plain(x.Why), x.Raw)
+		}
+		for _, x := range b.Release {
+			q.Queue("DELETE FROM quarantine WHERE site = $1 AND box = $2 AND stream = $3 AND epoch = $4 AND seq = $5", x.Site, x.Box, x.Stream, x.Epoch, int64(x.Seq))
+		}
 		for _, o := range orders {
 			if err := queue(q, o); err != nil {
 				return err
@@ -119,11 +130,21 @@ func (s *Store) Put(ctx context.Context, b hub.Batch) error {
 		}
 		if !b.ForgetPersons.IsZero() {
 			q.Queue("UPDATE orders SET sealed = '', sealed_in = '' WHERE changed_at < $1 AND sealed <> ''", b.ForgetPersons)
+			old, err := held(ctx, tx, "at < $1", b.ForgetPersons)
+			if err != nil {
+				return err
+			}
+			for _, x := range old {
+				if raw := hub.WithoutSealed(x.Raw); !bytes.Equal(raw, x.Raw) {
+					q.Queue("UPDATE quarantine SET raw = $6 WHERE site = $1 AND box = $2 AND stream = $3 AND epoch = $4 AND seq = $5", x.Site, x.Box, x.Stream, x.Epoch, int64(x.Seq), raw)
+				}
+			}
 		}
 		if !b.ForgetAll.IsZero() {
 			q.Queue("DELETE FROM orders WHERE changed_at < $1", b.ForgetAll)
 			q.Queue("DELETE FROM events WHERE at < $1", b.ForgetAll)
 			q.Queue("DELETE FROM holes WHERE before_at < $1", b.ForgetAll)
+			q.Queue("DELETE FROM quarantine WHERE at < $1", b.ForgetAll)
 		}
 		return tx.SendBatch(ctx, q).Close()
 	})
@@ -231,6 +252,18 @@ func (s *Store) Read(ctx context.Context, q hub.Query, yield func(hub.Item) erro
 	if q.Streams {
 		return s.streams(ctx, q, yield)
 	}
+	if q.Held {
+		list, err := held(ctx, s.pool, "$1 = '' OR site = $1", q.Site)
+		if err != nil {
+			return fmt.Errorf("cannot read from the database: %w", err)
+		}
+		for i := range list {
+			if err := yield(hub.Item{Held: &list[i]}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	where, args := " WHERE ($1 = '' OR site = $1) AND out_trade_no = $2", []any{q.Site, q.No}
 	if q.No == "" {
 		where, args = " WHERE ($1 = '' OR site = $1) AND days && $2", []any{q.Site, hub.DaysBetween(q.From, q.To)}
@@ -253,6 +286,33 @@ func (s *Store) Read(ctx context.Context, q hub.Query, yield func(hub.Item) erro
 		}
 	}
 	return nil
+}
+
+// asker is a pool or a transaction.
+type asker interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// held reads what is held, in order.
+func held(ctx context.Context, from asker, where string, arg any) (list []hub.Held, err error) {
+	rows, err := from.Query(ctx, "SELECT site, box, stream, epoch, seq, at, received_at, why, raw FROM quarantine WHERE "+where, arg)
+	if err != nil {
+		return nil, err
+	}
+	var x hub.Held
+	var seq int64
+	if _, err = pgx.ForEachRow(rows, []any{&x.Site, &x.Box, &x.Stream, &x.Epoch, &seq, &x.At, &x.Received, &x.Why, &x.Raw}, func() error {
+		y := x
+		y.Seq, y.At, y.Received, y.Raw = uint64(seq), x.At.UTC(), x.Received.UTC(), slices.Clone(x.Raw)
+		list = append(list, y)
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(list, func(x, y hub.Held) int {
+		return cmp.Or(cmp.Compare(x.Site, y.Site), cmp.Compare(x.Box, y.Box), cmp.Compare(x.Stream, y.Stream), cmp.Compare(x.Epoch, y.Epoch), cmp.Compare(x.Seq, y.Seq))
+	})
+	return list, nil
 }
 
 func (s *Store) streams(ctx context.Context, q hub.Query, yield func(hub.Item) error) error {
