@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -205,7 +206,7 @@ func (a *Agent) checkBasics(r *Request) (config.Till, error) {
 		return till, field("when_offline", `must be "refuse" or "queue"`)
 	case r.WhenOffline == "queue" && r.Mode == platforms.ModeInsurance:
 		return till, field("when_offline", "a payment by medical insurance cannot be queued")
-	case r.Mode != platforms.ModeInsurance && r.Insurance != (InsuranceRequest{}):
+	case r.Mode != platforms.ModeInsurance && !reflect.ValueOf(r.Insurance).IsZero():
 		return till, field("insurance", `is for mode "insurance" only`)
 	case r.WhenOffline == "queue" && !r.AuthCode.Empty():
 		return till, field("when_offline", "an order with a payment code cannot be queued; the code would be too old")

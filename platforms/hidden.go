@@ -10,7 +10,10 @@ import (
 // names, card numbers. The text lies behind a pointer, so that even a verb
 // that walks unexported fields prints an address; every ordinary way of
 // printing, logging or encoding gives "[hidden]". Reveal is the only way out.
-type Hidden struct{ text *string }
+type Hidden struct {
+	_    [0]func() // two are never equal by ==, and no code is made for it
+	text *string
+}
 
 // Hide wraps text. An empty text gives the zero Hidden.
 func Hide(text string) Hidden {

@@ -55,6 +55,7 @@ const (
 // demand is one row: the field is mandatory where all conditions hold. An empty
 // condition holds always.
 type demand struct {
+	_      [0]func() // never compared: the program is smaller by the code for it
 	wire   string
 	pay    string // payment_type
 	region Region

@@ -18,6 +18,7 @@ import (
 
 // element is one member of biz_content, in the order of the seed's samples.
 type element struct {
+	_           [0]func() // never compared: the program is smaller by the code for it
 	name, value string
 	raw         bool // the value is JSON already
 	keep        bool // sent as null where it is empty
