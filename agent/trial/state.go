@@ -58,7 +58,8 @@ type Verdict struct {
 const (
 	NotProven   = "not_proven"    // ran, and something that worked before did not
 	NotStarted  = "not_started"   // three starts without proof: it crashed, hung, or the power was cut
-	Unusable    = "unusable"      // not as it was signed, or cannot be read or started
+	Unusable    = "unusable"      // not as it was signed, or cannot be started
+	Gone        = "program_gone"  // vanished or cannot be opened after it was checked: a virus scanner took it
 	Superseded  = "superseded"    // the base is newer, or IT changed it
 	TakenBack   = "taken_back"    // somebody ordered to go back
 	StartFailed = "start_failed"  // ended with an error before it had proven itself

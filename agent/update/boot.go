@@ -51,9 +51,9 @@ func (u *Updates) Boot() (Choice, error) {
 			if _, f, err = u.installedOpen(e, !onTrial); err != nil {
 				errs = append(errs, err)
 				if onTrial {
-					b.Fail(trial.Unusable, nil, u.o.Clock.Now())
+					b.Fail(reasonOf(err), nil, u.o.Clock.Now())
 				} else {
-					b.Drop(trial.Unusable, u.o.Clock.Now())
+					b.Drop(reasonOf(err), u.o.Clock.Now())
 				}
 				continue
 			}
@@ -85,11 +85,15 @@ func text(b book) string {
 
 // Unstartable is told when the system would not start what Boot chose.
 func (u *Updates) Unstartable(c Choice) error {
+	_, f, err := u.installedOpen(c.Entry, !c.Trial)
+	if err == nil {
+		err = f.Close()
+	}
 	return u.change(func(b *book) error {
 		if c.Trial {
-			b.Fail(trial.Unusable, nil, u.o.Clock.Now())
+			b.Fail(reasonOf(err), nil, u.o.Clock.Now())
 		} else {
-			b.Drop(trial.Unusable, u.o.Clock.Now())
+			b.Drop(reasonOf(err), u.o.Clock.Now())
 		}
 		return nil
 	})
@@ -123,7 +127,7 @@ func (u *Updates) installed(e trial.Entry, kept bool) (fleet.Manifest, fleet.Fil
 func (u *Updates) installedOpen(e trial.Entry, kept bool) (fleet.Manifest, *os.File, error) {
 	data, err := u.o.Disk.ReadFile(u.manifest(e.Version))
 	if err != nil {
-		return fleet.Manifest{}, nil, fmt.Errorf("cannot use version %s: its manifest is gone: %w", e.Version, err)
+		return fleet.Manifest{}, nil, fmt.Errorf("cannot use version %s: its manifest is away: %w: %w", e.Version, errGone, err)
 	}
 	var m fleet.Manifest
 	if kept {
@@ -161,12 +165,62 @@ func (u *Updates) untrusted(e trial.Entry) error {
 // errNotAsSigned is wrapped when a program is not the one that was signed.
 var errNotAsSigned = errors.New("the program is not the one that was signed")
 
+// errGone is wrapped when a program is not there or cannot be opened or read.
+var errGone = errors.New("the file has vanished or is held; a virus scanner does that: look at its quarantine, and except the folder from it (docs/update.md)")
+
+// reasonOf gives the reason of a verdict on a program that could not be used.
+func reasonOf(err error) string {
+	if errors.Is(err, errGone) {
+		return trial.Gone
+	}
+	return trial.Unusable
+}
+
+// codeOfUse is reasonOf for a refusal.
+func codeOfUse(err error) string {
+	if errors.Is(err, errGone) {
+		return trial.Gone
+	}
+	return "not_as_signed"
+}
+
+// Gone lists the versions whose programs were checked and are away now, or
+// cannot be opened: those on trial, in use and behind it, and "base" for the
+// package's where its file is known.
+func (u *Updates) Gone() ([]string, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	b, _, err := u.file.Load()
+	var list []string
+	look := func(name, path string) {
+		f, err := openShut(path)
+		if err == nil {
+			err = f.Close()
+		}
+		if err != nil {
+			list = append(list, name)
+		}
+	}
+	if b.Trial != nil {
+		look(b.Trial.Version, u.program(b.Trial.Version))
+	}
+	for _, e := range []*trial.Entry{&b.Current, b.Previous} {
+		if e != nil && !e.IsBase() {
+			look(e.Version, u.program(e.Version))
+		}
+	}
+	if u.o.BaseFile != "" {
+		look("base", u.o.BaseFile)
+	}
+	return list, err
+}
+
 // openProgram opens a program and checks size and hash from the open file, and
 // returns it standing at its beginning.
 func openProgram(path string, want fleet.File) (_ *os.File, err error) {
 	f, err := openShut(path)
 	if err != nil {
-		return nil, fmt.Errorf("cannot open the program: %w", err)
+		return nil, fmt.Errorf("cannot open the program: %w: %w", errGone, err)
 	}
 	defer func() {
 		if err != nil {
@@ -182,7 +236,7 @@ func openProgram(path string, want fleet.File) (_ *os.File, err error) {
 	}
 	sum := sha256.New()
 	if _, err := io.Copy(sum, io.LimitReader(f, want.Size+1)); err != nil {
-		return nil, fmt.Errorf("cannot read the program: %w", err)
+		return nil, fmt.Errorf("cannot read the program: %w: %w", errGone, err)
 	}
 	if hex.EncodeToString(sum.Sum(nil)) != want.SHA256 {
 		return nil, fmt.Errorf("%w: %s has another hash", errNotAsSigned, path)

@@ -36,13 +36,16 @@ const (
 func (u *Updates) Stage(ctx context.Context, manifest []byte, downgrade bool, from []Source, progress func(percent int)) (fleet.Manifest, error) {
 	m, f, err := u.Accept(manifest, downgrade)
 	if err != nil {
-		return m, errors.Join(err, u.exchangeSignatures(m, f, manifest))
+		return m, errors.Join(err, u.runsAlready(ctx, m, f, manifest, from, progress))
 	}
 	if st, err := u.State(); err != nil {
 		return m, err
 	} else if st.Trial == m.Version || st.Current == m.Version || st.Previous == m.Version {
 		// Its bytes are in use. The same again is fine; others are not.
 		held, err := openProgram(u.program(m.Version), f)
+		if errors.Is(err, errGone) {
+			return m, u.fetchFrom(ctx, m, f, manifest, from, progress)
+		}
 		if err != nil {
 			return m, trial.Refuse("other_bytes", "cannot take version %s: other bytes of that version are in use here; give the program a new version", m.Version)
 		}
@@ -56,6 +59,12 @@ func (u *Updates) Stage(ctx context.Context, manifest []byte, downgrade bool, fr
 	if held, err := openProgram(u.program(m.Version), f); err == nil {
 		return m, errors.Join(held.Close(), u.o.Disk.WriteFile(u.manifest(m.Version), manifest))
 	}
+	return m, u.fetchFrom(ctx, m, f, manifest, from, progress)
+}
+
+// fetchFrom fetches a program from the first source that has it, and puts it
+// into its place with its manifest.
+func (u *Updates) fetchFrom(ctx context.Context, m fleet.Manifest, f fleet.File, manifest []byte, from []Source, progress func(int)) error {
 	part := u.part(m.Version)
 	var errs []error
 	done := false
@@ -68,22 +77,30 @@ func (u *Updates) Stage(ctx context.Context, manifest []byte, downgrade bool, fr
 		break
 	}
 	if !done {
-		return m, trial.Refuse("not_fetched", "cannot get the program of version %s: %v", m.Version, errors.Join(errs...))
+		return trial.Refuse("not_fetched", "cannot get the program of version %s: %v", m.Version, errors.Join(errs...))
 	}
 	if err := u.o.Disk.Rename(part, u.program(m.Version)); err != nil {
-		return m, err
+		return err
 	}
-	return m, u.o.Disk.WriteFile(u.manifest(m.Version), manifest)
+	return u.o.Disk.WriteFile(u.manifest(m.Version), manifest)
 }
 
-// exchangeSignatures puts a manifest in the place of that of the version that
-// runs, if it is of the same bytes: before a key is taken out of the
-// configuration, the version that it signed is signed by others.
-func (u *Updates) exchangeSignatures(m fleet.Manifest, f fleet.File, manifest []byte) error {
+// runsAlready puts a manifest in the place of that of the version that runs, if
+// it is of the same bytes: before a key is taken out of the configuration, the
+// version that it signed is signed by others. A program that was taken away is
+// put back.
+func (u *Updates) runsAlready(ctx context.Context, m fleet.Manifest, f fleet.File, manifest []byte, from []Source, progress func(int)) error {
 	if m.Version == "" || f.SHA256 == "" || m.Version != u.o.Started {
 		return nil
 	}
 	held, err := openProgram(u.program(m.Version), f)
+	if errors.Is(err, errGone) {
+		b, _, err := u.file.Load()
+		if err != nil || b.Current.Version != m.Version || b.Current.SHA256 != f.SHA256 {
+			return err
+		}
+		return errors.Join(u.o.Disk.MkdirAll(u.folder(m.Version)), u.fetchFrom(ctx, m, f, manifest, from, progress))
+	}
 	if err != nil {
 		return nil
 	}
@@ -114,7 +131,11 @@ func fetchOnce(ctx context.Context, s Source, f fleet.File, part string, progres
 	if err != nil {
 		return false, fmt.Errorf("cannot write the program; check the disk: %w", err)
 	}
-	defer func() { err = errors.Join(err, out.Close()) }()
+	defer func() {
+		if cerr := out.Close(); !errors.Is(cerr, fs.ErrClosed) {
+			err = errors.Join(err, cerr)
+		}
+	}()
 	have, err := out.Seek(0, io.SeekEnd)
 	if err != nil {
 		return false, err
@@ -128,7 +149,8 @@ func fetchOnce(ctx context.Context, s Source, f fleet.File, part string, progres
 	} else {
 		resumed = true
 	}
-	if err := errors.Join(out.Chmod(0o700), out.Sync()); err != nil {
+	// Closed before it is checked: Windows would not open it for us alone else.
+	if err := errors.Join(out.Chmod(0o700), out.Sync(), out.Close()); err != nil {
 		return resumed, fmt.Errorf("cannot write the program; check the disk: %w", err)
 	}
 	held, err := openProgram(part, f)

@@ -45,6 +45,8 @@ type Options struct {
 	// Base is the version of the package's program; Self's where this process
 	// is the package's.
 	Base string
+	// BaseFile is where the package's program lies; empty where it is not known.
+	BaseFile string
 	// Started is the version as which the base started this process, empty for
 	// the base itself.
 	Started string
@@ -216,7 +218,7 @@ func (u *Updates) Begin(version string, downgrade bool, before trial.Health) err
 	}
 	held, err := openProgram(u.program(version), f)
 	if err != nil {
-		return trial.Refuse("not_as_signed", "cannot begin: %v", err)
+		return trial.Refuse(codeOfUse(err), "cannot begin: %v", err)
 	}
 	if err := held.Close(); err != nil {
 		return err
@@ -235,7 +237,7 @@ func (u *Updates) Back() error {
 		if b.Trial == nil && b.Previous != nil && !b.Previous.IsBase() {
 			m, _, err := u.installed(*b.Previous, true)
 			if err != nil {
-				return trial.Refuse("not_as_signed", "cannot go back: %v", err)
+				return trial.Refuse(codeOfUse(err), "cannot go back: %v", err)
 			}
 			if m.Store < u.o.Self.Store {
 				return trial.Refuse("store_newer", "cannot go back to version %s: the store has format %d and it writes %d", m.Version, u.o.Self.Store, m.Store)

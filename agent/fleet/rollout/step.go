@@ -221,7 +221,7 @@ func ended(c *fleet.CommandState) (letter byte, why string) {
 		return Expired, c.Reason
 	case fleet.Failed:
 		// The codes of agent/trial: what was begun did not prove itself.
-		if slices.Contains([]string{"rolled_back", "not_proven", "not_started", "start_failed", "unusable", "wrong_version", "taken_back"}, c.Reason) {
+		if slices.Contains([]string{"rolled_back", "not_proven", "not_started", "start_failed", "unusable", "program_gone", "wrong_version", "taken_back"}, c.Reason) {
 			return RolledBack, c.Reason
 		}
 		return Failed, c.Reason
