@@ -37,6 +37,8 @@ func diskChecks() []Check {
 			Cure: words.Text{ZH: "调小 log.max_bytes 或 log.keep，删除多余的旧日志", EN: "lower log.max_bytes or log.keep, remove what is left over"}, do: checkLog},
 		{ID: "update.state", Group: GroupDisk, Title: words.Text{ZH: "上一次升级已完成", EN: "the last update is done"},
 			Cure: words.Text{ZH: "查看 payagent update 与日志；旧版本仍可用", EN: "see payagent update and the log; the version before still works"}, do: checkUpdate},
+		{ID: "update.programs", Group: GroupDisk, Title: words.Text{ZH: "程序文件都在，没有被杀毒软件隔离", EN: "our programs are here, no virus scanner took one"},
+			Cure: words.Text{ZH: "在杀毒软件里恢复文件，并把程序目录与 data_dir/updates 设为排除；在用的程序：以同一份清单再执行 payagent update；安装的程序：重装软件包", EN: "restore the file in the scanner and except the program's folder and data_dir/updates; a version in use comes back by payagent update with the same manifest, the installed program by installing the package again"}, do: checkPrograms},
 	}
 }
 
@@ -310,6 +312,24 @@ func checkLog(_ context.Context, s *Subject, r *report) {
 		return
 	}
 	r.ok(l.File, text)
+}
+
+func checkPrograms(_ context.Context, s *Subject, r *report) {
+	if !s.usable(r) {
+		return
+	}
+	if s.Programs == nil {
+		r.skipped("", words.Text{ZH: "没有查看", EN: "not looked at"})
+		return
+	}
+	switch text, err := s.Programs(); {
+	case err != nil:
+		r.warn("", say("看不到：%v", "cannot be seen: %v", err))
+	case !text.Empty():
+		r.warn("", text)
+	default:
+		r.ok("", words.Text{ZH: "都在", EN: "all here"})
+	}
 }
 
 func checkUpdate(_ context.Context, s *Subject, r *report) {

@@ -296,6 +296,12 @@ func TestBroken(t *testing.T) {
 		{"update given up", "update.state", Warn, func(_ *testing.T, b *box) {
 			b.Update = func() (words.Text, bool, error) { return say("退回", "given up"), false, nil }
 		}},
+		{"a program taken", "update.programs", Warn, func(_ *testing.T, b *box) {
+			b.Programs = func() (words.Text, error) { return say("不在", "away"), nil }
+		}},
+		{"programs unseen", "update.programs", Warn, func(_ *testing.T, b *box) {
+			b.Programs = func() (words.Text, error) { return words.Text{}, fs.ErrPermission }
+		}},
 		{"hung or double", "process.single", Fail, func(_ *testing.T, b *box) { b.Running = false }},
 		{"stranger at the door", "process.single", Fail, func(_ *testing.T, b *box) { b.store.InUse = false }},
 		{"not running", "process.ready", Warn, func(_ *testing.T, b *box) { b.Running = false }},

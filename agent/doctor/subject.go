@@ -43,6 +43,9 @@ type Subject struct {
 	HIS       *Way
 	// Update tells the state of the last update; nil where there was none.
 	Update func() (text words.Text, well bool, err error)
+	// Programs says which programs of ours are away that were here; empty for
+	// none; nil: not looked at.
+	Programs func() (words.Text, error)
 	// Wear tells how much of the life of data_dir's disk is used, -1 where it
 	// does not tell, and the state of its spare blocks; nil: not looked at.
 	Wear func() (device string, percent int, state string)

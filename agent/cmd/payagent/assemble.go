@@ -71,6 +71,7 @@ type assembly struct {
 	renewer  *enrol.Renewer // of the box's certificate; nil without fleet.ca_url
 	service  trial.Service  // what exchanges program and configuration
 	doorOpen atomic.Bool
+	gone     atomic.Pointer[[]string] // programs that are away
 	close    []io.Closer
 	beside   []func(context.Context) error // what runs beside the agent and the door
 	metrics  []func(io.Writer) error       // figures besides the agent's
@@ -170,6 +171,9 @@ func assembleWith(c config.Config, log *slog.Logger, parts how, x *exchange) (_ 
 		b.openCertificates(c)
 		b.keepClock(c)
 		b.beside = append(b.beside, b.keepSpares)
+		if x != nil {
+			b.keepPrograms(x, c.Fleet.On())
+		}
 	}
 	if x != nil {
 		if err := x.join(b, c); err != nil {

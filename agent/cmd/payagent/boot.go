@@ -68,6 +68,7 @@ func runCommand(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	started, base, _ := strings.Cut(os.Getenv(startedEnv), " ")
+	file := baseFile(started)
 	if started == "" {
 		if ran, err := startNewer(ctx, files, out); ran {
 			return err
@@ -79,7 +80,7 @@ func runCommand(ctx context.Context, args []string, out io.Writer) error {
 	guard := time.AfterFunc(hangs, func() { os.Exit(int(exitRestart)) })
 	defer guard.Stop()
 	ctx = behind(ctx, os.Stdin)
-	x := &exchange{files: files, updates: update.Open(update.Options{Dir: updatesDir(files.DataDir()), Self: self(), Base: base, Started: started, Clock: files.Clock()})}
+	x := &exchange{files: files, updates: update.Open(update.Options{Dir: updatesDir(files.DataDir()), Self: self(), Base: base, BaseFile: file, Started: started, Clock: files.Clock()})}
 	onTrial, err := x.updates.OnTrial()
 	if err != nil {
 		return err
@@ -97,7 +98,7 @@ func runCommand(ctx context.Context, args []string, out io.Writer) error {
 		return x.gaveUp(err)
 	}
 	x.effective, x.configuration = e, e.Trial
-	x.updates = update.Open(update.Options{Dir: updatesDir(files.DataDir()), Self: self(), Base: base, Started: started, Keys: signers(e.Config.Fleet.Keys), Clock: files.Clock()})
+	x.updates = update.Open(update.Options{Dir: updatesDir(files.DataDir()), Self: self(), Base: base, BaseFile: file, Started: started, Keys: signers(e.Config.Fleet.Keys), Clock: files.Clock()})
 	defer x.hold(e.Config.Fleet.Prove)()
 	guard.Stop()
 	return x.gaveUp(run(ctx, e.Config, out, x))
@@ -128,7 +129,7 @@ func startNewer(ctx context.Context, files *desired.Files, out io.Writer) (ran b
 		if c.File == nil {
 			return false, nil
 		}
-		env := append(os.Environ(), startedEnv+"="+c.Entry.Version+" "+version)
+		env := append(os.Environ(), startedEnv+"="+c.Entry.Version+" "+version, baseFileEnv+"="+baseFile(""))
 		began := time.Now()
 		err = become(ctx, c.File, env, out, func() bool {
 			st, err := u.State()

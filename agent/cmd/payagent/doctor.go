@@ -112,6 +112,7 @@ func examineConfig(file string, c config.Config, err error) (_ *doctor.Subject, 
 		i, err := bolt.Inspect(storeDir(c), storeVersion, checkBytes)
 		return doctor.Store{Exists: i.Bytes >= 0, InUse: i.InUse, Fallback: i.Fallback, Aside: i.Aside}, err
 	}
+	s.Programs = func() (words.Text, error) { return lookForPrograms(c) }
 	if update.Any(updatesDir(c.DataDir)) {
 		s.Update = func() (words.Text, bool, error) { return updateState(c) }
 	}

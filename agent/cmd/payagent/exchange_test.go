@@ -276,7 +276,14 @@ func (m *manager) state() update.State {
 
 // runs tells which version answers at the door, empty for none.
 func (m *manager) runs() string {
-	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}).Do(m.request(http.MethodGet, "/metrics", nil))
+	_, rest, _ := strings.Cut(m.read("/metrics"), "payagent_build_info{version=\"")
+	v, _, _ := strings.Cut(rest, "\"")
+	return v
+}
+
+// read asks the door; empty where it does not answer.
+func (m *manager) read(path string) string {
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}).Do(m.request(http.MethodGet, path, nil))
 	if err != nil {
 		return ""
 	}
@@ -285,9 +292,7 @@ func (m *manager) runs() string {
 	if err != nil {
 		return ""
 	}
-	_, rest, _ := strings.Cut(string(data), "payagent_build_info{version=\"")
-	v, _, _ := strings.Cut(rest, "\"")
-	return v
+	return string(data)
 }
 
 func (m *manager) request(method, path string, body any) *http.Request {
@@ -432,7 +437,37 @@ func TestUpdate(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 	m.until("going back by hand", func() bool { return m.runs() == "2.0.0" })
+
+	// A virus scanner takes the program while it runs: it is missed, and comes
+	// back by the same update.
+	file := filepath.Join(m.dir, "data", "updates", "2.0.0", "payagent")
+	if out, err := m.command("doctor", "--only", "update.programs"); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := m.command("doctor", "--only", "update.programs"); err == nil || !strings.Contains(out, trial.Gone) || !strings.Contains(out, "2.0.0") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out, err := m.command("update", good); err == nil || !strings.Contains(out, "already") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out, err := m.command("doctor", "--only", "update.programs"); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
 	m.killed(m.build("2.1.0", false))
+	// Taken while the service is stopped: the one before it runs, and says so.
+	taken := m.state().Current
+	m.pause()
+	if err := os.Remove(filepath.Join(m.dir, "data", "updates", taken, "payagent")); err != nil {
+		t.Fatal(err)
+	}
+	m.resume()
+	m.until("another program with the alarm", func() bool {
+		v := m.runs()
+		return v != "" && v != taken && strings.Contains(m.read("/v1/alarms"), trial.Gone)
+	})
 	no, _ = m.order("t0", 1)
 	m.until("a payment in the end", func() bool { return m.orderState(no) == "paid" })
 }

@@ -90,10 +90,7 @@ func updateCommand(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, file2, err := u.Accept(manifest, downgrade)
-	if err != nil {
-		return err
-	}
+	_, file2, _ := u.Accept(manifest, downgrade) // Stage says what is wrong, and what it did all the same
 	m, err := u.Stage(ctx, manifest, downgrade, sources(file2), nil)
 	if err != nil {
 		return err

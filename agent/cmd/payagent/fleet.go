@@ -122,7 +122,7 @@ func (b *assembly) openFleet(c config.Config, x *exchange) error {
 		Start: b.station.start, Clock: b.clock, Logger: b.log, Verbs: b.verbs(c, x),
 		Lock: b.agent.Quiet(agent.QuietTerms{Idle: c.Fleet.Idle, From: from, To: to}),
 		Twin: func(context.Context) map[string]any { return b.twin(c, x) }, Conditions: func() []agent.Alarm { return b.conditions(c) },
-		Lasting: []string{"certificate_expired", "certificate_1_day", "certificate_7_days", "certificate_30_days", alarmSkew, alarmWorn, alarmClock, alarmSecondWay, alarmSecondWayDown},
+		Lasting: []string{"certificate_expired", "certificate_1_day", "certificate_7_days", "certificate_30_days", alarmSkew, alarmWorn, alarmClock, alarmSecondWay, alarmSecondWayDown, alarmGone},
 		End:     x.restart}
 	if c.Fleet.HubKey != "" {
 		key, err := sealed.ParsePublic(c.Fleet.HubKey)
@@ -380,6 +380,11 @@ func (b *assembly) lasting(c config.Config) []agent.Alarm {
 	}
 	if w := machine.WearOf(c.DataDir); w.Percent >= 90 || w.State == "urgent" {
 		list = append(list, agent.Alarm{Code: alarmWorn, Subject: w.Device})
+	}
+	if away := b.gone.Load(); away != nil {
+		for _, name := range *away {
+			list = append(list, agent.Alarm{Code: alarmGone, Subject: name})
+		}
 	}
 	return list
 }

@@ -12,6 +12,7 @@ import (
 
 	"payagent/agent/config"
 	"payagent/agent/service"
+	"payagent/agent/words"
 )
 
 // Exit codes of payagent service status, as LSB has them.
@@ -148,11 +149,18 @@ func serviceStatus(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return tellStatus(s, out)
+	// Whoever may not read the data is told nothing of them.
+	var away words.Text
+	if c, err := loadConfig(defaultConfig()); err == nil {
+		if text, err := lookForPrograms(c); err == nil {
+			away = text
+		}
+	}
+	return tellStatus(s, away, out)
 }
 
-// tellStatus prints it in Chinese and English.
-func tellStatus(s service.Status, out io.Writer) error {
+// tellStatus prints it in Chinese and English, and what programs are away.
+func tellStatus(s service.Status, away words.Text, out io.Writer) error {
 	line := map[service.State]string{
 		service.Running:  "运行中 running",
 		service.Starting: "正在启动 starting",
@@ -179,6 +187,9 @@ func tellStatus(s service.Status, out io.Writer) error {
 	if s.Manager != "" {
 		rows = append(rows, [2]string{"说明 note", "本机不是由 systemd 管理（" + s.Manager + "）：服务没有看门狗和隔离；在容器里请由容器运行 payagent run；体检看 payagent doctor。 " +
 			"systemd does not run this machine: no watchdog and no hardening; in a container let that run payagent run; payagent doctor looks at the agent"})
+	}
+	if !away.Empty() {
+		rows = append(rows, [2]string{"程序 programs", away.ZH + " " + away.EN + " → payagent doctor --only update.programs"})
 	}
 	if s.Restarts > 0 {
 		rows = append(rows, [2]string{"自动重启 restarts", fmt.Sprint(s.Restarts)})

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"payagent/agent/service"
+	"payagent/agent/words"
 )
 
 // payagent service --help prints what there is; a mistake prints it behind the
@@ -40,16 +41,18 @@ func TestServiceStatus(t *testing.T) {
 		code   error
 		says   []string
 		not    string
+		away   words.Text
 	}{
-		{service.Status{State: service.Running, PID: 7, Enabled: true}, nil, []string{"running, pid 7", "是 yes"}, "systemd"},
-		{service.Status{State: service.Stopped}, codeStopped, []string{"stopped", "否 no"}, "systemd"},
-		{service.Status{State: service.Failed, Result: "watchdog", Restarts: 3}, codeFailed, []string{"failed", "watchdog", ": 3"}, "systemd"},
-		{service.Status{State: service.Missing}, codeMissing, []string{"not installed"}, "power-on"},
-		{service.Status{State: service.Missing, Manager: "unix-systemv"}, codeMissing, []string{"not installed", "unix-systemv", "systemd does not run this machine", "payagent run"}, "power-on"},
-		{service.Status{State: service.Stopped, Manager: "linux-openrc"}, codeStopped, []string{"stopped", "linux-openrc"}, "power-on"},
+		{service.Status{State: service.Running, PID: 7, Enabled: true}, nil, []string{"running, pid 7", "是 yes"}, "program_gone", words.Text{}},
+		{service.Status{State: service.Stopped}, codeStopped, []string{"stopped", "否 no"}, "systemd", words.Text{}},
+		{service.Status{State: service.Failed, Result: "watchdog", Restarts: 3}, codeFailed, []string{"failed", "watchdog", ": 3"}, "systemd", words.Text{}},
+		{service.Status{State: service.Missing}, codeMissing, []string{"not installed"}, "power-on", words.Text{}},
+		{service.Status{State: service.Missing, Manager: "unix-systemv"}, codeMissing, []string{"not installed", "unix-systemv", "systemd does not run this machine", "payagent run"}, "power-on", words.Text{}},
+		{service.Status{State: service.Stopped, Manager: "linux-openrc"}, codeStopped, []string{"stopped", "linux-openrc"}, "power-on", words.Text{}},
+		{service.Status{State: service.Running}, nil, []string{"running", "program_gone: 1.4.0"}, "systemd", words.Text{EN: "program_gone: 1.4.0"}},
 	} {
 		var out strings.Builder
-		if err := tellStatus(c.status, &out); !errors.Is(err, c.code) {
+		if err := tellStatus(c.status, c.away, &out); !errors.Is(err, c.code) {
 			t.Errorf("%+v ends with %v", c.status, err)
 		}
 		for _, want := range c.says {
