@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 	"payagent/agent"
 	"payagent/agent/agenttest"
 	"payagent/agent/counter"
+	"payagent/agent/order"
 	"payagent/platforms"
 	"payagent/queue/mem"
 )
@@ -105,6 +107,81 @@ func TestFollowMissesNothing(t *testing.T) {
 		}
 		if a, b := tell(all), tell(some); !slices.Equal(a, b) || len(some) >= len(all) || len(a) < 5 {
 			t.Errorf("%v\n%v", a, b)
+		}
+	})
+}
+
+// TestWalks: an event is the same wherever the walk over the log began, that is
+// whether its order's earlier records were met on the way or are read for it.
+func TestWalks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := mem.Open(&mem.Disk{})
+		w := agenttest.Start(t, agenttest.Options{Log: log})
+		defer w.Stop()
+		w.Take(t, agenttest.Payment{Till: agenttest.W1, No: "MZ1", Fen: 100})
+		w.Take(t, agenttest.Payment{Till: agenttest.K1, No: "MZ2", Fen: 100})
+		w.Book(t, "MZ1", "F1", "")
+		w.GiveBack(t, "MZ1", "R1", 40, "1002")
+		w.GiveBack(t, "MZ2", "R2", 100, "1002")
+		w.GiveBack(t, "MZ1", "R3", 60, "1002")
+		w.Agent.RaiseAlarm("audit_failed")
+		w.Take(t, agenttest.Payment{Till: agenttest.W1, No: "MZ3", Fen: 100})
+		synctest.Wait()
+		entries, _, err := log.After(0, 10_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		facts, want := map[string][]order.Fact{}, map[uint64]agent.Event{}
+		for _, e := range entries {
+			if agent.IsNote(e.Stream) {
+				continue
+			}
+			var f order.Fact
+			if err := json.Unmarshal(e.Data, &f); err != nil {
+				t.Fatal(err)
+			}
+			ev := agent.Event{Seq: uint64(e.Seq), Kind: f.Kind, At: f.At}
+			if old := facts[e.Stream]; len(old) > 0 {
+				if ev.Was, err = order.Fold(old); err != nil {
+					t.Fatal(err)
+				}
+			}
+			facts[e.Stream] = append(facts[e.Stream], f)
+			if ev.Order, err = order.Fold(facts[e.Stream]); err != nil {
+				t.Fatal(err)
+			}
+			want[ev.Seq] = ev
+		}
+		last := w.Agent.LastEvent()
+		for _, size := range []int{1, 2, 5, 10_000} {
+			all, news := 0, 0
+			for at := uint64(0); at < last; {
+				list, _, err := w.Agent.Events(at, size)
+				if err != nil || len(list) == 0 {
+					break
+				}
+				for _, e := range list {
+					if all++; !reflect.DeepEqual(e, want[e.Seq]) {
+						t.Errorf("by %d: event %d is %+v, not %+v", size, e.Seq, e.Order, want[e.Seq].Order)
+					}
+					at = e.Seq
+				}
+			}
+			for at := uint64(0); at < last; {
+				list, read, _, err := w.Agent.Follow(at, size)
+				if err != nil || read == at {
+					t.Fatal(read, err)
+				}
+				for _, e := range list {
+					if news++; !reflect.DeepEqual(e, want[e.Seq]) {
+						t.Errorf("by %d: event %d that may be news is %+v, not %+v", size, e.Seq, e.Order, want[e.Seq].Order)
+					}
+				}
+				at = read
+			}
+			if all != len(want) || news < 10 || news >= all {
+				t.Errorf("by %d: %d events of %d, %d may be news", size, all, len(want), news)
+			}
 		}
 	})
 }

@@ -155,19 +155,29 @@ func (a *Agent) fold(no string) (*order.Order, error) {
 }
 
 func foldEntries(no string, entries []queue.Entry) (*order.Order, error) {
-	facts, err := decodeFacts(no, entries)
+	facts, err := decodeFacts(entries)
 	if err != nil {
 		return nil, err
 	}
 	return foldFacts(no, facts)
 }
 
-func decodeFacts(no string, entries []queue.Entry) ([]order.Fact, error) {
-	facts := make([]order.Fact, len(entries))
-	for i, e := range entries {
-		if err := json.Unmarshal(e.Data, &facts[i]); err != nil {
-			return nil, fmt.Errorf("cannot read record %d of order %s: %w", e.Seq, no, err)
+func decodeFacts(entries []queue.Entry) ([]order.Fact, error) {
+	facts := make([]order.Fact, 0, len(entries)+1)
+	var err error
+	for _, e := range entries {
+		if facts, err = decodeFact(facts, e); err != nil {
+			return nil, err
 		}
+	}
+	return facts, nil
+}
+
+// decodeFact appends the fact of a record.
+func decodeFact(facts []order.Fact, e queue.Entry) ([]order.Fact, error) {
+	facts = append(facts, order.Fact{})
+	if err := json.Unmarshal(e.Data, &facts[len(facts)-1]); err != nil {
+		return nil, fmt.Errorf("cannot read record %d of order %s: %w", e.Seq, e.Stream, err)
 	}
 	return facts, nil
 }
@@ -175,9 +185,13 @@ func decodeFacts(no string, entries []queue.Entry) ([]order.Fact, error) {
 func foldFacts(no string, facts []order.Fact) (*order.Order, error) {
 	o, err := order.Fold(facts)
 	if err != nil {
-		return nil, fmt.Errorf("cannot make sense of the records of order %s: %w", no, err)
+		return nil, senseless(no, err)
 	}
 	return o, nil
+}
+
+func senseless(no string, err error) error {
+	return fmt.Errorf("cannot make sense of the records of order %s: %w", no, err)
 }
 
 // load reads what must be taken up at start: the open orders, and the slots

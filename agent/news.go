@@ -64,11 +64,26 @@ func bookingNews(is, was *order.BookingState) string {
 // the last record looked at (seq if there is none), first the oldest number
 // still kept.
 func (a *Agent) Follow(seq uint64, limit int) (list []Event, read, first uint64, err error) {
+	w := walk{}
 	read, first, err = a.each(seq, limit, func(e queue.Entry) error {
-		if IsNote(e.Stream) || dull(e.Data) {
+		if IsNote(e.Stream) {
 			return nil
 		}
-		ev, err := a.event(e)
+		// What is behind the last place is not read for a record that is no news.
+		if w[e.Stream] == nil && kindOf(e.Data) != order.KindCreated && dull(e.Data) {
+			return nil
+		}
+		facts, err := a.until(w, e)
+		if err != nil {
+			if dull(e.Data) {
+				return nil
+			}
+			return err
+		}
+		if f := facts[len(facts)-1]; dullFact(f.Kind, f.Sent) {
+			return nil
+		}
+		ev, err := eventOf(e, facts)
 		list = append(list, ev)
 		return err
 	})
@@ -134,30 +149,35 @@ func (a *Agent) each(seq uint64, limit int, look func(queue.Entry) error) (read,
 }
 
 // dull tells that a record can be no news, whatever came before it, so that
-// its order need not be read. A kind that is not known is looked at. The journal
-// writes the kind first, so that most records need not be taken apart; one that
-// looks different is.
+// its order need not be read.
 func dull(data []byte) bool {
-	var head struct {
-		Kind order.Kind `json:"kind"`
-		Sent *struct {
-			Verb order.Verb `json:"verb"`
-		} `json:"sent"`
-	}
-	if rest, ok := bytes.CutPrefix(data, []byte(`{"kind":"`)); ok {
-		kind, _, _ := bytes.Cut(rest, []byte{'"'})
-		head.Kind = order.Kind(kind)
-	}
+	head := order.Fact{Kind: kindOf(data)}
 	if head.Kind == "" || head.Kind == order.KindSent {
 		if json.Unmarshal(data, &head) != nil {
 			return false
 		}
 	}
-	switch head.Kind {
+	return dullFact(head.Kind, head.Sent)
+}
+
+// dullFact is dull for a fact. A kind that is not known is looked at.
+func dullFact(kind order.Kind, sent *order.Sent) bool {
+	switch kind {
 	case order.KindCreated, order.KindKey, order.KindConfirmed, order.KindDetached, order.KindCancelAsked, order.KindLeft:
 		return true
 	case order.KindSent:
-		return head.Sent != nil && head.Sent.Verb != order.VerbRefund && head.Sent.Verb != order.VerbCancel
+		return sent != nil && sent.Verb != order.VerbRefund && sent.Verb != order.VerbCancel
 	}
 	return false
+}
+
+// kindOf is a record's kind. The journal writes it first, so that most records
+// need not be taken apart to tell; of one that looks different it is empty.
+func kindOf(data []byte) order.Kind {
+	rest, ok := bytes.CutPrefix(data, []byte(`{"kind":"`))
+	if !ok {
+		return ""
+	}
+	kind, _, _ := bytes.Cut(rest, []byte{'"'})
+	return order.Kind(kind)
 }

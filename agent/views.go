@@ -105,6 +105,7 @@ type Event struct {
 // Events gives up to limit events after seq, and the oldest number still kept.
 // Notes are passed over: they are no order's events.
 func (a *Agent) Events(seq uint64, limit int) (list []Event, first uint64, err error) {
+	w := walk{}
 	for len(list) < limit {
 		entries, from, err := a.parts.Log.After(queue.Seq(seq), limit-len(list))
 		if err != nil {
@@ -119,7 +120,7 @@ func (a *Agent) Events(seq uint64, limit int) (list []Event, first uint64, err e
 			if IsNote(e.Stream) {
 				continue
 			}
-			ev, err := a.event(e)
+			ev, err := a.event(w, e)
 			if err != nil {
 				return nil, 0, err
 			}
@@ -129,32 +130,60 @@ func (a *Agent) Events(seq uint64, limit int) (list []Event, first uint64, err e
 	return list, first, nil
 }
 
-// event is an order as it was after one record.
-func (a *Agent) event(e queue.Entry) (Event, error) {
-	stream, err := a.parts.Log.Stream(e.Stream)
-	if err != nil {
-		return Event{}, err
-	}
-	upTo := slices.IndexFunc(stream, func(x queue.Entry) bool { return x.Seq > e.Seq })
-	if upTo >= 0 {
-		stream = stream[:upTo]
-	}
-	facts, err := decodeFacts(e.Stream, stream)
-	if err != nil {
-		return Event{}, err
-	}
-	o, err := foldFacts(e.Stream, facts)
-	if err != nil {
-		return Event{}, err
-	}
-	last := len(facts) - 1
-	var was *order.Order
-	if last > 0 {
-		if was, err = foldFacts(e.Stream, facts[:last]); err != nil {
-			return Event{}, err
+// walk is what a walk over the log keeps of the orders that it meets: their
+// facts so far, so that each is read and taken apart once.
+type walk map[string][]order.Fact
+
+// until gives the facts of an order up to one record, which follows those that
+// the walk has.
+func (a *Agent) until(w walk, e queue.Entry) ([]order.Fact, error) {
+	facts, met := w[e.Stream]
+	delete(w, e.Stream)
+	if !met && kindOf(e.Data) != order.KindCreated {
+		stream, err := a.parts.Log.Stream(e.Stream)
+		if err != nil {
+			return nil, err
+		}
+		if i := slices.IndexFunc(stream, func(x queue.Entry) bool { return x.Seq >= e.Seq }); i >= 0 {
+			stream = stream[:i]
+		}
+		if facts, err = decodeFacts(stream); err != nil {
+			return nil, err
 		}
 	}
+	if facts == nil {
+		facts = make([]order.Fact, 0, 4)
+	}
+	facts, err := decodeFact(facts, e)
+	if err == nil {
+		w[e.Stream] = facts
+	}
+	return facts, err
+}
+
+// event is an order as it was after one record.
+func (a *Agent) event(w walk, e queue.Entry) (Event, error) {
+	facts, err := a.until(w, e)
+	if err != nil {
+		return Event{}, err
+	}
+	return eventOf(e, facts)
+}
+
+func eventOf(e queue.Entry, facts []order.Fact) (Event, error) {
+	last := len(facts) - 1
 	f := facts[last]
+	was, err := foldFacts(e.Stream, facts[:last])
+	if err != nil {
+		return Event{}, err
+	}
+	o := was.Clone()
+	if err := o.Apply(f); err != nil {
+		return Event{}, senseless(e.Stream, err)
+	}
+	if last == 0 {
+		was = nil
+	}
 	return Event{Seq: uint64(e.Seq), Kind: f.Kind, At: f.At, Order: o, Was: was}, nil
 }
 

@@ -72,6 +72,9 @@ func (l *Log) After(seq queue.Seq, limit int) ([]queue.Entry, queue.Seq, error) 
 			return nil
 		}
 		want := max(uint64(seq)+1, st.first)
+		if want <= last && limit > 0 {
+			out = make([]queue.Entry, 0, min(uint64(limit), last-want+1))
+		}
 		c := tx.Bucket([]byte(bLog)).Cursor()
 		for k, v := c.Seek(be64(want)); len(out) < limit && want <= last; k, v = c.Next() {
 			if !bytes.Equal(k, be64(want)) {

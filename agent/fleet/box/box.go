@@ -123,7 +123,7 @@ func New(o Options) (*Box, error) {
 func (b *Box) now() time.Time { return atWall(b.o.Agent.Now().Wall) }
 
 func atWall(ms int64) time.Time {
-	return time.UnixMilli(ms).In(time.FixedZone("UTC+8", 8*60*60))
+	return time.UnixMilli(ms).In(time.FixedZone("", 8*60*60)) // one without a name is not made anew
 }
 
 // busNow is the bus, nil before Run.

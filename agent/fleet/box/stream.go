@@ -2,13 +2,11 @@ package box
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
 	"payagent/agent/fleet"
 	"payagent/queue"
-	"payagent/uplink"
 )
 
 // The bounds of telling.
@@ -44,8 +42,9 @@ type stream struct {
 	stop    context.CancelFunc
 	moved   time.Time // when something was acknowledged last, or telling began
 	wait    time.Duration
-	more    bool      // there may be records that were not looked at
-	unheard time.Time // since when something is told and nothing acknowledged; zero for nothing told
+	more    bool       // there may be records that were not looked at
+	ahead   chan *look // gets what follows what is ready, while that is told; nil: nobody looks
+	unheard time.Time  // since when something is told and nothing acknowledged; zero for nothing told
 }
 
 // item is one event that is owed. Telling begins anew behind before.
@@ -62,12 +61,6 @@ type item struct {
 type flown struct {
 	seq, before uint64
 	in          *message
-}
-
-// message is what one event, or several that waited, left in.
-type message struct {
-	ack  <-chan error // nil once its fate is known
-	lost bool         // the broker may not have it
 }
 
 func (s *stream) cursor() string     { return "fleet-" + s.name }
@@ -180,39 +173,6 @@ func (s *stream) fill(c *conn, limit int) (more bool, err error) {
 	return limit == 0, nil
 }
 
-// send hands what is ready to the broker as one message, limit events at most:
-// one alone as it is, several as a batch.
-func (s *stream) send(limit int) (n int, err error) {
-	if len(s.flight) == 0 && s.wait == 0 {
-		s.moved = time.Now()
-	}
-	if s.unheard.IsZero() {
-		s.unheard = time.Now()
-	}
-	m, batch := &message{}, []byte(nil)
-	for _, it := range s.ready[:min(limit, len(s.ready), fleet.BatchEvents)] {
-		e, err := s.b.payload(it, s.previous())
-		if err != nil {
-			return 0, err
-		}
-		if n > 0 && len(batch)+len(e)+2 > fleet.BatchBytes {
-			break
-		}
-		batch = append(append(batch, ','), e...)
-		s.flight = append(s.flight, flown{it.seq, it.before, m})
-		n++
-	}
-	s.ready = s.ready[n:]
-	payload := batch[1:]
-	if n > 1 {
-		batch[0] = '['
-		payload = append(batch, ']')
-	}
-	m.ack = s.b.bus.Send(s.gen, uplink.Message{Topic: s.b.topic(fleet.LevelEvent, s.name), Payload: payload})
-	s.b.stats.add(&s.b.stats.sent, uint64(n))
-	return n, nil
-}
-
 // previous is the sequence of the event before the next one.
 func (s *stream) previous() uint64 {
 	if n := len(s.flight); n > 0 {
@@ -224,9 +184,37 @@ func (s *stream) previous() uint64 {
 // readAhead is how many records are looked at in one go.
 const readAhead = 256
 
-// load reads on. A stretch of the log that is gone becomes one gap.
+// look is what next gave after a record.
+type look struct {
+	after       uint64
+	list        []item
+	read, first uint64
+	err         error
+}
+
+func (s *stream) look(after uint64) *look {
+	l := &look{after: after}
+	l.list, l.read, l.first, l.err = s.next(after, readAhead)
+	return l
+}
+
+// rest waits until nobody looks ahead, and gives what was seen; nil for nothing.
+func (s *stream) rest() (l *look) {
+	if s.ahead != nil {
+		l = <-s.ahead
+		s.ahead = nil
+	}
+	return l
+}
+
+// load reads on. A stretch of the log that is gone becomes one gap. In a backlog
+// the next stretch is read while this one is told.
 func (s *stream) load() (more bool, err error) {
-	list, read, first, err := s.next(s.read, readAhead)
+	l := s.rest()
+	if l == nil || l.after != s.read || l.err != nil {
+		l = s.look(s.read)
+	}
+	list, read, first, err := l.list, l.read, l.first, l.err
 	if err != nil {
 		return false, err
 	}
@@ -243,7 +231,13 @@ func (s *stream) load() (more bool, err error) {
 		before = list[i].seq
 	}
 	s.ready, s.read = list, read
-	return read < s.b.o.Agent.LastEvent(), nil
+	more = read < s.b.o.Agent.LastEvent()
+	if more && len(list) > 0 {
+		ahead := make(chan *look, 1)
+		s.ahead = ahead
+		go func() { ahead <- s.look(read) }()
+	}
+	return more, nil
 }
 
 // late tells again what nobody acknowledged, with growing pauses.
@@ -306,6 +300,8 @@ const settleFor = 250 * time.Millisecond
 func (b *Box) tell(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	defer b.alarms.rest()
+	defer b.orders.rest()
 	changed := b.o.Agent.Changed()
 	var look time.Time // when what changed is looked at; zero for nothing changed
 	for {
@@ -444,25 +440,4 @@ func (b *Box) waiting() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.status.Waiting
-}
-
-// payload writes an event.
-func (b *Box) payload(it item, previous uint64) ([]byte, error) {
-	id := fmt.Sprintf("%s-%d", b.epoch, it.seq)
-	if it.kind == fleet.TypeGap { // both streams may have one at the same place
-		id += "-" + it.subject
-	}
-	data, err := json.Marshal(it.data)
-	if err != nil {
-		return nil, fmt.Errorf("cannot write event %d; report this: %w", it.seq, err)
-	}
-	e := fleet.Event{SpecVersion: "1.0", ID: id, Source: "/payagent/" + b.place.Site + "/" + b.place.Box, Type: it.kind, Subject: it.subject,
-		Time: atWall(it.at), ContentType: "application/json", Epoch: b.epoch, Sequence: it.seq, Previous: previous,
-		Historical: b.o.Agent.Now().Wall-it.at > historic.Milliseconds(), Data: data}
-	if it.seal != nil {
-		if e.Sealed, err = it.seal(id); err != nil {
-			b.log.Error("an event goes without its patient", "event", id, "error", err)
-		}
-	}
-	return json.Marshal(e)
 }
