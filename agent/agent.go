@@ -50,6 +50,8 @@ type Parts struct {
 	// Ways tells how a platform with two ways is reached, false for one that has
 	// a single one; nil where none has two.
 	Ways func(platform string) (Ways, bool)
+	// Replaced: another box is in the place of this one; see Agent.Replace.
+	Replaced bool
 }
 
 // Scanner is one scanner of a till, as it is put in.
@@ -116,7 +118,7 @@ func New(p Parts) (*Agent, error) {
 		a.random = rand.Reader
 	}
 	a.shape = counter.Config{Tills: map[string]counter.Till{}, Platforms: map[string]counter.Platform{},
-		Recognise: rules.Recognise, DoubleRead: p.Config.Codes.DoubleRead, CodeOnce: 24 * time.Hour, CodeLimit: 45 * time.Second}
+		Recognise: rules.Recognise, DoubleRead: p.Config.Codes.DoubleRead, CodeOnce: 24 * time.Hour, CodeLimit: 45 * time.Second, Replaced: p.Replaced}
 	a.shape.RefundAlone, a.shape.Reverse = p.Config.Limits.RefundAloneFen, reverseOf(p.Config)
 	for _, t := range p.Config.Tills {
 		a.shape.Tills[t.Name] = counter.Till{Name: t.Name, Online: t.Kind == config.Online, TwoCodes: p.Config.Codes.TwoCodes, Devices: rolesOf(p.Scanners[t.Name])}

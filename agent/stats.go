@@ -212,6 +212,9 @@ func (a *Agent) Ready() (bool, []string) {
 	if h.Stopped {
 		why = append(why, "store_stopped")
 	}
+	if h.Replaced {
+		why = append(why, counter.CodeReplaced)
+	}
 	if h.DiskLow {
 		why = append(why, "disk_low")
 	}

@@ -21,6 +21,10 @@ func (c *Counter) actOn(e Act, o *order.Order) {
 		c.reply(Reply{ID: e.Reply, Code: CodeStopped})
 		return
 	}
+	if _, moves := c.movesElsewhere(e); moves {
+		c.reply(Reply{ID: e.Reply, Code: CodeReplaced})
+		return
+	}
 	if x == nil || o.State().Final() {
 		c.actFinal(e, o)
 		return
@@ -108,8 +112,8 @@ func (c *Counter) askRefund(e AskRefund) {
 }
 
 func (c *Counter) refundFound(e AskRefund, f Found) {
-	if c.stopped {
-		c.reply(Reply{ID: e.Reply, Code: CodeStopped})
+	if code := c.halted(); code != "" {
+		c.reply(Reply{ID: e.Reply, Code: code})
 		return
 	}
 	x := c.orders[e.Order]

@@ -20,7 +20,7 @@ func (c *Counter) advance(x *entry) {
 	}
 	p := c.platform(x)
 	for range 8 { // a step that repeats itself would be a fault; the next Tick goes on
-		s := x.o.Next(p.Policy, p.Traits, c.now)
+		s := c.next(x, p)
 		if s.At > c.now.Mono || s.Do == order.DoNothing || c.stopped {
 			if c.stopped {
 				s.At = order.Never

@@ -17,9 +17,10 @@ func (c *Counter) withOrder(no string, reply uint64, keys []string, then func(x 
 	}
 	c.lookup(pending{then: func(f Found) {
 		x := c.orders[no]
+		code := c.halted()
 		switch {
-		case c.stopped:
-			c.reply(Reply{ID: reply, Code: CodeStopped})
+		case code != "":
+			c.reply(Reply{ID: reply, Code: code})
 			return
 		case x == nil && len(f.Orders[no]) == 0:
 			c.reply(Reply{ID: reply, Code: CodeNotFound})

@@ -34,6 +34,8 @@ type Config struct {
 	// give money back; above it a second one is needed. 0: one is enough.
 	RefundAlone platforms.Fen
 	Reverse     Reverse
+	// Replaced: another box is in the place of this one; see Replace.
+	Replaced bool
 }
 
 // Reverse says how the payment of an order that HIS could not book goes back.
@@ -139,6 +141,11 @@ func New(cfg Config) *Counter {
 func (c *Counter) Step(now order.Now, ev Event) []Effect {
 	c.now, c.out = now, nil
 	c.wakeDue() // after a suspend, what is overdue comes before what is new
+	if id, moves := c.movesElsewhere(ev); moves {
+		c.reply(Reply{ID: id, Code: CodeReplaced})
+		c.finish()
+		return c.out
+	}
 	switch e := ev.(type) {
 	case Create:
 		c.create(e)
@@ -166,6 +173,10 @@ func (c *Counter) Step(now order.Now, ev Event) []Effect {
 		c.propose(e)
 	case Adopt:
 		c.adopt(e)
+	case TakeOver:
+		c.takeOver(e)
+	case Replace:
+		c.replace()
 	case Notified:
 		c.notified(e)
 	case Authorise:
@@ -410,9 +421,9 @@ func (c *Counter) finish() {
 	for _, name := range c.names {
 		c.settleTill(c.tills[name])
 	}
-	h := Health{Down: trueKeys(c.down), Clock: trueKeys(c.clock), BadTokens: trueKeys(c.noToken), DiskLow: c.diskLow, Stopped: c.stopped}
+	h := Health{Down: trueKeys(c.down), Clock: trueKeys(c.clock), BadTokens: trueKeys(c.noToken), DiskLow: c.diskLow, Stopped: c.stopped, Replaced: c.cfg.Replaced}
 	if !slices.Equal(h.Down, c.shown.Down) || !slices.Equal(h.Clock, c.shown.Clock) || !slices.Equal(h.BadTokens, c.shown.BadTokens) ||
-		h.DiskLow != c.shown.DiskLow || h.Stopped != c.shown.Stopped {
+		h.DiskLow != c.shown.DiskLow || h.Replaced != c.shown.Replaced || h.Stopped != c.shown.Stopped {
 		c.shown = h
 		c.emit(h)
 	}

@@ -80,6 +80,8 @@ func (c *Counter) closedFor(s order.Created) string {
 		return CodeStopped
 	case !c.ready:
 		return CodeStopped
+	case c.cfg.Replaced:
+		return CodeReplaced
 	case c.diskLow:
 		return CodeDiskLow
 	case c.tills[s.Till] == nil:

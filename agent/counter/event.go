@@ -221,6 +221,8 @@ func (HisLink) event()       {}
 func (Decide) event()        {}
 func (Propose) event()       {}
 func (Adopt) event()         {}
+func (TakeOver) event()      {}
+func (Replace) event()       {}
 func (Found) event()         {}
 func (PayDone) event()       {}
 func (QueryDone) event()     {}
@@ -390,6 +392,7 @@ type Health struct {
 	BadTokens []string // profiles whose token was refused
 	DiskLow   bool
 	Stopped   bool
+	Replaced  bool // another box is in the place of this one
 }
 
 func (Write) effect()     {}
@@ -423,6 +426,7 @@ const (
 	CodeTokenRefused  = "token_refused"
 	CodeDiskLow       = "disk_low"
 	CodeStopped       = "store_stopped"
+	CodeReplaced      = order.Replaced // another box is in the place of this one
 	CodeOverCap       = "over_shift_cap"
 	CodeNotPayable    = "code_not_payable"
 	CodeWrongWallet   = "wrong_wallet"

@@ -101,8 +101,8 @@ func (c *Counter) adopt(e Adopt) {
 		case o != nil:
 			c.reply(Reply{ID: e.Reply, Code: CodeExists, Order: o, Platform: o.Platform})
 			return
-		case c.stopped:
-			c.reply(Reply{ID: e.Reply, Code: CodeStopped})
+		case c.halted() != "":
+			c.reply(Reply{ID: e.Reply, Code: c.halted()})
 			return
 		case c.diskLow:
 			c.reply(Reply{ID: e.Reply, Code: CodeDiskLow})

@@ -84,6 +84,9 @@ func (c *Counter) settleTill(t *till) {
 	if v.Note == "" {
 		v.Note = bookNote(v.Order)
 	}
+	if c.cfg.Replaced {
+		v.Note = CodeReplaced
+	}
 	t.queue = slices.DeleteFunc(t.queue, func(no string) bool {
 		return c.orders[no] == nil || c.orders[no].o.State() != order.Queued
 	})

@@ -88,7 +88,7 @@ func statusOf(code string) (status int, retry int64) {
 		return http.StatusTooManyRequests, 1
 	case counter.CodeUnreachable, counter.CodeClock:
 		return http.StatusServiceUnavailable, 10
-	case counter.CodeTokenRefused, counter.CodeDiskLow:
+	case counter.CodeTokenRefused, counter.CodeDiskLow, counter.CodeReplaced:
 		return http.StatusServiceUnavailable, 60
 	case counter.CodeStopped, "shutting_down":
 		return http.StatusServiceUnavailable, 5
@@ -142,7 +142,7 @@ func (d *door) verdicts(f fault, retry int64) (cash, again safetyView) {
 	switch {
 	case cash.Answer != "" && cash.Answer != order.Yes:
 		return cash, again
-	case !f.known && !told:
+	case !f.known && !told, f.code == counter.CodeReplaced: // the other box may have taken it
 		return unknownBill(), sameKey()
 	case cash.Answer == "":
 		cash = d.safety(order.Safety{Answer: order.Yes, Reason: "cash_failed"})

@@ -177,7 +177,7 @@ func (f *Front) refusal(r counter.Reply) error {
 	switch r.Code {
 	case counter.CodeNotPayable, counter.CodeWrongWallet, counter.CodeUsed:
 		trouble = platforms.FrontCode
-	case counter.CodeUnreachable, counter.CodeClock, counter.CodeTokenRefused, counter.CodeStopped, counter.CodeDiskLow:
+	case counter.CodeUnreachable, counter.CodeClock, counter.CodeTokenRefused, counter.CodeStopped, counter.CodeDiskLow, counter.CodeReplaced:
 		trouble = platforms.FrontAway
 	case counter.CodeBillPaid, counter.CodeBillOpen, counter.CodeExists, counter.CodeNumberUsed, counter.CodeKeyMismatch:
 		// Taken under another order number, at the door: that one is not the

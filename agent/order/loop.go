@@ -331,12 +331,12 @@ func (o *Order) neverArrived(p Policy, t platforms.Traits, now Now) bool {
 	own := o.Insured != nil && o.Insured.Own
 	unseen := o.Mode.Shown() && !own && o.QR == "" && o.SentAt != nil
 	if t.NoQuery {
-		return unseen && o.Doubt != storeLost && l.CancelsNo >= 1
+		return unseen && !o.hearsay() && l.CancelsNo >= 1
 	}
 	if l.LastStatus != platforms.NotFound {
 		return false
 	}
-	if unseen && (!o.Paged() || o.Doubt != storeLost) {
+	if unseen && (!o.Paged() || !o.hearsay()) {
 		return l.NotFound >= 1
 	}
 	return l.NotFound >= p.QuickCancels && now.Age(o.began()) >= p.NotFoundFinal

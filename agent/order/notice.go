@@ -14,6 +14,14 @@ const wakeEvery = time.Second
 // else is known of it, such as whether a page was shown, is gone.
 const storeLost = "store_lost"
 
+// TakenOver is the doubt of an order that another box began and this one, in
+// its place, knows from a few words only (ORD-20).
+const TakenOver = "taken_over"
+
+// hearsay tells that so little is known of the order that even a page may have
+// been shown for it.
+func (o *Order) hearsay() bool { return o.Doubt == storeLost || o.Doubt == TakenOver }
+
 // amountDiffers is the doubt of an order of which another amount was paid.
 const amountDiffers = "amount_differs"
 

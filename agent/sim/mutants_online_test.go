@@ -39,6 +39,6 @@ func onlineMutants() []mutant {
 		{"N12", "an order without a query waits for ever", w("I5"), []edit{
 			{fWord, "	if !want {\n		return later(when)\n", "	if !want || t.NoQuery {\n		return later(max(when, when+1) + 1<<60)\n"}}},
 		{"N13", "a page that was never shown holds its order for ever", w("I5"), []edit{
-			{fLoop, "o.Doubt != storeLost && l.CancelsNo >= 1", "o.Doubt != storeLost && l.CancelsNo < 0"}}},
+			{fLoop, "!o.hearsay() && l.CancelsNo >= 1", "!o.hearsay() && l.CancelsNo < 0"}}},
 	}
 }

@@ -292,7 +292,7 @@
     const routes = (pay.tillOf(caps) || {}).routes || [];
     const ours = function (p) { return routes.length === 0 || routes.some(function (r) { return r.platform === p; }); };
     const has = function (code) { return (ready || []).some(function (r) { return r.code === code && (!r.name || ours(r.name)); }); };
-    if (has("store_stopped") || has("disk_low") || has("shutting_down")) { return "out"; }
+    if (has("store_stopped") || has("disk_low") || has("box_replaced") || has("shutting_down")) { return "out"; }
     return view.online === false || has("platform_unreachable") || has("clock_wrong") ? "offline" : "";
   }
 
