@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/x509"
 	"encoding/base32"
 	"errors"
+	"strconv"
 	"strings"
 )
 
@@ -76,11 +78,27 @@ func ParseCode(text string) (Code, error) {
 	return c, nil
 }
 
+// Generation counts the enrolments of a box: the first is 1, and whatever is
+// enrolled later under the same name has a higher one and is in its place
+// (docs/fleet.md). It stands in the certificate, which the authority signs and
+// gives for each generation to one key only.
+func Generation(c *x509.Certificate) uint64 {
+	n, err := strconv.ParseUint(c.Subject.SerialNumber, 10, 32)
+	if err != nil || n < 1 {
+		return 1
+	}
+	return n
+}
+
 // The paths of the certificate authority (payfleet ca serve).
 const (
 	PathEnrol = "/v1/enrol" // POST EnrolRequest
 	PathRenew = "/v1/renew" // POST RenewRequest, with the present certificate
 	PathCRL   = "/v1/crl"   // GET the revoked certificates, PEM
+	// PathNewest answers GET ?site=S&box=B with the certificate of that box's
+	// newest enrolment, PEM: what it shows is no secret, and nobody else can make
+	// it. A box learns there that another is in its place.
+	PathNewest = "/v1/newest"
 )
 
 // EnrolRequest asks for a first certificate.
@@ -151,4 +169,5 @@ const (
 	EnrolNotDue   = "not_due"
 	EnrolSlow     = "too_many"
 	EnrolBroken   = "authority_broken"
+	EnrolReplaced = "enrolled_anew" // a later enrolment of that box counts
 )

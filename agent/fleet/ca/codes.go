@@ -31,6 +31,8 @@ type codeFile struct {
 	Made    time.Time `json:"made"`
 	Expires time.Time `json:"expires"`
 	Tries   int       `json:"tries"` // wrong ones
+	// Generation that the box gets with it; 0 in codes of before there were any.
+	Generation uint64 `json:"generation,omitempty"`
 }
 
 // claim is who used a code, written once and whole.
@@ -64,8 +66,12 @@ func (a *Authority) Code(site, box string, validFor time.Duration) (fleet.Code, 
 	if _, err := rand.Read(c.Secret[:]); err != nil {
 		return fleet.Code{}, fmt.Errorf("cannot make a code: %w", err)
 	}
+	generation, err := a.next(site, box)
+	if err != nil {
+		return fleet.Code{}, err
+	}
 	t := a.now().UTC().Truncate(time.Second)
-	return c, a.writeCode(c.ID, codeFile{Site: site, Box: box, Hash: hashText(c), Made: t, Expires: t.Add(validFor)})
+	return c, a.writeCode(c.ID, codeFile{Site: site, Box: box, Hash: hashText(c), Made: t, Expires: t.Add(validFor), Generation: generation})
 }
 
 func hashText(c fleet.Code) string {
@@ -136,6 +142,9 @@ func (a *Authority) use(c fleet.Code, f codeFile, csr *x509.CertificateRequest) 
 		if cn := csr.Subject.CommonName; cn != "" && cn != f.Box {
 			return fleet.Enrolled{}, refuse(fleet.EnrolWrongBox, f.Box)
 		}
+		if err := a.claimGeneration(f.Site, f.Box, max(1, f.Generation), hash); err != nil {
+			return fleet.Enrolled{}, err
+		}
 		serial, serr := newSerial()
 		if serr != nil {
 			return fleet.Enrolled{}, serr
@@ -157,7 +166,7 @@ func (a *Authority) use(c fleet.Code, f codeFile, csr *x509.CertificateRequest) 
 		if !ok {
 			return fleet.Enrolled{}, fmt.Errorf("cannot use %s: its number is damaged; make a new code", path)
 		}
-		i, err = a.boxCert(csr, f.Site, f.Box, "code", serial)
+		i, err = a.boxCert(csr, f.Site, f.Box, "code", serial, max(1, f.Generation))
 	}
 	if err != nil {
 		return fleet.Enrolled{}, err

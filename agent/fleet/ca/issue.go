@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,6 +47,8 @@ type Issued struct {
 	KeyHash  string    `json:"key"`     // SHA-256 of the public key, hex
 	PEM      string    `json:"pem"`     // the certificate
 	Revoked  *Revoked  `json:"revoked"` // filled by List
+	// Generation counts a box's enrolments; 0 is 1.
+	Generation uint64 `json:"generation,omitempty"`
 }
 
 // Revoked says when and why a certificate stopped counting.
@@ -95,15 +98,19 @@ func keyHash(spki []byte) string {
 }
 
 // boxCert issues a box's certificate: client authentication alone.
-func (a *Authority) boxCert(csr *x509.CertificateRequest, site, box, by string, serial *big.Int) (Issued, error) {
+func (a *Authority) boxCert(csr *x509.CertificateRequest, site, box, by string, serial *big.Int, generation uint64) (Issued, error) {
 	if cn := csr.Subject.CommonName; cn != "" && cn != box {
 		return Issued{}, refuse(fleet.EnrolWrongBox, box)
 	}
 	if err := a.mayBe(KindBox, site, box); err != nil {
 		return Issued{}, err
 	}
-	return a.issue(&x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: box}, URIs: []*url.URL{{Scheme: "payagent", Host: site, Path: "/" + box}},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, csr.PublicKey, BoxLife, Issued{Kind: KindBox, Site: site, Name: box, By: by})
+	name := pkix.Name{CommonName: box}
+	if generation > 1 {
+		name.SerialNumber = strconv.FormatUint(generation, 10)
+	}
+	return a.issue(&x509.Certificate{SerialNumber: serial, Subject: name, URIs: []*url.URL{{Scheme: "payagent", Host: site, Path: "/" + box}},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, csr.PublicKey, BoxLife, Issued{Kind: KindBox, Site: site, Name: box, By: by, Generation: generation})
 }
 
 // mayBe makes sure that a name stands for one holder: brokers know clients by
@@ -177,12 +184,28 @@ func (a *Authority) Sign(r fleet.EnrolRequest, site, box string) (fleet.Enrolled
 	if err != nil {
 		return fleet.Enrolled{}, err
 	}
-	return a.vouch(csr, site, box, "file")
+	// The same request again is the same enrolment.
+	hash := keyHash(csr.RawSubjectPublicKeyInfo)
+	// Nothing is claimed for a request that would be refused.
+	if cn := csr.Subject.CommonName; cn != "" && cn != box {
+		return fleet.Enrolled{}, refuse(fleet.EnrolWrongBox, box)
+	}
+	if err := a.mayBe(KindBox, site, box); err != nil {
+		return fleet.Enrolled{}, err
+	}
+	generation, err := a.generationFor(site, box, hash)
+	if err != nil {
+		return fleet.Enrolled{}, err
+	}
+	if err := a.claimGeneration(site, box, generation, hash); err != nil {
+		return fleet.Enrolled{}, err
+	}
+	return a.vouch(csr, site, box, "file", generation)
 }
 
 // vouch issues a box's certificate and says what the box is told with it.
-func (a *Authority) vouch(csr *x509.CertificateRequest, site, box, by string) (fleet.Enrolled, error) {
-	i, err := a.boxCert(csr, site, box, by, nil)
+func (a *Authority) vouch(csr *x509.CertificateRequest, site, box, by string, generation uint64) (fleet.Enrolled, error) {
+	i, err := a.boxCert(csr, site, box, by, nil, generation)
 	if err != nil {
 		return fleet.Enrolled{}, err
 	}

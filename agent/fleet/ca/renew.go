@@ -44,6 +44,13 @@ func (a *Authority) Renew(old *x509.Certificate, r fleet.RenewRequest) (fleet.En
 	case r.IfDue && now.Before(Due(old)):
 		return fleet.Enrolled{}, refuse(fleet.EnrolNotDue, i.Name)
 	}
+	newest, err := a.Newest(i.Site, i.Name)
+	if err != nil {
+		return fleet.Enrolled{}, err
+	}
+	if newest.generation() > i.generation() {
+		return fleet.Enrolled{}, refuse(fleet.EnrolReplaced, i.Name)
+	}
 	csr, err := readCSR(r.CSR)
 	if err != nil {
 		return fleet.Enrolled{}, err
@@ -67,7 +74,7 @@ func (a *Authority) Renew(old *x509.Certificate, r fleet.RenewRequest) (fleet.En
 			return a.answer(o)
 		}
 	}
-	return a.vouch(csr, i.Site, i.Name, "renewal")
+	return a.vouch(csr, i.Site, i.Name, "renewal", i.generation())
 }
 
 // Revoke ends certificates: the one of that number, or every one of a box,

@@ -117,7 +117,7 @@ func (s *Server) fits(leaf *x509.Certificate) bool {
 	return leaf.CheckSignatureFrom(s.a.cert) == nil
 }
 
-// Handler answers the three paths.
+// Handler answers the paths of package fleet.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+fleet.PathEnrol, func(w http.ResponseWriter, r *http.Request) {
@@ -155,6 +155,7 @@ func (s *Server) Handler() http.Handler {
 		}
 		s.reply(w, r, answer, err)
 	})
+	mux.HandleFunc("GET "+fleet.PathNewest, s.newest)
 	mux.HandleFunc("GET "+fleet.PathCRL, func(w http.ResponseWriter, r *http.Request) {
 		data, err := s.a.CRL()
 		if err != nil {
