@@ -19,22 +19,23 @@ func (a *Agent) Replace(ctx context.Context) { a.post(ctx, counter.Replace{}) }
 // Left is an order that another box left open: what it said of it where
 // everybody in the fleet can read it, so nothing of a patient.
 type Left struct {
-	OrderNo   string
-	Bill      string
-	Amount    platforms.Fen
-	Mode      platforms.Mode
-	Till      string
-	Platform  string
-	Profile   string // merchant
-	MerchCode string
-	Channel   platforms.Channel
-	OrderType string
-	Operator  string // id
-	OwnNumber bool
-	Handle    string
-	TradeNo   string
-	Canceled  bool // a cancel may have been sent
-	CreatedAt time.Time
+	OrderNo   string            `json:"out_trade_no"`
+	Bill      string            `json:"bill"`
+	Amount    platforms.Fen     `json:"amount_fen"`
+	Mode      platforms.Mode    `json:"mode"`
+	Till      string            `json:"till"`
+	Platform  string            `json:"platform"`
+	Profile   string            `json:"merchant"`
+	MerchCode string            `json:"merch_code,omitempty"`
+	Channel   platforms.Channel `json:"channel,omitempty"`
+	OrderType string            `json:"order_type,omitempty"`
+	Operator  string            `json:"operator,omitempty"` // id
+	OwnNumber bool              `json:"own_number,omitempty"`
+	Handle    string            `json:"handle,omitempty"` // the platform's own key
+	TradeNo   string            `json:"trade_no,omitempty"`
+	State     order.State       `json:"state"`
+	Canceled  bool              `json:"cancel_sent,omitempty"` // a cancel may have been sent
+	CreatedAt time.Time         `json:"created_at"`
 }
 
 // LeftOf is what another box needs to know of an order to answer for it in
@@ -45,7 +46,7 @@ func LeftOf(o *order.Order) (Left, bool) {
 	}
 	return Left{OrderNo: o.No, Bill: o.Bill, Amount: o.Amount, Mode: o.Mode, Till: o.Till, Platform: o.Platform, Profile: o.Merchant.Profile, MerchCode: o.Merchant.Code,
 		Channel: o.PaidVia(), OrderType: o.OrderType, Operator: o.Operator.ID, OwnNumber: o.OwnNumber, Handle: o.Handle, TradeNo: o.TradeNo,
-		Canceled: o.CancelSent != nil, CreatedAt: time.UnixMilli(o.CreatedAt.Wall)}, true
+		State: o.State(), Canceled: o.CancelSent != nil, CreatedAt: time.UnixMilli(o.CreatedAt.Wall).UTC()}, true
 }
 
 // TakeOver books what another box left open, as orders in doubt that are asked

@@ -6,8 +6,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
+	"net/url"
 	"os"
 	"sync"
 	"time"
@@ -60,13 +63,9 @@ func (r *Renewer) Renew(ctx context.Context, ifDue bool) (Renewed, error) {
 		return Renewed{}, err
 	}
 	old := pair.Leaf
-	authority, err := os.ReadFile(r.Files.CA)
+	roots, err := r.roots()
 	if err != nil {
-		return Renewed{}, fmt.Errorf("cannot read the fleet's authority: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(authority) {
-		return Renewed{}, fmt.Errorf("cannot use %s: it holds no certificate", r.Files.CA)
+		return Renewed{}, err
 	}
 	now := r.Now()
 	csr, err := r.Files.request(old.Subject.CommonName)
@@ -95,6 +94,57 @@ func (r *Renewer) Renew(ctx context.Context, ifDue bool) (Renewed, error) {
 		return Renewed{}, err
 	}
 	return Renewed{NotAfter: cert.NotAfter, New: true}, nil
+}
+
+// Newest asks the authority for the certificate of the newest enrolment of this
+// box's name, PEM. It is the caller's to verify.
+func (r *Renewer) Newest(ctx context.Context) ([]byte, error) {
+	base, err := baseURL(r.URL)
+	if err != nil {
+		return nil, err
+	}
+	own, err := r.Files.Current()
+	if err != nil {
+		return nil, err
+	}
+	if len(own.URIs) != 1 {
+		return nil, errors.New("cannot ask about this box: its certificate names none")
+	}
+	roots, err := r.roots()
+	if err != nil {
+		return nil, err
+	}
+	now := r.Now()
+	client := clientOf(&tls.Config{MinVersion: tls.VersionTLS12, ServerName: base.Hostname(),
+		InsecureSkipVerify: true, // VerifyConnection verifies, at another time
+		VerifyConnection:   func(cs tls.ConnectionState) error { return verifyAt(cs, base.Hostname(), roots, own, now) }})
+	q := url.Values{"site": {own.URIs[0].Host}, "box": {own.Subject.CommonName}}
+	ask, err := http.NewRequestWithContext(ctx, http.MethodGet, base.Scheme+"://"+base.Host+fleet.PathNewest+"?"+q.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := client.Do(ask)
+	if err != nil {
+		return nil, fmt.Errorf("cannot ask the authority about this box: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("cannot ask the authority about this box: it answered %d", resp.StatusCode)
+	}
+	return data, err
+}
+
+func (r *Renewer) roots() (*x509.CertPool, error) {
+	authority, err := os.ReadFile(r.Files.CA)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the fleet's authority: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(authority) {
+		return nil, fmt.Errorf("cannot use %s: it holds no certificate", r.Files.CA)
+	}
+	return roots, nil
 }
 
 // grace is how long after its end a certificate can be renewed, as package ca

@@ -82,6 +82,7 @@ const (
 	LevelAck      = "ack"      // the hub: ack/<stream>
 	LevelDesired  = "desired"  // retained, the fleet: desired/config, a signed document
 	LevelReported = "reported" // retained, the box: reported/config
+	LevelOpen     = "open"     // retained, the box: open/<generation>, what it left open, signed by its certificate
 	LevelRelay    = "relay"    // relay/req by the box, relay/ans and relay/wake by the relay
 )
 

@@ -75,6 +75,7 @@ type assembly struct {
 	close    []io.Closer
 	beside   []func(context.Context) error // what runs beside the agent and the door
 	metrics  []func(io.Writer) error       // figures besides the agent's
+	replaced bool                          // another box is in the place of this one
 	bus      uplink.Bus                    // the one connection to the broker; nil without one
 	tunnel   *mqtt.Tunnel                  // nil where no platform is behind the relay
 	station  *station                      // the box at the broker; nil without one
@@ -148,6 +149,9 @@ func assembleWith(c config.Config, log *slog.Logger, parts how, x *exchange) (_ 
 		return nil, fmt.Errorf("%w: %w", errStore, err)
 	} else if len(missing) > 0 {
 		return nil, fmt.Errorf("cannot start: open orders run under merchant profiles or platforms that are not configured: %v; put them back under merchants and platforms", missing)
+	}
+	if err := b.lookReplaced(c, &p); err != nil {
+		return nil, err
 	}
 	if b.agent, err = agent.New(p); err != nil {
 		return nil, err

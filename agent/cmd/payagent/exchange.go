@@ -65,7 +65,10 @@ func (x *exchange) join(b *assembly, c config.Config) error {
 			return err
 		}
 		b.beside = append(b.beside, func(ctx context.Context) error {
-			return x.files.Link(ctx, b.bus, fleet.Place{Root: c.Fleet.Root, Site: c.Fleet.Site, Box: c.Fleet.Box}, b.log)
+			if err := x.files.Link(ctx, b.bus, placeOf(c), b.log); err != nil {
+				return err
+			}
+			return wait(ctx) // the connection may end for good, and payments go on
 		})
 	}
 	b.beside = append(b.beside,

@@ -108,7 +108,7 @@ func (b *assembly) openBus(c config.Config) error {
 
 // openFleet takes part in the fleet, if there is one.
 func (b *assembly) openFleet(c config.Config, x *exchange) error {
-	if !c.Fleet.On() {
+	if !c.Fleet.On() || b.replaced {
 		return nil
 	}
 	if err := b.openBus(c); err != nil {
@@ -142,7 +142,7 @@ func (b *assembly) openFleet(c config.Config, x *exchange) error {
 		}
 		return wait(ctx)
 	})
-	return nil
+	return b.openSwap(c)
 }
 
 // verbs are what the fleet may order here. None moves money.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
@@ -34,12 +35,14 @@ const caUsage = `payfleet ca — the fleet's certificate authority   机群证�
   payfleet ca settings --dir DIR [--broker …]              show or change what boxes are told   下发给机器的设置
                      the same as with init: --broker --root --server-name --ack --hub-key --relay-key --ca-url --keys
   payfleet ca code   --dir DIR --site SITE --box BOX [--valid 24h]   a one-time code for one box   一次性入网码
+  payfleet ca swap   --dir DIR [--site SITE] BOX [--valid 1h]   a code for a new machine in the place of that box   换机
   payfleet ca serve  --dir DIR --listen IP:8443 --name NAME[,NAME]   answer boxes; NAME as boxes connect to it   发证服务
   payfleet ca sign   --dir DIR --site SITE --box BOX --in REQUEST --out ANSWER   a box without a way here, by USB   离线签发
   payfleet ca server --dir DIR --out DIR NAME…             certificate and key for a server: broker, hub, console   服务器证书
   payfleet ca client --dir DIR --out DIR NAME              for a program beside the broker: hub, relay, an operator   程序证书
   payfleet ca list   --dir DIR                             what was issued, and open codes   列出
   payfleet ca revoke --dir DIR BOX|SERIAL [--reason TEXT]  end certificates; then copy crl.pem to the broker (payfleet broker --crl)   吊销
+  payfleet ca revoke --dir DIR [--site SITE] --replaced BOX          those of the machines before the present one only   只吊销被替换的
 `
 
 // caOptions are the flags of payfleet ca.
@@ -47,6 +50,7 @@ type caOptions struct {
 	dir, site, box, name, listen, in, out, reason string
 	domains, networks, keys                       string
 	valid                                         time.Duration
+	replaced                                      bool
 	told                                          fleet.Settings
 	set                                           *flag.FlagSet
 	words                                         []string
@@ -58,7 +62,7 @@ func caCommand(ctx context.Context, args []string, c console) error {
 		verb, args = args[0], args[1:]
 	}
 	verbs := map[string]func(context.Context, caOptions, console) error{"init": caInit, "settings": caSettings, "code": caCode, "serve": caServe,
-		"sign": caSign, "server": caServer, "client": caClient, "list": caList, "revoke": caRevoke}
+		"swap": caSwap, "sign": caSign, "server": caServer, "client": caClient, "list": caList, "revoke": caRevoke}
 	do, ok := verbs[verb]
 	if !ok {
 		if slices.Contains([]string{"", "-h", "--help"}, verb) {
@@ -73,6 +77,7 @@ func caCommand(ctx context.Context, args []string, c console) error {
 		o.set.StringVar(v, name, "", name)
 	}
 	o.set.DurationVar(&o.valid, "valid", 24*time.Hour, "how long a code counts")
+	o.set.BoolVar(&o.replaced, "replaced", false, "of the machines before the present one")
 	var err error
 	if o.words, err = parse(o.set, args); err != nil {
 		return fmt.Errorf("%w\n\n%s", err, caUsage)
@@ -80,7 +85,7 @@ func caCommand(ctx context.Context, args []string, c console) error {
 	if o.dir == "" {
 		return fmt.Errorf("%w: name the authority's folder with --dir\n\n%s", errUsage, caUsage)
 	}
-	if most := map[string]int{"server": 99, "client": 1, "revoke": 1}[verb]; len(o.words) > most || most > 0 && len(o.words) == 0 {
+	if most := map[string]int{"server": 99, "client": 1, "revoke": 1, "swap": 1}[verb]; len(o.words) > most || most > 0 && len(o.words) == 0 {
 		return fmt.Errorf("%w: %v\n\n%s", errUsage, o.words, caUsage)
 	}
 	return do(ctx, o, c)
@@ -357,6 +362,9 @@ func caList(_ context.Context, o caOptions, c console) error {
 		case now.After(i.NotAfter):
 			state = "已过期 ended"
 		}
+		if i.Generation > 1 {
+			state = fmt.Sprintf("第 %d 代 generation %d  %s", i.Generation, i.Generation, state)
+		}
 		if err := say(c, "%-7s %-24s %s → %s  %s  %s\n", i.Kind, strings.TrimPrefix(i.Site+"/"+i.Name, "/"), i.At.Format("2006-01-02"), i.NotAfter.Format("2006-01-02"), i.Serial, state); err != nil {
 			return err
 		}
@@ -375,7 +383,14 @@ func caRevoke(_ context.Context, o caOptions, c console) error {
 	if err != nil {
 		return err
 	}
-	ended, err := a.Revoke(o.words[0], o.reason)
+	var ended []ca.Issued
+	if o.replaced {
+		if o.site, err = siteOf(a, o.site); err == nil {
+			ended, err = a.RevokeReplaced(o.site, o.words[0], cmp.Or(o.reason, "replaced"))
+		}
+	} else {
+		ended, err = a.Revoke(o.words[0], o.reason)
+	}
 	if err != nil {
 		return err
 	}

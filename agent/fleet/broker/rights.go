@@ -31,7 +31,7 @@ type right struct{ read, write []string }
 func rights(role string) (right, bool) {
 	watch := []string{"+/+/" + fleet.LevelStatus, "+/+/" + fleet.LevelTwin + "/#", "+/+/" + fleet.LevelDevice + "/#", "+/+/" + fleet.LevelEvent + "/#",
 		"+/+/" + fleet.LevelAlarm + "/#", "+/+/" + fleet.LevelSample + "/#", "+/+/" + fleet.LevelCan + "/#", "+/+/" + fleet.LevelReported + "/#",
-		"+/+/" + fleet.LevelDesired + "/#", "+/+/" + fleet.LevelCommand + "/+/+/state", "+/+/" + fleet.LevelCommand + "/+/+/data/+", "+/_fleet/#"}
+		"+/+/" + fleet.LevelDesired + "/#", "+/+/" + fleet.LevelOpen + "/+", "+/+/" + fleet.LevelCommand + "/+/+/state", "+/+/" + fleet.LevelCommand + "/+/+/data/+", "+/_fleet/#"}
 	switch role {
 	case RoleWatch:
 		return right{read: watch}, true
@@ -52,9 +52,11 @@ func boxRights(site, box string) right {
 	return right{
 		read: []string{at + fleet.LevelCommand + "/#", at + fleet.LevelDesired + "/#", at + fleet.LevelAck + "/#", at + fleet.LevelRelay + "/#",
 			// Its own words of before, so that it can clear what it no longer means.
-			at + fleet.LevelStatus, at + fleet.LevelTwin + "/#", at + fleet.LevelDevice + "/#", at + fleet.LevelAlarm + "/#", at + fleet.LevelCan + "/#", at + fleet.LevelReported + "/#"},
+			at + fleet.LevelStatus, at + fleet.LevelTwin + "/#", at + fleet.LevelDevice + "/#", at + fleet.LevelAlarm + "/#", at + fleet.LevelCan + "/#", at + fleet.LevelReported + "/#",
+			// What the boxes before it left open, and whether one came after it.
+			at + fleet.LevelOpen + "/#"},
 		write: []string{at + fleet.LevelStatus, at + fleet.LevelTwin + "/#", at + fleet.LevelDevice + "/#", at + fleet.LevelEvent + "/#", at + fleet.LevelAlarm + "/#",
-			at + fleet.LevelSample + "/#", at + fleet.LevelCan + "/#", at + fleet.LevelReported + "/#",
+			at + fleet.LevelSample + "/#", at + fleet.LevelCan + "/#", at + fleet.LevelReported + "/#", at + fleet.LevelOpen + "/#",
 			// States and results, and to clear a request that somebody retained; a
 			// request is worth nothing without a signature.
 			at + fleet.LevelCommand + "/#", at + fleet.LevelRelay + "/req"},
