@@ -85,6 +85,8 @@ type Options struct {
 	Taken int
 	// Asleep leaves the agent unstarted: nothing is read from the log yet.
 	Asleep bool
+	// Replaced: another box is in the place of this one.
+	Replaced bool
 }
 
 // World is a running agent and what is around it. Codes are not held for a
@@ -168,7 +170,7 @@ func Start(t testing.TB, opts Options) *World {
 		Page: page{w.Banks[Page], false}, Mute: page{w.Banks[Mute], true}}
 	maps.Copy(members, opts.Platforms)
 	w.Agent, err = agent.New(agent.Parts{Config: c, Log: opts.Log, Box: box, Clock: w.clock, Logger: opts.Logger, DiskLow: opts.DiskLow,
-		Scanners: scanners, Displays: displays, Platforms: members})
+		Scanners: scanners, Displays: displays, Platforms: members, Replaced: opts.Replaced})
 	if err != nil {
 		t.Fatal(err)
 	}

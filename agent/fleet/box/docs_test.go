@@ -60,7 +60,7 @@ func TestPage(t *testing.T) {
 			}
 			checkKind(t, m)
 		}
-		want := []string{"payload=config", "topic=reported/config", "topic=twin/agent", "topic=twin/certificates", "topic=twin/clock", "topic=twin/config", "topic=twin/disk", "topic=twin/update"}
+		want := []string{"payload=config", "payload=open", "topic=open/+", "topic=reported/config", "topic=twin/agent", "topic=twin/certificates", "topic=twin/clock", "topic=twin/config", "topic=twin/disk", "topic=twin/update"}
 		if got := docs.Unseen(); !slices.Equal(got, want) {
 			t.Errorf("not seen: %v", got)
 		}

@@ -105,6 +105,15 @@ func (d *Docs) inside(levels []string, m uplink.Message) error {
 			}
 		}
 		return fmt.Errorf("%s: the page has no event %s", m.Topic, e.Type)
+	case levels[0] == fleet.LevelOpen:
+		var x struct {
+			Payload []byte `json:"payload"`
+		}
+		if err := json.Unmarshal(m.Payload, &x); err != nil {
+			return err
+		}
+		d.seen["payload=open"]++
+		return d.valid(m.Topic+" payload", d.schemas["payload=open"], x.Payload)
 	case levels[len(levels)-1] == "req":
 		var e signed.Envelope
 		if err := json.Unmarshal(m.Payload, &e); err != nil {

@@ -1,0 +1,438 @@
+package swap_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"payagent/agent"
+	"payagent/agent/agenttest"
+	"payagent/agent/counter"
+	"payagent/agent/fleet/fleettest"
+	"payagent/agent/fleet/swap"
+	"payagent/agent/order"
+	"payagent/agent/seal"
+	"payagent/platforms"
+	"payagent/queue/mem"
+	"payagent/uplink"
+	"payagent/uplink/uplinktest"
+)
+
+// TestSwap: a terminal dies with an order in flight. What is needed to ask
+// about it is at the broker within a second, a new one takes it over, it ends
+// paid, and the payer paid once.
+func TestSwap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		old := s.enrols()
+		old.start()
+		pass(2 * time.Second)
+		s.bank.Deafen(true) // the answers are lost
+		_, o := old.collect(bill)
+		pass(time.Second)
+		l := s.listed("1")
+		if l == nil || len(l.Orders) != 1 || l.Orders[0].OrderNo != o.No || l.Orders[0].Bill != bill || l.Orders[0].State != order.Paying {
+			t.Fatalf("%+v", l)
+		}
+		docs, err := fleettest.Read("../../../docs/mqtt.md", "payagent")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range s.broker.Accepted("#") {
+			if err := docs.Check(m); err != nil {
+				t.Error(err)
+			}
+			for _, secret := range []string{payer, authCode, "CARD-99887766", "挂号"} {
+				plain := string(m.Payload)
+				var x struct{ Payload []byte }
+				if fromJSON(m.Payload, &x) {
+					plain += string(x.Payload)
+				}
+				if strings.Contains(plain, secret) || strings.Contains(plain, base64.StdEncoding.EncodeToString([]byte(secret))) {
+					t.Fatalf("%s is at the broker: %s", secret, plain)
+				}
+			}
+		}
+		old.die()
+		s.bank.Deafen(false)
+
+		fresh := s.enrols()
+		fresh.start()
+		defer fresh.end()
+		pass(2 * time.Second)
+		if code, same := fresh.collect(bill); code != counter.CodeExists || same.No != o.No || same.State() != order.InDoubt {
+			t.Fatal(code, same)
+		}
+		if code, _ := fresh.collect("BILL-2"); code != counter.CodeCreated {
+			t.Fatal("its till is not free:", code)
+		}
+		s.bank.Pay(o.No)
+		got := fresh.world.Until(t, o.No, func(o *order.Order) bool { return o.State() == order.Paid })
+		if got.Bill != bill || got.Amount != 4200 || got.Till != o.Till || got.CreatedAt.Wall != o.CreatedAt.Wall || got.Booking == nil {
+			t.Fatalf("%+v", got)
+		}
+		charges := 0
+		for _, c := range s.bank.Calls("charge") {
+			if c.Order == o.No {
+				charges++
+			}
+		}
+		if charges != 1 || len(s.bank.Calls("cancel")) != 0 {
+			t.Fatal(charges, s.bank.Calls("cancel"))
+		}
+		pass(2 * time.Second)
+		if s.listed("1") != nil {
+			t.Fatal("the list of the old one stays")
+		}
+		// Paid is not done: it stands there until HIS has booked it.
+		if l := s.listed("2"); l == nil || len(l.Orders) == 0 || l.Orders[0].State != order.Paid {
+			t.Fatalf("%+v", l)
+		}
+		fresh.world.Book(t, o.No, "F1", "")
+		pass(2 * time.Second)
+		if l := s.listed("2"); len(l.Orders) != 1 || l.Orders[0].OrderNo == o.No {
+			t.Fatalf("%+v", l)
+		}
+	})
+}
+
+// TestReplacedOnline: the old one is at work when the new one comes. It learns
+// of it at the broker, tells what it has open, asks about it and does nothing
+// else, and stays so over a restart. A new enrolment brings it back.
+func TestReplacedOnline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		old := s.enrols()
+		old.start()
+		_, o := old.collect(bill)
+		fresh := s.enrols()
+		fresh.start()
+		pass(3 * time.Minute) // each takes the other's name; the old one gives up
+		if !old.hasLeft() || !old.raised(swap.AlarmReplaced) || fresh.hasLeft() || fresh.raised(swap.AlarmReplaced) {
+			t.Fatal(old.hasLeft(), old.alarms, fresh.hasLeft(), fresh.alarms)
+		}
+		if l, _ := fresh.bus.Link(); !l.Up {
+			t.Fatal("the new one is not at the broker")
+		}
+		refused := func() {
+			t.Helper()
+			if ok, why := old.world.Agent.Ready(); ok || len(why) == 0 || why[0] != counter.CodeReplaced {
+				t.Fatal(ok, why)
+			}
+			if code, _ := old.collect("BILL-9"); code != counter.CodeReplaced {
+				t.Fatal(code)
+			}
+			if r, err := old.world.Agent.Act(context.Background(), o.No, order.ActCancel, platforms.Operator{}, ""); err != nil || r.Code != counter.CodeReplaced {
+				t.Fatal(r.Code, err)
+			}
+		}
+		refused()
+		if x, err := fresh.world.Agent.Order(o.No); err != nil || x == nil {
+			t.Fatal("not taken over", err)
+		}
+		old.end()
+		old.start() // no bus any more
+		pass(time.Minute)
+		refused()
+		// The new one, and nobody else, cancels what was never paid.
+		fresh.world.Until(t, o.No, func(o *order.Order) bool { return o.State() == order.Canceled })
+		old.end()
+		old.pair = identity(t, s.authority, "B1")
+		old.keepCert()
+		old.start()
+		pass(3 * time.Minute)
+		defer old.end()
+		defer fresh.end()
+		if code, _ := old.collect("BILL-9"); code != counter.CodeCreated {
+			t.Fatal(code)
+		}
+		if !fresh.hasLeft() {
+			t.Fatal("now the other one is the replaced one")
+		}
+	})
+}
+
+// TestReplacedOffline: the old one is not let in by the broker, so that it
+// learns nothing there. The authority tells it.
+func TestReplacedOffline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		away := uplinktest.NewBroker()
+		defer away.Close()
+		away.Refuse(true)
+		old := s.enrols()
+		old.broker = away
+		old.start()
+		defer old.end()
+		pass(5 * time.Minute)
+		if code, _ := old.collect(bill); code != counter.CodeCreated {
+			t.Fatal("nobody is in its place yet:", code)
+		}
+		identity(t, s.authority, "B1")
+		pass(10 * time.Minute)
+		if code, _ := old.collect("BILL-2"); code != counter.CodeReplaced || !old.hasLeft() {
+			t.Fatal(code)
+		}
+	})
+}
+
+// TestComesBack: the old one took a payment while it was away from the broker,
+// and hears of the new one when it is back. What it has open is taken over then.
+func TestComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		old := s.enrols()
+		old.start()
+		pass(time.Second)
+		old.die()
+		fresh := s.enrols()
+		fresh.start()
+		defer fresh.end()
+		pass(time.Minute)
+		old.unreachable = true // the authority
+		away := uplinktest.NewBroker()
+		defer away.Close()
+		away.Refuse(true)
+		old.broker = away
+		old.start()
+		_, o := old.collect(bill)
+		pass(5 * time.Second)
+		old.end()
+		old.broker = s.broker
+		old.start()
+		defer old.end()
+		pass(3 * time.Minute)
+		if !old.hasLeft() {
+			t.Fatal("it goes on")
+		}
+		if x, err := fresh.world.Agent.Order(o.No); err != nil || x == nil {
+			t.Fatal("not taken over", err)
+		}
+	})
+}
+
+func fromJSON(data []byte, v any) bool { return json.Unmarshal(data, v) == nil }
+
+// facts counts the facts of one kind that an order has.
+func facts(t *testing.T, m *machine, no string, kind order.Kind) (n int) {
+	t.Helper()
+	list, err := agent.ReadFacts(mem.Open(m.disk), no)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range list {
+		if f.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+func left(no string) agent.Left {
+	return agent.Left{OrderNo: no, Bill: "B", Amount: 100, Mode: platforms.ModeCharge, Till: agenttest.W1, Platform: agenttest.Full, Profile: "window", State: order.Paying, CreatedAt: time.Now()}
+}
+
+// errDead is what a process gets that has died.
+var errDead = errors.New("dead")
+
+// mortal ends the machine at one of the steps of taking over.
+type mortal struct {
+	uplink.Bus
+	swap.Counter
+	step  string
+	dying chan struct{}
+	dead  bool
+}
+
+func (m *mortal) at(step string) bool {
+	if m.step == step && !m.dead {
+		m.dead = true
+		close(m.dying)
+	}
+	return m.dead
+}
+
+func (m *mortal) TakeOver(ctx context.Context, list []agent.Left) error {
+	if m.at("before it is on disk") {
+		return errDead
+	}
+	err := m.Counter.TakeOver(ctx, list)
+	if m.at("on disk") {
+		return errDead
+	}
+	return err
+}
+
+func (m *mortal) Publish(ctx context.Context, x uplink.Message) error {
+	clears := len(x.Payload) == 0
+	if clears && m.at("before the old list is cleared") {
+		return errDead
+	}
+	if m.dead {
+		return errDead
+	}
+	err := m.Bus.Publish(ctx, x)
+	if clears {
+		m.at("all done")
+	}
+	return err
+}
+
+// TestKilledWhileTakingOver: whatever step the new machine dies at, the order
+// is taken over once, ends paid, and was charged once.
+func TestKilledWhileTakingOver(t *testing.T) {
+	for _, step := range []string{"before it is on disk", "on disk", "before the old list is cleared", "all done"} {
+		t.Run(step, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSite(t)
+				old := s.enrols()
+				old.start()
+				pass(time.Second)
+				_, o := old.collect(bill)
+				pass(time.Second)
+				old.die()
+				s.bank.Pay(o.No) // meanwhile
+				fresh := s.enrols()
+				m := &mortal{step: step, dying: make(chan struct{})}
+				fresh.wrapBus = func(b uplink.Bus) uplink.Bus { m.Bus = b; return m }
+				fresh.wrapCounter = func(c swap.Counter) swap.Counter { m.Counter = c; return m }
+				fresh.start()
+				<-m.dying
+				fresh.die()
+				fresh.wrapBus, fresh.wrapCounter, fresh.alarms = nil, nil, nil
+				fresh.start()
+				defer fresh.end()
+				pass(time.Minute)
+				got := fresh.world.Until(t, o.No, func(o *order.Order) bool { return o.State() == order.Paid })
+				if got.Bill != bill || len(s.bank.Calls("charge")) != 1 || len(s.bank.Calls("cancel")) != 0 {
+					t.Fatal(got.Bill, s.bank.Calls("charge"), s.bank.Calls("cancel"))
+				}
+				if s.listed("1") != nil || fresh.raised(swap.AlarmNotTaken) {
+					t.Fatal(s.listed("1"), fresh.alarms)
+				}
+				for _, c := range []order.Kind{order.KindCreated, order.KindSent} {
+					if n := facts(t, fresh, o.No, c); n != 1 {
+						t.Fatal(c, n)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestForged: nobody but a box of this name, vouched for by the fleet's
+// authority, replaces a box or leaves it orders.
+func TestForged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		box := s.enrols()
+		good := swap.List{Site: "H1", Box: "B1", Generation: 1, Orders: []agent.Left{left("N1")}}
+		own := box.pair
+		box.pair = identity(t, s.authority, "B1") // generation 2
+		box.keepCert()
+		box.start()
+		defer box.end()
+		pass(time.Second)
+		stranger := newAuthority(t)
+		identity(t, stranger, "B1")
+		send := func(topic string, payload []byte) {
+			c := s.broker.Bus("somebody", nil)
+			if err := c.Publish(context.Background(), uplink.Message{Topic: place().Topic("open", topic), Payload: payload, Retain: true}); err != nil {
+				t.Fatal(err)
+			}
+			pass(40 * time.Second)
+			if err := c.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		later := good
+		later.Generation = 2
+		other := good
+		other.Box = "B2"
+		for name, bad := range map[string]func() (string, []byte){
+			"another authority":         func() (string, []byte) { return "3", swap.Sign(t, later, identity(t, stranger, "B1")) },
+			"a later one, of another":   func() (string, []byte) { return "3", swap.Sign(t, later, identity(t, s.authority, "B2")) },
+			"another box":               func() (string, []byte) { return "1", swap.Sign(t, good, identity(t, s.authority, "B2")) },
+			"of another box":            func() (string, []byte) { return "1", swap.Sign(t, other, own) },
+			"under another's number":    func() (string, []byte) { return "1", swap.Sign(t, later, box.pair) },
+			"an earlier one as a later": func() (string, []byte) { return "3", swap.Sign(t, good, own) },
+			"changed": func() (string, []byte) {
+				return "1", bytes.Replace(swap.Sign(t, good, own), []byte(`"signature":"`), []byte(`"signature":"AAAA`), 1)
+			},
+			"junk": func() (string, []byte) { return "1", []byte("{") },
+		} {
+			topic, payload := bad()
+			send(topic, payload)
+			if ok, _ := swap.Replaced(box.dir, box.cert()); ok || box.raised(swap.AlarmReplaced) {
+				t.Fatal(name, "replaced the box")
+			}
+			if o, _ := box.world.Agent.Order("N1"); o != nil {
+				t.Fatal(name, "left an order")
+			}
+		}
+		// What is not configured here waits, and is said once.
+		strange := good
+		strange.Orders = []agent.Left{left("N1")}
+		strange.Orders[0].Profile = "unknown"
+		send("1", swap.Sign(t, strange, own))
+		if !box.raised(swap.AlarmNotTaken) || s.listed("1") == nil {
+			t.Fatal(box.alarms)
+		}
+		send("1", swap.Sign(t, good, own))
+		if o, _ := box.world.Agent.Order("N1"); o == nil || s.listed("1") != nil {
+			t.Fatal("the good one is not taken over")
+		}
+	})
+}
+
+// TestProofOutlastsWhatWasDamaged: a proof that cannot be read stops the box,
+// and so does a lost certificate; only a later enrolment does not.
+func TestReplacedAtTheStart(t *testing.T) {
+	s := newSite(t)
+	m := s.enrols()
+	if ok, err := swap.Replaced(m.dir, m.cert()); ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if err := seal.WriteFile(m.dir+"/replaced.pem", []byte("?")); err != nil {
+		t.Fatal(err)
+	}
+	if ok, _ := swap.Replaced(m.dir, m.cert()); !ok {
+		t.Fatal("a damaged proof is none")
+	}
+	later := s.enrols()
+	data, err := os.ReadFile(later.cert())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := seal.WriteFile(m.dir+"/replaced.pem", data); err != nil {
+		t.Fatal(err)
+	}
+	for name, cert := range map[string]string{"its own": m.cert(), "none": m.cert() + "x"} {
+		if ok, _ := swap.Replaced(m.dir, cert); !ok {
+			t.Fatal(name)
+		}
+	}
+	if ok, _ := swap.Replaced(m.dir, s.enrols().cert()); ok {
+		t.Fatal("a later enrolment is replaced")
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	a := newAuthority(f)
+	pair := identity(f, a, "B1")
+	f.Add(swap.Sign(f, swap.List{Site: "H1", Box: "B1", Generation: 1, Orders: []agent.Left{left("N1")}}, pair))
+	f.Add([]byte(`{"certificate":"","payload":"","signature":""}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, l, err := swap.Open(data, a.Certificate(), place())
+		if err == nil && (c == nil || l.Box != "B1") {
+			t.Fatal(l)
+		}
+	})
+}
