@@ -50,7 +50,7 @@ type Config struct {
 	Callback Callback
 	// Payments by medical insurance.
 	Insurance Insurance
-	// The Prometheus page /metrics.
+	// The figures for Prometheus: the page /metrics, and a file.
 	Metrics Metrics
 	// The agent in a platform's own words, for a HIS that was written for the platform.
 	Facade Facade
@@ -389,10 +389,14 @@ type Store struct {
 	StopBelowPercent int
 }
 
-// Metrics switches the Prometheus page.
+// Metrics says where the figures are to be had.
 type Metrics struct {
 	// true serves /metrics.
 	Enabled bool
+	// File for the textfile collector of a Prometheus exporter, on a box that nobody can ask by network: an absolute path that ends in .prom, in a folder that the service may write. Empty: none.
+	Textfile string
+	// How often it is written.
+	TextfileEvery time.Duration
 }
 
 // Bytes is a size. In the file: a whole number of bytes, or with KiB, MiB, GiB.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -84,6 +85,11 @@ func (c Config) CheckFiles() ([]Warning, error) {
 		look("fleet.ca_file", c.Fleet.CAFile, false)
 		look("fleet.cert_file", c.Fleet.CertFile, false)
 		look("fleet.key_file", c.Fleet.KeyFile, true)
+	}
+	if f := c.Metrics.Textfile; f != "" {
+		if info, err := os.Stat(filepath.Dir(f)); err != nil || !info.IsDir() {
+			probs.add(c.line("metrics.textfile"), "metrics.textfile", filepath.Dir(f)+" is not a folder; make it, and let the service's user write there")
+		}
 	}
 	for i, m := range c.Merchants {
 		look(fmt.Sprintf("merchants[%d].token_file", i), m.TokenFile, true)

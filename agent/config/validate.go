@@ -126,6 +126,10 @@ func (v validator) general() {
 	if !filepath.IsAbs(v.Devices.ModelsDir) && v.Devices.ModelsDir != "" {
 		v.add("devices.models_dir", "write an absolute path, e.g. /var/lib/payagent/models")
 	}
+	if f := v.Metrics.Textfile; f != "" && (!filepath.IsAbs(f) || !strings.HasSuffix(f, ".prom")) {
+		v.add("metrics.textfile", "write an absolute path that ends in .prom, e.g. /var/lib/prometheus/node-exporter/payagent.prom")
+	}
+	v.between("metrics.textfile_every", v.Metrics.TextfileEvery, 5*time.Second, time.Hour)
 	v.oneOf("log.level", v.Log.Level, "debug", "info", "warn", "error")
 	if v.Log.MaxBytes < 64<<10 {
 		v.add("log.max_bytes", "write at least 64KiB")

@@ -71,7 +71,10 @@ func NewChecker(root string) (*Checker, error) {
 	for _, m := range regexp.MustCompile(`\{"(GET|POST)", "(/[^"]*)"`).FindAllStringSubmatch(read("agent/door/door.go")+read("agent/door/finance.go"), -1) {
 		c.routes = append(c.routes, m[1]+" "+m[2])
 	}
-	c.metrics = read("agent/stats.go") + read("agent/webhook/stats.go") + read("agent/enrol/watch.go") + read("agent/fleet/box/stats.go") + read("agent/cmd/payagent/storestats.go") + read("agent/cmd/payagent/ways.go") + read("uplink/mqtt/relay/stats.go")
+	c.metrics = read("uplink/mqtt/relay/stats.go")
+	for _, name := range metricSources() {
+		c.metrics += read(name)
+	}
 	for _, r := range lc.Fields() {
 		if !slices.Contains(c.messages, r.Message) {
 			c.messages = append(c.messages, r.Message)

@@ -440,11 +440,16 @@ func ReadAPI(root string) (func(field string) bool, error) {
 	}, nil
 }
 
+// metricSources are the files that say what the agent's metrics mean.
+func metricSources() []string {
+	return []string{"agent/stats.go", "agent/webhook/stats.go", "agent/enrol/watch.go", "agent/fleet/box/stats.go", "agent/cmd/payagent/storestats.go", "agent/cmd/payagent/ways.go", "agent/metrics/metrics.go"}
+}
+
 // MetricsPage writes docs/metrics.md from the texts that stand in the metrics
 // themselves.
 func MetricsPage(root string) (string, error) {
 	var source []byte
-	for _, name := range []string{"agent/stats.go", "agent/webhook/stats.go", "agent/enrol/watch.go", "agent/fleet/box/stats.go", "agent/cmd/payagent/storestats.go", "agent/cmd/payagent/ways.go"} {
+	for _, name := range metricSources() {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
 			return "", err

@@ -1,7 +1,7 @@
 package door
 
 import (
-	"bytes"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -11,6 +11,7 @@ import (
 	"payagent/agent"
 	"payagent/agent/config"
 	"payagent/agent/internal/packed"
+	"payagent/agent/metrics"
 	"payagent/agent/words"
 	"payagent/platforms"
 )
@@ -243,19 +244,14 @@ func (d *door) metrics(w http.ResponseWriter, _ *http.Request, c caller) {
 		d.problem(w, c, fault{code: "not_found"})
 		return
 	}
-	var b bytes.Buffer
-	if err := d.agent.WriteMetrics(&b, d.opts.Version); err != nil {
+	own := func(w io.Writer) error { return d.agent.WriteMetrics(w, d.opts.Version) }
+	page, err := metrics.Page(append([]func(io.Writer) error{own}, d.opts.Metrics...)...)
+	if err != nil {
 		d.wrong(w, c, err, fault{})
 		return
 	}
-	for _, write := range d.opts.Metrics {
-		if err := write(&b); err != nil {
-			d.wrong(w, c, err, fault{})
-			return
-		}
-	}
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	_, _ = w.Write(b.Bytes())
+	_, _ = w.Write(page)
 }
 
 type alarmView struct {

@@ -178,6 +178,7 @@ func assembleWith(c config.Config, log *slog.Logger, parts how, x *exchange) (_ 
 		if x != nil {
 			b.keepPrograms(x, c.Fleet.On())
 		}
+		b.openTextfile(c)
 	}
 	if x != nil {
 		if err := x.join(b, c); err != nil {

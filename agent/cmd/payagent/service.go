@@ -106,6 +106,9 @@ func installService(file string, out io.Writer) error {
 		if c.Log.File != "" {
 			o.Paths = append(o.Paths, filepath.Dir(c.Log.File))
 		}
+		if c.Metrics.Textfile != "" {
+			o.Paths = append(o.Paths, filepath.Dir(c.Metrics.Textfile))
+		}
 		p, err := planDevices(c)
 		if err != nil {
 			return err
