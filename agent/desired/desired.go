@@ -53,6 +53,7 @@ type book struct {
 	Local    string    `json:"local,omitempty"` // the hash of IT's file that is known
 	Highest  uint64    `json:"highest,omitempty"`
 	Document *document `json:"document,omitempty"`
+	Aside    *aside    `json:"aside,omitempty"`
 }
 
 // document is what is known of the newest one that was taken.
@@ -164,9 +165,14 @@ func (d *Files) Look() (Effective, error) {
 	if err != nil && !errors.Is(err, fs.ErrPermission) {
 		return Effective{}, err
 	}
-	if err == nil && !b.Current.IsBase() && !d.edited(b, local) {
-		if e, err := d.open(b.Current, local); err == nil {
-			return e, nil
+	if err == nil && !d.edited(b, local) {
+		for _, x := range []*trial.Entry{&b.Current, b.Previous} { // as Start would choose
+			if x == nil || x.IsBase() {
+				break
+			}
+			if e, err := d.open(*x, local); err == nil {
+				return e, nil
+			}
 		}
 	}
 	return d.open(trial.Entry{}, local)
@@ -183,8 +189,12 @@ func (d *Files) Keys() ([]config.FleetKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b, _, err := d.load(); err == nil && !b.Current.IsBase() && !d.edited(b, local) {
-		if text, err := d.o.Disk.ReadFile(d.text(b.Current.Version)); err == nil && fleet.HashText(text) == b.Current.SHA256 {
+	if b, _, err := d.load(); err == nil && !d.edited(b, local) {
+		counts := b.Current
+		if b.Aside != nil { // the program that is to come may be its
+			counts = b.Aside.Entry
+		}
+		if text, err := d.o.Disk.ReadFile(d.text(counts.Version)); err == nil && !counts.IsBase() && fleet.HashText(text) == counts.SHA256 {
 			g, err := config.Peek(text)
 			if err != nil || g.Broker != "" {
 				return g.Keys, err
@@ -229,6 +239,9 @@ func (d *Files) open(e trial.Entry, local []byte) (Effective, error) {
 		return Effective{}, fmt.Errorf("cannot use configuration %s: it is not as it was signed", e.Version)
 	}
 	c, _, err := d.parse(d.text(e.Version), text, local)
+	if err != nil {
+		err = fmt.Errorf("cannot use configuration %s: %w: %w", e.Version, errForeign, err)
+	}
 	return Effective{Config: c, Version: e.Version, SHA256: e.SHA256, Text: text}, err
 }
 
@@ -273,6 +286,7 @@ func (d *Files) start(onProof bool) (e Effective, notes []error, err error) {
 	}
 	before, now := written(b), d.clock.Now()
 	if d.edited(b, local) {
+		b.giveUpAside(trial.Superseded, now)
 		b.Fail(trial.Superseded, nil, now)
 		b.settle(now)
 		if !b.Current.IsBase() {
@@ -283,6 +297,9 @@ func (d *Files) start(onProof bool) (e Effective, notes []error, err error) {
 	} else if hash := fleet.HashText(local); b.Local != hash && (b.Local != "" || fleetOn(local)) {
 		b.Local = hash
 	}
+	if note := d.bring(&b, local, now); note != nil {
+		notes = append(notes, note)
+	}
 	for {
 		chosen, onTrial := b.Start(now)
 		b.settle(now)
@@ -292,9 +309,12 @@ func (d *Files) start(onProof bool) (e Effective, notes []error, err error) {
 		}
 		if err != nil && !chosen.IsBase() {
 			notes = append(notes, err)
-			if onTrial {
+			switch {
+			case onTrial:
 				b.Fail(trial.Unusable, nil, now)
-			} else {
+			case errors.Is(err, errForeign):
+				b.putAside(now)
+			default:
 				b.Drop(trial.Unusable, now)
 			}
 			b.settle(now)
@@ -371,7 +391,7 @@ func (d *Files) Tidy() error {
 	var errs []error
 	for _, f := range list {
 		version, ok := cutYAML(f.Name())
-		if ok && !b.Uses(version) && (b.Document == nil || strconv.FormatUint(b.Document.Version, 10) != version) {
+		if ok && !b.uses(version) {
 			errs = append(errs, d.o.Disk.RemoveAll(d.text(version)))
 		}
 	}

@@ -674,3 +674,159 @@ func TestOneKeyNames(t *testing.T) {
 		}
 	}
 }
+
+// TestAside: a configuration in effect that this program cannot read, because a
+// newer program took it and this one is back, is kept aside, told, and in force
+// again when a program is back that can; what this one can read runs meanwhile.
+func TestAside(t *testing.T) {
+	t.Parallel()
+	x := newBox(t)
+	x.commit(1, "one")
+	x.commit(2, "two")
+	state := filepath.Join(x.dir, "state.json")
+	read := func(name string) string {
+		t.Helper()
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	// become makes the second configuration one of another program's.
+	become := func(text string) {
+		t.Helper()
+		was := fleet.HashText([]byte(read(filepath.Join(x.dir, "2.yaml"))))
+		book := strings.ReplaceAll(read(state), was, fleet.HashText([]byte(text)))
+		for name, data := range map[string]string{filepath.Join(x.dir, "2.yaml"): text, state: book} {
+			if err := os.WriteFile(name, []byte(data), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	future := named("two") + "from_the_future: {a: 1}\n"
+	become(future)
+	before := read(state)
+	beside, err := desired.Open(desired.Options{File: x.file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err := beside.Look(); err != nil || e.Config.Site.Name != "one" {
+		t.Error("a command beside the service has", e.Version, err)
+	}
+	if read(state) != before {
+		t.Error("a look wrote the state")
+	}
+	for range 3 { // as often as it starts
+		d, e := x.start()
+		if e.Config.Site.Name != "one" || e.Trial != nil || d.Aside() != "2" {
+			t.Fatalf("in effect is %s, aside %q", e.Version, d.Aside())
+		}
+		if r := reported(t, d, "1", fleet.ConfigAside, 2, ""); r.Aside != "2" {
+			t.Error(r)
+		}
+		if err := d.Tidy(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if read(filepath.Join(x.dir, "2.yaml")) != future {
+		t.Fatal("the file that was kept aside is not as it was")
+	}
+	// A newer one that cannot be read either is refused and changes nothing.
+	d, _ := x.start()
+	if err := d.Stage(x.doc(3, future)); code(err) != "invalid" {
+		t.Fatal(err)
+	}
+	// The newer program is back.
+	become(named("two"))
+	d, err = desired.Open(desired.Options{File: x.file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, _, err := d.StartOnTrial(); err != nil || e.Config.Site.Name != "two" || e.Trial != nil || d.Aside() != "" {
+		t.Fatal("with the newer program in effect is", e.Version, err)
+	}
+	d, e := x.start()
+	if e.Config.Site.Name != "two" {
+		t.Fatal(e.Version)
+	}
+	if r := reported(t, d, "2", fleet.ConfigCommitted, 2, "1"); r.Aside != "" {
+		t.Error(r)
+	}
+	// What ends it: another configuration that proved itself, IT's word on the
+	// box, the word to go back, and damage.
+	for name, end := range map[string]func(d *desired.Files){
+		"another": func(*desired.Files) { x.commit(9, "nine") },
+		"IT":      func(*desired.Files) { x.write(x.local() + "# edited\n") },
+		"back": func(d *desired.Files) {
+			if err := d.Back(); err != nil {
+				t.Error(err)
+			}
+		},
+		"damage": func(*desired.Files) {
+			if err := os.WriteFile(filepath.Join(x.dir, "2.yaml"), []byte("x"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		x = newBox(t)
+		state = filepath.Join(x.dir, "state.json")
+		x.commit(1, "one")
+		x.commit(2, "two")
+		become(future)
+		d, _ = x.start()
+		end(d)
+		if d, _ = x.start(); d.Aside() != "" {
+			t.Errorf("%s: still aside is %s", name, d.Aside())
+		}
+		if name != "damage" {
+			become(named("two"))
+		}
+		if _, e := x.start(); e.Config.Site.Name == "two" {
+			t.Errorf("%s: what was given up is in force again", name)
+		}
+	}
+}
+
+// TestAllAside: where nothing of the fleet's can be read IT's file works, and
+// nothing is lost.
+func TestAllAside(t *testing.T) {
+	t.Parallel()
+	x := newBox(t)
+	x.commit(1, "one")
+	x.commit(2, "two")
+	state := filepath.Join(x.dir, "state.json")
+	for _, future := range []bool{true, false} {
+		data, err := os.ReadFile(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for version, name := range map[string]string{"1": "one", "2": "two"} {
+			texts := []string{named(name), named(name) + "from_the_future: 1\n"}
+			if !future {
+				slices.Reverse(texts)
+			}
+			data = bytes.ReplaceAll(data, []byte(fleet.HashText([]byte(texts[0]))), []byte(fleet.HashText([]byte(texts[1]))))
+			if err := os.WriteFile(filepath.Join(x.dir, version+".yaml"), []byte(texts[1]), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(state, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		want := map[bool]string{true: "base", false: "two"}[future]
+		d, e := x.start()
+		if e.Config.Site.Name != want {
+			t.Fatal(future, e.Version)
+		}
+		if err := d.Tidy(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, _ := x.start()
+	if err := d.Back(); err != nil {
+		t.Fatal(err)
+	}
+	if _, e := x.start(); e.Config.Site.Name != "one" {
+		t.Error("what was before it is", e.Version)
+	}
+}

@@ -202,6 +202,10 @@ func (d *Files) Back() error {
 		if d.edited(*b, local) {
 			return trial.Refuse("edited", "cannot go back: %s was changed on this box and counts; let IT run payagent config accept first", d.o.File)
 		}
+		if b.Trial == nil && b.Aside != nil { // in effect is what was before it
+			b.giveUpAside(trial.TakenBack, d.clock.Now())
+			return nil
+		}
 		if b.Trial == nil && b.Previous != nil {
 			if _, err := d.open(*b.Previous, local); err != nil {
 				return trial.Refuse("invalid", "cannot go back: %v", err)
@@ -239,6 +243,7 @@ func (d *Files) Judge(reason string, missing []string) (restart bool, err error)
 			b.Fail(reason, missing, now)
 		} else {
 			b.Commit(now)
+			b.giveUpAside(trial.Superseded, now)
 			d.now.Trial = nil
 		}
 		b.settle(now)
@@ -288,6 +293,9 @@ func (d *Files) Reported() (fleet.ReportedConfig, error) {
 	r := fleet.ReportedConfig{Version: now.Version, SHA256: now.SHA256, State: fleet.ConfigNone}
 	if doc := b.Document; doc != nil {
 		r.State, r.Document, r.Since, r.Keeps, r.Missing = doc.State, doc.Version, doc.Since, doc.Keeps, doc.Missing
+	}
+	if b.Aside != nil {
+		r.Aside = b.Aside.Version
 	}
 	if b.Previous != nil {
 		r.Previous = b.Previous.Or(fleet.ConfigLocal)

@@ -64,9 +64,12 @@ func (d *Files) Order(args json.RawMessage, s trial.Service, r trial.Runner) err
 
 // OrderBack carries out the verb config.rollback. The tills must be free.
 func (d *Files) OrderBack(r trial.Runner) error {
-	d.mu.Lock()
-	left := d.now.Version
-	d.mu.Unlock()
+	left := d.Aside()
+	if left == "" {
+		d.mu.Lock()
+		left = d.now.Version
+		d.mu.Unlock()
+	}
 	if err := r.Note(note{Version: left, Back: true}); err != nil {
 		return err
 	}

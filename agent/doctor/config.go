@@ -34,6 +34,10 @@ func checkConfig(_ context.Context, s *Subject, r *report) {
 		r.fail(s.File, words.Text{ZH: s.ConfigErr.Error(), EN: s.ConfigErr.Error()})
 		return
 	}
+	if s.Aside != "" {
+		r.warn(s.File, say("下发的配置 %s 是为更新的程序写的，本程序读不懂，已原样保留；正在用之前的配置。升级程序后自动恢复", "the fleet's configuration %s is for a newer program than this one and is kept aside; the one before it is in effect. It is in force again when the program is updated", s.Aside))
+		return
+	}
 	r.ok(s.File, say("%d 个平台，%d 个收费点", "%d platforms, %d tills", len(s.Config.Platforms), len(s.Config.Tills)))
 }
 

@@ -234,6 +234,7 @@ func TestBroken(t *testing.T) {
 		name, id, level string
 		do              func(t *testing.T, b *box)
 	}{
+		{"configuration kept aside", "config.valid", Warn, func(_ *testing.T, b *box) { b.Aside = "7" }},
 		{"config refused", "config.valid", Fail, func(_ *testing.T, b *box) { b.ConfigErr = bad }},
 		{"file missing", "config.files", Fail, func(_ *testing.T, b *box) { b.Config.Merchants[0].TokenFile = "/none" }},
 		{"secret open", "config.files", Warn, func(t *testing.T, b *box) { must(t, os.Chmod(b.Config.Door.TLS.Key, 0o644)) }},

@@ -21,6 +21,9 @@ type Subject struct {
 	// ConfigErr is why the configuration, or a driver's part of it, is refused.
 	// Checks that need it are skipped then.
 	ConfigErr error
+	// Aside is a configuration of the fleet that this program cannot read; ""
+	// for none.
+	Aside string
 	// Secrets are further files that nobody else may read: keys that drivers
 	// use, and those that the agent made itself. They may be absent.
 	Secrets []string

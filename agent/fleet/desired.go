@@ -152,6 +152,7 @@ const (
 	ConfigRefused    = "refused"     // the last document was not taken; see Problems
 	ConfigTrial      = "trial"       // in effect for a minute, to prove itself
 	ConfigCommitted  = "committed"   // in effect and proven
+	ConfigAside      = "aside"       // was in effect, and this older program cannot read it; see Aside
 	ConfigRolledBack = "rolled_back" // did not prove itself; what was before is in effect again
 )
 
@@ -173,6 +174,9 @@ type ReportedConfig struct {
 	Keeps    []string  `json:"keeps,omitempty"`
 	Since    time.Time `json:"since"`              // when State began
 	Previous string    `json:"previous,omitempty"` // what config.rollback goes back to: a number, or "local"
+	// Aside is a configuration that was in effect and that the program, which
+	// is older than it, cannot read: it is in force again with a newer one.
+	Aside string `json:"aside,omitempty"`
 	// Proof says what of the last trial was missing.
 	Missing []string `json:"missing,omitempty"`
 }

@@ -14,6 +14,7 @@ import (
 
 	"payagent/agent/clock"
 	"payagent/agent/config"
+	"payagent/agent/desired"
 	"payagent/agent/doctor"
 	"payagent/agent/machine"
 	"payagent/agent/seal"
@@ -88,7 +89,11 @@ func doctorCommand(ctx context.Context, args []string, in io.Reader, out io.Writ
 // examine puts together what the doctor looks at. end lets go of it.
 func examine(file string) (_ *doctor.Subject, end func()) {
 	c, err := loadConfig(file)
-	return examineConfig(file, c, err)
+	s, end := examineConfig(file, c, err)
+	if files, err := desired.Open(desired.Options{File: file, Clock: clocks()}); err == nil {
+		s.Aside = files.Aside()
+	}
+	return s, end
 }
 
 // examineConfig is examine of a configuration that was read already, or could

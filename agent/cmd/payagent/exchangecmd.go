@@ -247,7 +247,7 @@ func configCommand(verb string, args []string, out io.Writer) error {
 			return err
 		} else if r.Edited {
 			return fmt.Errorf("cannot go back: %s was changed on this box and counts; run payagent config accept first if the fleet is to decide again", o.config)
-		} else if r.Previous == "" && r.State != fleet.ConfigTrial {
+		} else if r.Previous == "" && r.Aside == "" && r.State != fleet.ConfigTrial {
 			return errors.New("cannot go back: there is no configuration before the one in effect")
 		}
 		if err := trial.Ask(trial.OS{}, files.Dir(), trial.Request{Back: true}); err != nil {

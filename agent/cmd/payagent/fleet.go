@@ -121,8 +121,8 @@ func (b *assembly) openFleet(c config.Config, x *exchange) error {
 	o := fleetbox.Options{Agent: b.agent, Cursors: b.store, Dir: fleetDir(c), Keys: signers(c.Fleet.Keys), PubAck: c.Fleet.Ack == "puback",
 		Start: b.station.start, Clock: b.clock, Logger: b.log, Verbs: b.verbs(c, x),
 		Lock: b.agent.Quiet(agent.QuietTerms{Idle: c.Fleet.Idle, From: from, To: to}),
-		Twin: func(context.Context) map[string]any { return b.twin(c, x) }, Conditions: func() []agent.Alarm { return b.conditions(c) },
-		Lasting: []string{"certificate_expired", "certificate_1_day", "certificate_7_days", "certificate_30_days", alarmSkew, alarmWorn, alarmClock, alarmSecondWay, alarmSecondWayDown, alarmGone},
+		Twin: func(context.Context) map[string]any { return b.twin(c, x) }, Conditions: func() []agent.Alarm { return b.conditions(c, x) },
+		Lasting: []string{"certificate_expired", "certificate_1_day", "certificate_7_days", "certificate_30_days", alarmSkew, alarmWorn, alarmClock, alarmSecondWay, alarmSecondWayDown, alarmGone, alarmAside},
 		End:     x.restart}
 	if c.Fleet.HubKey != "" {
 		key, err := sealed.ParsePublic(c.Fleet.HubKey)
@@ -315,7 +315,11 @@ func (b *assembly) twin(c config.Config, x *exchange) map[string]any {
 		return parts
 	}
 	if r, err := x.files.Reported(); err == nil {
-		parts["config"] = map[string]any{"version": r.Version, "sha256": r.SHA256, "edited": r.Edited, "state": r.State}
+		part := map[string]any{"version": r.Version, "sha256": r.SHA256, "edited": r.Edited, "state": r.State}
+		if r.Aside != "" {
+			part["aside"] = r.Aside
+		}
+		parts["config"] = part
 	}
 	if s, err := x.updates.State(); err == nil {
 		parts["update"] = s
@@ -353,14 +357,21 @@ func (b *assembly) clockPart() clockPart {
 const (
 	alarmSkew = "clock_skew"
 	alarmWorn = "disk_worn"
+	// alarmAside: a configuration of the fleet is of a newer program.
+	alarmAside = "config_aside"
 )
 
 // skewAlarm is a difference of clocks that is an alarm.
 const skewAlarm = 30 * time.Second
 
 // conditions are alarms that last while things are so.
-func (b *assembly) conditions(c config.Config) []agent.Alarm {
+func (b *assembly) conditions(c config.Config, x *exchange) []agent.Alarm {
 	var list []agent.Alarm
+	if x != nil {
+		if aside := x.files.Aside(); aside != "" {
+			list = append(list, agent.Alarm{Code: alarmAside, Subject: aside})
+		}
+	}
 	for _, p := range certificateParts(c, b.clock.Now()) {
 		if level := enrol.Level(float64(p.DaysLeft)); level != "" && p.Valid && p.Error == "" {
 			list = append(list, agent.Alarm{Code: level, Subject: p.Name})

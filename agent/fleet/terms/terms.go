@@ -60,7 +60,7 @@ func All() map[string]map[string]words.Text {
 			"actions": t("动作", "actions"), "dirty": t("有乱码", "garbled"), "kind": t("种类", "kind"), "place": t("接口", "place"), "present": t("在", "present"),
 			"reason": t("原因", "reason"), "role": t("用途", "rôle"), "serial": t("序列号", "serial number"), "silent": t("无响应", "silent"), "till": t("收费点", "till"),
 			"usb": t("USB", "USB"), "line": t("行", "line"), "key": t("键", "key"), "text": t("说明", "text"), "code": t("代码", "code"), "count": t("次数", "count"),
-			"document": t("下发的", "sent"), "problems": t("问题", "problems"), "keeps": t("保留本机的", "keeps its own"), "missing": t("试用缺", "the trial missed"), "note": t("备注", "note"), "changes": t("改动", "changes"), "needs_two": t("要两人签名", "takes two keys"),
+			"document": t("下发的", "sent"), "problems": t("问题", "problems"), "keeps": t("保留本机的", "keeps its own"), "missing": t("试用缺", "the trial missed"), "aside": t("暂存的", "kept aside"), "note": t("备注", "note"), "changes": t("改动", "changes"), "needs_two": t("要两人签名", "takes two keys"),
 			"percent": t("%", "%"), "at": t("自", "since"), "subjects": t("涉及", "about"), "name": t("名称", "name"),
 		},
 		"kind": {

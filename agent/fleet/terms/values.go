@@ -35,7 +35,8 @@ func values() map[string]map[string]words.Text {
 		"state": {
 			fleet.ConfigNone: t("没有下发过", "nothing was ever sent"), fleet.ConfigStaged: t("已下发，待应用", "staged, waits for config.apply"), fleet.ConfigRefused: t("不接受", "not taken"),
 			fleet.ConfigTrial: t("试用中", "on trial"), fleet.ConfigCommitted: t("已生效", "in effect and proven"), fleet.ConfigRolledBack: t("已退回", "rolled back"),
-			"normal": t("正常", "normal"), "warning": t("将尽", "low"), "urgent": t("告急", "urgent"), // of flash
+			fleet.ConfigAside: t("暂存，程序读不懂", "kept aside, for a newer program"),
+			"normal":          t("正常", "normal"), "warning": t("将尽", "low"), "urgent": t("告急", "urgent"), // of flash
 		},
 		"version": version, "previous": version, "current": version, "base": version, "trial": version,
 		"missing": missing, "reason": reasons,
