@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 
 	"payagent/agent/seal"
 )
@@ -30,9 +29,6 @@ func (c Config) CheckFiles() ([]Warning, error) {
 		if secret {
 			file, service, err := seal.SecretFile(path)
 			switch {
-			case file != path && !strings.HasSuffix(key, "token_file") && !strings.HasSuffix(key, "secret_file") && !strings.HasSuffix(key, "password_file"):
-				probs.add(c.line(key), key, "credential: is for tokens, secrets and passwords; name the file of a certificate's key (with systemd: /run/credentials/payagent.service/NAME)")
-				return
 			case errors.Is(err, seal.ErrNotService):
 				out = append(out, Warning{WarnUnseen, fmt.Sprintf("%s：%s 由 systemd 保管，只有服务本身看得到，这里没有检查。", key, path),
 					fmt.Sprintf("%s: systemd keeps %s, which only the service can see; it was not looked at here.", key, path)})

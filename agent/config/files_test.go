@@ -10,7 +10,7 @@ import (
 )
 
 // TestCredentialsAreLookedAt: in the service a credential must be there, beside
-// it nothing can be said, and keys of certificates are none.
+// it nothing can be said; keys of certificates are like the others.
 func TestCredentialsAreLookedAt(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "there"), []byte("x"), 0o644); err != nil {
@@ -30,7 +30,10 @@ func TestCredentialsAreLookedAt(t *testing.T) {
 	if _, err := look("credential:gone", ""); err == nil || !strings.Contains(err.Error(), "merchants[0].token_file") {
 		t.Error(err)
 	}
-	if _, err := look("", "credential:there"); err == nil || !strings.Contains(err.Error(), "platforms[0].client_key") {
+	if list, err := look("", "credential:there"); err != nil || len(list) != 0 {
+		t.Error(list, err)
+	}
+	if _, err := look("", "credential:gone"); err == nil || !strings.Contains(err.Error(), "platforms[0].client_key") {
 		t.Error(err)
 	}
 }

@@ -27,7 +27,7 @@ type Fleet struct {
 	CAFile string `yaml:"ca_file"`
 	// PEM file with this box's certificate, written by payagent enrol.
 	CertFile string
-	// PEM file with its private key, made on the box.
+	// PEM file with its private key, made on the box; or credential:NAME, which renewals keep (docs/enrolment.md).
 	KeyFile string
 	// Name that the broker's certificate must carry, where it is not the host of broker.
 	ServerName string

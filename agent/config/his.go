@@ -29,7 +29,7 @@ type Webhook struct {
 	ServerName string
 	// PEM file with our client certificate.
 	ClientCert string
-	// PEM file with its private key.
+	// PEM file with its private key, or credential:NAME.
 	ClientKey string
 }
 

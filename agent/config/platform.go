@@ -37,7 +37,7 @@ type Platform struct {
 	Pins []string
 	// PEM file with our client certificate.
 	ClientCert string
-	// PEM file with its private key.
+	// PEM file with its private key, or credential:NAME.
 	ClientKey string
 	// How often the platform is asked something harmless while a till is in use, so that an outage is known before the next patient pays.
 	ProbeEvery time.Duration

@@ -9,6 +9,7 @@ import (
 
 	"payagent/agent/config"
 	"payagent/agent/enrol"
+	"payagent/agent/seal"
 	"payagent/agent/words"
 )
 
@@ -139,7 +140,9 @@ func checkFleetCert(_ context.Context, s *Subject, r *report) {
 		return
 	}
 	s.certificate(r, "fleet", f.CertFile)
-	if _, err := (enrol.Files{CA: f.CAFile, Cert: f.CertFile, Key: f.KeyFile}).Pair(); err != nil && len(r.list) == 1 && r.list[0].Level != Fail {
+	if _, err := (enrol.Files{CA: f.CAFile, Cert: f.CertFile, Key: f.KeyFile}).Pair(); errors.Is(err, seal.ErrNotService) {
+		r.skipped("fleet", serviceAlone())
+	} else if err != nil && len(r.list) == 1 && r.list[0].Level != Fail {
 		r.fail("fleet", say("证书与私钥不能用：%v", "certificate and key cannot be used: %v", err))
 	}
 	if f.CAURL == "" {

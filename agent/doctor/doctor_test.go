@@ -258,6 +258,10 @@ func TestBroken(t *testing.T) {
 		{"fleet key of another", "certificates.fleet", Fail, func(t *testing.T, b *box) {
 			_, b.Config.Fleet.KeyFile, _ = certificateFor(t, noon.Add(-time.Hour), noon.Add(900*time.Hour))
 		}},
+		{"fleet key kept by systemd", "certificates.fleet", Skipped, func(t *testing.T, b *box) {
+			t.Setenv("CREDENTIALS_DIRECTORY", "")
+			b.Config.Fleet.KeyFile = "credential:fleet.key"
+		}},
 		{"no renewal", "certificates.fleet", Warn, func(_ *testing.T, b *box) { b.Config.Fleet.CAURL = "" }},
 		{"network disk", "disk.local", Fail, func(_ *testing.T, b *box) { b.volume.Type = "nfs4" }},
 		{"remote drive", "disk.local", Fail, func(_ *testing.T, b *box) { b.volume.Remote = true }},

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"payagent/agent/seal"
 	"payagent/agent/words"
 )
 
@@ -123,7 +124,7 @@ type asked struct {
 
 // ask goes on to the application.
 func (s *Subject) ask(ctx context.Context, t target) asked {
-	if s.look(ctx, t).err != nil {
+	if err := s.look(ctx, t).err; err != nil && !errors.Is(err, seal.ErrNotService) {
 		return asked{err: errBefore}
 	}
 	return once(&s.known, "ask "+t.kind+" "+t.name, func() asked {
@@ -137,6 +138,10 @@ func (s *Subject) ask(ctx context.Context, t target) asked {
 
 func before() words.Text {
 	return words.Text{ZH: "前一跳不通，未试", EN: "not tried: an earlier hop failed"}
+}
+
+func serviceAlone() words.Text {
+	return words.Text{ZH: "私钥由 systemd 保管，只有服务本身看得到，这里没有试", EN: "not tried: systemd keeps the key, which only the service can see"}
 }
 
 func checkLink(_ context.Context, s *Subject, r *report) {
@@ -221,6 +226,8 @@ func checkTLS(ctx context.Context, s *Subject, r *report) {
 		switch {
 		case errors.Is(l.err, errBefore):
 			r.skipped(t.name, before())
+		case errors.Is(l.err, seal.ErrNotService):
+			r.skipped(t.name, serviceAlone())
 		case l.err != nil:
 			r.fail(t.name, say("%v", "%v", l.err), cureTLS(l.err, s.System.Now()))
 		case l.state == nil:
@@ -301,7 +308,12 @@ func checkHIS(ctx context.Context, s *Subject, r *report) {
 			r.warn(t.name, say("%s 连不上：%v", "%s cannot be reached: %v", net.JoinHostPort(t.host, t.port), err))
 			return
 		}
-		if l := s.look(ctx, t); l.err != nil {
+		l := s.look(ctx, t)
+		if errors.Is(l.err, seal.ErrNotService) {
+			r.skipped(t.name, serviceAlone())
+			return
+		}
+		if l.err != nil {
 			r.warn(t.name, say("%v", "%v", l.err), cureTLS(l.err, s.System.Now()))
 			return
 		}
@@ -324,6 +336,10 @@ func checkBroker(ctx context.Context, s *Subject, r *report) {
 			return
 		}
 		state, err := s.brokerTLS(ctx, t)
+		if errors.Is(err, seal.ErrNotService) {
+			r.skipped(t.name, serviceAlone())
+			return
+		}
 		if err != nil {
 			s.badBroker(r, say("%v", "%v", err), cureTLS(err, s.System.Now()))
 			return
@@ -359,7 +375,7 @@ func (s *Subject) brokerTLS(ctx context.Context, t target) (*tls.ConnectionState
 	if !c.RootCAs.AppendCertsFromPEM(authority) {
 		return nil, errors.New("cannot use fleet.ca_file: it holds no certificate")
 	}
-	pair, err := tls.LoadX509KeyPair(f.CertFile, f.KeyFile)
+	pair, err := seal.KeyPair(f.CertFile, f.KeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the box's certificate: %w", err)
 	}

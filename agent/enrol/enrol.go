@@ -122,7 +122,7 @@ type made struct {
 	Settings fleet.Settings `json:"settings"`
 }
 
-func (f Files) note() string { return filepath.Join(filepath.Dir(f.Key), "enrolled.json") }
+func (f Files) note() string { return filepath.Join(f.dir(), "enrolled.json") }
 
 func idText(c fleet.Code) string { return fmt.Sprintf("%x", c.ID[:]) }
 
@@ -149,7 +149,7 @@ func (f Files) settle(e fleet.Enrolled, roots *x509.CertPool, authority []byte, 
 	if err := seal.WriteFile(f.note(), append(data, '\n')); err != nil {
 		return err
 	}
-	if err := seal.GiveTo(filepath.Dir(f.Key), f.note()); err != nil {
+	if err := seal.GiveTo(f.dir(), f.note()); err != nil {
 		return err
 	}
 	_, err = f.take(e, roots, authority, now)

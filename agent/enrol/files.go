@@ -32,7 +32,18 @@ import (
 type Files struct {
 	CA   string // the fleet's authority, PEM
 	Cert string // the box's certificate, PEM
-	Key  string // its private key, PEM, mode 0600
+	// Key is its private key, PEM, mode 0600. Where something else closes it (see
+	// [seal.Closed]), e.g. systemd with the machine's TPM, it is never written, and
+	// renewals keep it.
+	Key string
+}
+
+// dir is the folder of what belongs together.
+func (f Files) dir() string {
+	if _, kept, _ := seal.SecretFile(f.Key); kept {
+		return filepath.Dir(f.Cert)
+	}
+	return filepath.Dir(f.Key)
 }
 
 // InFolder gives the usual names.
@@ -42,10 +53,10 @@ func InFolder(dir string) Files {
 
 // next holds key, certificate and authority together until each is in its own
 // file: two files cannot be renamed at once.
-func (f Files) next() string { return filepath.Join(filepath.Dir(f.Key), "next.pem") }
+func (f Files) next() string { return filepath.Join(f.dir(), "next.pem") }
 
 // pending is a key that a certificate is being asked for.
-func (f Files) pending() string { return filepath.Join(filepath.Dir(f.Key), "pending-key.pem") }
+func (f Files) pending() string { return filepath.Join(f.dir(), "pending-key.pem") }
 
 // Current reads the present certificate.
 func (f Files) Current() (*x509.Certificate, error) {
@@ -58,7 +69,7 @@ func (f Files) Current() (*x509.Certificate, error) {
 
 // Pair reads certificate and key, as a TLS client shows them.
 func (f Files) Pair() (tls.Certificate, error) {
-	pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
+	pair, err := seal.KeyPair(f.Cert, f.Key)
 	if err != nil {
 		return pair, fmt.Errorf("cannot use the box's certificate and key; payagent enrol gets new ones: %w", err)
 	}
@@ -68,6 +79,9 @@ func (f Files) Pair() (tls.Certificate, error) {
 // Resume ends a change of certificate that a loss of power interrupted. It is
 // called before the files are used.
 func (f Files) Resume() error {
+	if seal.Closed(f.Key) {
+		return nil // one file alone is changed then
+	}
 	data, err := os.ReadFile(f.next())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -102,13 +116,7 @@ func (f Files) change(data []byte) error {
 		path string
 		data []byte
 	}{{f.CA, ca}, {f.Key, key}, {f.Cert, cert}} {
-		if len(w.data) == 0 {
-			continue
-		}
-		if err := seal.WriteFile(w.path, w.data); err != nil {
-			return err
-		}
-		if err := seal.GiveTo(filepath.Dir(f.Key), w.path); err != nil {
+		if err := f.write(w.path, w.data); err != nil {
 			return err
 		}
 	}
@@ -118,19 +126,30 @@ func (f Files) change(data []byte) error {
 	if err := os.Remove(f.next()); err != nil {
 		return fmt.Errorf("cannot end the change of certificate: %w", err)
 	}
-	return seal.SyncDir(filepath.Dir(f.Key))
+	return seal.SyncDir(f.dir())
+}
+
+// write writes one of the files; nothing where there is nothing to write.
+func (f Files) write(path string, data []byte) error {
+	if len(data) == 0 {
+		return nil
+	}
+	if err := seal.WriteFile(path, data); err != nil {
+		return err
+	}
+	return seal.GiveTo(f.dir(), path)
 }
 
 // request makes a certificate request for the pending key, which is made and
 // on disk first.
 func (f Files) request(box string) (string, error) {
-	if err := os.MkdirAll(filepath.Dir(f.Key), 0o700); err != nil {
+	if err := os.MkdirAll(f.dir(), 0o700); err != nil {
 		return "", fmt.Errorf("cannot make the folder for the certificate: %w", err)
 	}
-	if err := seal.GiveTo(filepath.Dir(filepath.Dir(f.Key)), filepath.Dir(f.Key)); err != nil {
+	if err := seal.GiveTo(filepath.Dir(f.dir()), f.dir()); err != nil {
 		return "", err
 	}
-	key, err := f.pendingKey()
+	key, err := f.asked()
 	if errors.Is(err, fs.ErrNotExist) {
 		key, err = f.newKey()
 	}
@@ -156,14 +175,27 @@ func (f Files) newKey() (*ecdsa.PrivateKey, error) {
 	if err := seal.WriteFile(f.pending(), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})); err != nil {
 		return nil, err
 	}
-	return key, seal.GiveTo(filepath.Dir(f.Key), f.pending())
+	return key, seal.GiveTo(f.dir(), f.pending())
 }
 
-func (f Files) pendingKey() (*ecdsa.PrivateKey, error) {
+// asked is the key that a certificate is asked for: the pending one, or the
+// present one where that is closed.
+func (f Files) asked() (*ecdsa.PrivateKey, error) {
+	if seal.Closed(f.Key) {
+		secret, err := seal.ReadKey(f.Key, false)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the box's key: %v", err) // never taken for one that is to be made
+		}
+		return parseKey(f.Key, []byte(secret.Reveal()))
+	}
 	data, err := os.ReadFile(f.pending())
 	if err != nil {
 		return nil, err
 	}
+	return parseKey(f.pending(), data)
+}
+
+func parseKey(name string, data []byte) (*ecdsa.PrivateKey, error) {
 	if b, _ := pem.Decode(data); b != nil {
 		if k, err := x509.ParsePKCS8PrivateKey(b.Bytes); err == nil {
 			if key, ok := k.(*ecdsa.PrivateKey); ok {
@@ -171,7 +203,7 @@ func (f Files) pendingKey() (*ecdsa.PrivateKey, error) {
 			}
 		}
 	}
-	return nil, fmt.Errorf("cannot use %s; remove it and begin again", f.pending())
+	return nil, fmt.Errorf("cannot use %s; remove it and begin again", name)
 }
 
 // take checks an answer against the pending key and puts it in place. roots is
@@ -181,7 +213,7 @@ func (f Files) take(e fleet.Enrolled, roots *x509.CertPool, authority []byte, no
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the answer: %w", err)
 	}
-	key, err := f.pendingKey()
+	key, err := f.asked()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.New("cannot use the answer: nothing was asked for on this box; make the request here first")
 	}
@@ -197,6 +229,9 @@ func (f Files) take(e fleet.Enrolled, roots *x509.CertPool, authority []byte, no
 	}
 	if cert.Subject.CommonName != e.Settings.Box || len(cert.URIs) != 1 || cert.URIs[0].String() != "payagent://"+e.Settings.Site+"/"+e.Settings.Box {
 		return nil, errors.New("cannot use the answer: certificate and settings name different boxes")
+	}
+	if seal.Closed(f.Key) {
+		return cert, errors.Join(f.write(f.CA, authority), f.write(f.Cert, certPEM(cert.Raw)))
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"payagent/agent/seal"
 )
 
 // reloader gives a listener its certificate and the authorities of its
@@ -32,7 +34,11 @@ type mark struct {
 }
 
 func markOf(path string) mark {
-	info, err := os.Stat(path)
+	file, _, err := seal.SecretFile(path)
+	if err != nil {
+		return mark{}
+	}
+	info, err := os.Stat(file)
 	if path == "" || err != nil {
 		return mark{}
 	}
@@ -70,7 +76,7 @@ func (r *reloader) config(*tls.ClientHelloInfo) (*tls.Config, error) {
 
 func (r *reloader) read() (*tls.Config, error) {
 	o := r.options
-	pair, err := tls.LoadX509KeyPair(o.At.TLS.Cert, o.At.TLS.Key)
+	pair, err := seal.KeyPair(o.At.TLS.Cert, o.At.TLS.Key)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open %s: %s.tls does not hold a certificate and its key; renew the files: %w", o.Key, o.Key, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,6 +40,23 @@ func SecretFile(name string) (path string, kept bool, err error) {
 		return "", true, fmt.Errorf("cannot open %s: %w; see the unit's LoadCredentialEncrypted=", name, ErrNotService)
 	}
 	return filepath.Join(dir, id), true, nil
+}
+
+// Closed tells that a secret is not simply a file: the service manager keeps it,
+// or DPAPI closed it. Whoever makes such a secret anew cannot put it there.
+func Closed(name string) bool {
+	path, kept, err := SecretFile(name)
+	if kept || err != nil {
+		return kept
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }() // only read
+	var head [len(dpapi)]byte
+	_, err = io.ReadFull(f, head[:])
+	return err == nil && string(head[:]) == dpapi
 }
 
 // opened opens a file's content where DPAPI closed it.

@@ -37,9 +37,9 @@ type Config struct {
 	// RFC 7469. Where any is given, a certificate of the verified chain must
 	// carry one of them, in addition to all other checks.
 	PinsSPKI []string
-	// ClientCertFile and ClientKeyFile (PEM) are shown to a server that asks.
-	ClientCertFile string
-	ClientKeyFile  string
+	// ClientPair gives the certificate that is shown to a server that asks, anew
+	// for every connection; nil for none.
+	ClientPair func() (tls.Certificate, error) `json:"-"`
 	// ServerName is the name that the server's certificate must carry, where
 	// it is not BaseURL's host.
 	ServerName string
@@ -175,7 +175,7 @@ func checkAddress(a string) error {
 // tls gives the client's TLS settings, or nil for plain HTTP.
 func (c Config) tls(t target) (*tls.Config, error) {
 	if t.scheme != "https" {
-		if c.CAFile != "" || len(c.CAPEM) > 0 || len(c.PinsSPKI) > 0 || c.ClientCertFile != "" || c.ServerName != "" {
+		if c.CAFile != "" || len(c.CAPEM) > 0 || len(c.PinsSPKI) > 0 || c.ClientPair != nil || c.ServerName != "" {
 			return nil, errors.New("cannot use certificates or pins with plain http; write https or remove them")
 		}
 		return nil, nil
@@ -193,12 +193,15 @@ func (c Config) tls(t target) (*tls.Config, error) {
 		return nil, err
 	}
 	out.RootCAs = roots
-	if c.ClientCertFile != "" || c.ClientKeyFile != "" {
-		pair, err := tls.LoadX509KeyPair(c.ClientCertFile, c.ClientKeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("cannot use the client certificate; check client_cert_file and client_key_file: %w", err)
+	if give := c.ClientPair; give != nil {
+		if _, err := give(); err != nil {
+			return nil, fmt.Errorf("cannot use the client certificate; check client_cert and client_key: %w", err)
 		}
-		out.Certificates = []tls.Certificate{pair}
+		// Shown whatever authorities the server names.
+		out.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			pair, err := give()
+			return &pair, err
+		}
 	}
 	if c.AllowRSAKeyExchange {
 		for _, s := range tls.CipherSuites() {

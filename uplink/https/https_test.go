@@ -148,7 +148,7 @@ func TestClientCertificate(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := ask(t, open(t, https.Config{BaseURL: s.URL, CAFile: caFile, ClientCertFile: certFile, ClientKeyFile: keyFile}), s.URL); err != nil {
+	if _, err := ask(t, open(t, https.Config{BaseURL: s.URL, CAFile: caFile, ClientPair: func() (tls.Certificate, error) { return tls.LoadX509KeyPair(certFile, keyFile) }}), s.URL); err != nil {
 		t.Fatal(err)
 	}
 	if n := <-seen; n != 1 {
@@ -381,7 +381,7 @@ func TestSettingsThatCannotBe(t *testing.T) {
 		"pin is no sum":       {BaseURL: "https://pay.example.com", PinsSPKI: []string{"abcd"}},
 		"CA file missing":     {BaseURL: "https://pay.example.com", CAFile: filepath.Join(t.TempDir(), "none")},
 		"CA is no PEM":        {BaseURL: "https://pay.example.com", CAPEM: []byte("x")},
-		"client pair missing": {BaseURL: "https://pay.example.com", ClientCertFile: filepath.Join(t.TempDir(), "none")},
+		"client pair missing": {BaseURL: "https://pay.example.com", ClientPair: func() (tls.Certificate, error) { return tls.Certificate{}, os.ErrNotExist }},
 		"pins without TLS":    {BaseURL: "http://pay.example.com", AllowPlainHTTP: true, PinsSPKI: []string{"x"}},
 	} {
 		_, err := https.New(c)

@@ -151,7 +151,7 @@ func examineConfig(file string, c config.Config, err error) (_ *doctor.Subject, 
 				continue
 			}
 			w, route := platformWay(c, p.Name, way, k)
-			if s.Running && unseen(c, p.Name) {
+			if s.Running && unseen(c, p.Name, way.ClientKey) {
 				w.Ask = func(ctx context.Context) (time.Time, error) { return time.Time{}, relayed.askAgent(ctx, p.Name, i > 0) }
 			}
 			s.Platforms[way.Name] = w
@@ -162,7 +162,7 @@ func examineConfig(file string, c config.Config, err error) (_ *doctor.Subject, 
 	}
 	if h := c.HIS.Webhook; h.On() {
 		route, err := https.New(https.Config{BaseURL: baseOf(h.URL), AllowPlainHTTP: h.AllowPlainHTTP || h.Local(), CAFile: h.CAFile, PinsSPKI: h.Pins,
-			ClientCertFile: h.ClientCert, ClientKeyFile: h.ClientKey, ServerName: h.ServerName, Now: k.Now, Doubt: k.Doubt})
+			ClientPair: pairOf(h.ClientCert, h.ClientKey), ServerName: h.ServerName, Now: k.Now, Doubt: k.Doubt})
 		s.HIS = &doctor.Way{Open: err}
 		if err == nil {
 			s.HIS.Look = route.Look
@@ -176,14 +176,16 @@ func examineConfig(file string, c config.Config, err error) (_ *doctor.Subject, 
 	}
 }
 
-// unseen tells whether only the service can see a platform's token.
-func unseen(c config.Config, platform string) bool {
+// unseen tells whether only the service can see a platform's token, or the key
+// of the certificate that is shown to it.
+func unseen(c config.Config, platform, key string) bool {
+	_, _, err := seal.SecretFile(key)
+	found := errors.Is(err, seal.ErrNotService)
 	for _, m := range merchantsOf(c, platform) {
-		if _, _, err := seal.SecretFile(m.TokenFile); errors.Is(err, seal.ErrNotService) {
-			return true
-		}
+		_, _, err := seal.SecretFile(m.TokenFile)
+		found = found || errors.Is(err, seal.ErrNotService)
 	}
-	return false
+	return found
 }
 
 // platformWay is one way to the platform of a name.

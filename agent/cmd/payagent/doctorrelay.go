@@ -95,7 +95,7 @@ func (g *glance) connect(ctx context.Context) (*mqtt.Tunnel, error) {
 		cfg.CA = read(f.CAFile)
 	}
 	if f.CertFile != "" {
-		cfg.Cert, cfg.Key = read(f.CertFile), read(f.KeyFile)
+		cfg.Cert, cfg.Key = read(f.CertFile), certKey(f.KeyFile)
 	}
 	bus, err := mqtt.Open(cfg)
 	if err != nil {

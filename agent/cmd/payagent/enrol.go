@@ -54,7 +54,11 @@ func enrolCommand(ctx context.Context, args []string, in io.Reader, out io.Write
 		return err
 	}
 	k := clockOf(c)
-	o := enrol.Options{Files: enrol.InFolder(fleetDir(c)), URL: url, Site: c.Fleet.Site, Box: c.Fleet.Box, Now: k.Now, Doubt: k.Doubt}
+	files := enrol.InFolder(fleetDir(c))
+	if seal.Closed(c.Fleet.KeyFile) {
+		files.Key = c.Fleet.KeyFile // made and closed by whoever set the box up
+	}
+	o := enrol.Options{Files: files, URL: url, Site: c.Fleet.Site, Box: c.Fleet.Box, Now: k.Now, Doubt: k.Doubt}
 	if site != "" {
 		o.Site = site
 	}
@@ -173,7 +177,7 @@ func writeFleet(c config.Config, file string, s fleet.Settings, f enrol.Files, o
 		err = next.Validate()
 	}
 	if err != nil {
-		return fmt.Errorf("cannot write the section fleet into %s; the certificate is in %s, put this in by hand:\n\n%s\n%w", file, filepath.Dir(f.Key), block, err)
+		return fmt.Errorf("cannot write the section fleet into %s; the certificate is in %s, put this in by hand:\n\n%s\n%w", file, filepath.Dir(f.Cert), block, err)
 	}
 	if !bytes.Equal(old, []byte(text)) {
 		keep := file + ".before-enrol"

@@ -3,7 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"log/slog"
 	"net"
@@ -126,12 +131,39 @@ func TestEnrolCommand(t *testing.T) {
 	}
 }
 
-// TestEnrolByFile is the way by USB stick.
+// TestEnrolByFile is the way by USB stick; with a key of its own making, and
+// with one that systemd keeps, which then lies nowhere else.
 func TestEnrolByFile(t *testing.T) {
+	for key, keys := range map[string]int{"": 1, "credential:fleet.key": 0} {
+		dir := enrolByFile(t, key)
+		found, err := filepath.Glob(filepath.Join(dir, "data", "fleet", "*key*"))
+		if err != nil || len(found) != keys {
+			t.Error(key, found, err)
+		}
+	}
+}
+
+func enrolByFile(t *testing.T, key string) (dir string) {
 	a, _ := authority(t)
-	dir := t.TempDir()
+	dir = t.TempDir()
 	file, ask, answer := filepath.Join(dir, "c.yaml"), filepath.Join(dir, "ask.json"), filepath.Join(dir, "answer.json")
-	if err := os.WriteFile(file, []byte(strings.ReplaceAll(littleConfig, "%DIR%", filepath.Join(dir, "data"))), 0o644); err != nil {
+	text := strings.ReplaceAll(littleConfig, "%DIR%", filepath.Join(dir, "data"))
+	if key != "" {
+		text += "fleet: {key_file: \"" + key + "\"}\n"
+		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		der, err := x509.MarshalPKCS8PrivateKey(k)
+		if err == nil {
+			t.Setenv("CREDENTIALS_DIRECTORY", t.TempDir())
+			err = os.WriteFile(filepath.Join(os.Getenv("CREDENTIALS_DIRECTORY"), "fleet.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
@@ -163,7 +195,12 @@ func TestEnrolByFile(t *testing.T) {
 	if !strings.Contains(out.String(), printText(a.Fingerprint())) {
 		t.Error("no fingerprint to compare:", out.String())
 	}
-	if c, err := config.Load(file); err != nil || c.Fleet.Box != "box-1" {
+	c, err := config.Load(file)
+	if err != nil || c.Fleet.Box != "box-1" || key != "" && c.Fleet.KeyFile != key {
 		t.Error(c.Fleet, err)
 	}
+	if _, err := (enrol.Files{CA: c.Fleet.CAFile, Cert: c.Fleet.CertFile, Key: c.Fleet.KeyFile}).Pair(); err != nil {
+		t.Error(err)
+	}
+	return dir
 }

@@ -25,6 +25,7 @@ import (
 	fleetbox "payagent/agent/fleet/box"
 	"payagent/agent/fleet/sealed"
 	"payagent/agent/machine"
+	"payagent/agent/seal"
 	"payagent/agent/trial"
 	"payagent/agent/update"
 	"payagent/queue/bolt"
@@ -96,7 +97,7 @@ func (b *assembly) openBus(c config.Config) error {
 		}
 		return func() ([]byte, error) { return os.ReadFile(file) }
 	}
-	cfg.CA, cfg.Cert, cfg.Key = read(f.CAFile), read(f.CertFile), read(f.KeyFile)
+	cfg.CA, cfg.Cert, cfg.Key = read(f.CAFile), read(f.CertFile), certKey(f.KeyFile)
 	bus, err := mqtt.Open(cfg)
 	if err != nil {
 		return err
@@ -104,6 +105,17 @@ func (b *assembly) openBus(c config.Config) error {
 	b.bus = bus
 	b.close = append(b.close, bus)
 	return nil
+}
+
+// certKey reads the key of a certificate anew at each call; nil for none.
+func certKey(file string) func() ([]byte, error) {
+	if file == "" {
+		return nil
+	}
+	return func() ([]byte, error) {
+		key, err := seal.ReadKey(file, false)
+		return []byte(key.Reveal()), err
+	}
 }
 
 // openFleet takes part in the fleet, if there is one.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"time"
@@ -28,7 +29,7 @@ func openWay(p config.Platform, k *clock.Keeper, open func() (*mqtt.Tunnel, erro
 			ResponseTimeout: p.Policy.PayTimeout + 10*time.Second})
 	}
 	cfg := https.Config{BaseURL: p.URL, AllowPlainHTTP: p.AllowPlainHTTP, CAFile: p.CAFile, PinsSPKI: p.Pins,
-		ClientCertFile: p.ClientCert, ClientKeyFile: p.ClientKey, ServerName: p.ServerName,
+		ClientPair: pairOf(p.ClientCert, p.ClientKey), ServerName: p.ServerName,
 		AllowRSAKeyExchange: p.AllowRSAKeyExchange, Relay: p.Relay, From: p.From, DialTimeout: p.DialTimeout, Now: k.Now, Doubt: k.Doubt,
 		ResponseTimeout: p.Policy.PayTimeout + 10*time.Second}
 	if p.Proxy != nil {
@@ -42,6 +43,14 @@ func openWay(p config.Platform, k *clock.Keeper, open func() (*mqtt.Tunnel, erro
 		}
 	}
 	return https.New(cfg)
+}
+
+// pairOf gives a client's certificate anew for every connection; nil for none.
+func pairOf(cert, key string) func() (tls.Certificate, error) {
+	if cert == "" && key == "" {
+		return nil
+	}
+	return seal.Pairs(cert, key)
 }
 
 func merchantsOf(c config.Config, platform string) []config.Merchant {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"payagent/agent/config"
+	"payagent/agent/seal"
 	"payagent/uplink"
 	"payagent/uplink/mqtt"
 )
@@ -60,7 +61,7 @@ func newTunnel(c config.Config, bus uplink.Bus, woken func(platform, order strin
 	}
 	return mqtt.NewTunnel(mqtt.TunnelConfig{Bus: bus, Root: f.Root, Site: f.Site, Box: f.Box, RelayKey: key, Woken: woken,
 		Identity: func() (tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(f.CertFile, f.KeyFile)
+			pair, err := seal.KeyPair(f.CertFile, f.KeyFile)
 			if err != nil {
 				return pair, fmt.Errorf("cannot use this box's certificate; run payagent enrol: %w", err)
 			}
