@@ -14,6 +14,7 @@ import (
 
 	"payagent/agent/fleet"
 	"payagent/agent/fleet/box"
+	"payagent/agent/fleet/sealed"
 	"payagent/uplink"
 	"payagent/uplink/mqtt"
 	"payagent/uplink/uplinktest"
@@ -24,41 +25,51 @@ const backlog = 10_000
 
 // BenchmarkBacklog measures how fast a backlog of events comes to the fleet
 // side after an outage (reliability.md P13): from an agent whose events count
-// as told by the broker's word, from one that waits for the hub's, and through
-// the bridge of a mosquitto beside it. All by TLS with certificates, QoS 1, to
-// one mosquitto behind a proxy that was shut; each in every round. What is
-// timed is from the first to the last event.
+// as told by the broker's word, from one that waits for the hub's, from one that
+// seals the patient of each to the hub besides, and through the bridge of a
+// mosquitto beside it, which has messages of the same bytes as an event of the
+// first two. All by TLS with certificates, QoS 1, to one mosquitto behind a
+// proxy that was shut; each in every round. What is timed is from the first to
+// the last event.
 func BenchmarkBacklog(b *testing.B) {
 	quiet := []string{"log_type none", "log_type information"}
 	to := uplinktest.Mosquitto(b, uplinktest.MosquittoOptions{TLS: true, Lines: quiet})
-	var rates [3][]float64
+	var rates [4][]float64
 	sample := []byte(nil)
+	private, err := sealed.NewPrivate()
+	must(b, err)
+	public := private.Public()
 	for n := 0; b.Loop(); n++ {
-		for i, pubAck := range []bool{true, false} {
-			name := fmt.Sprintf("box%d-%v", n, pubAck)
-			side := newListener(b, to, "payagent/H1/"+name+"/e/orders", !pubAck)
+		for i, key := range []*sealed.Public{nil, nil, &public} {
+			name := fmt.Sprintf("box%d-%d", n, i)
+			side := newListener(b, to, "payagent/H1/"+name+"/e/orders", i > 0)
 			r := newRigWith(b, 0, 1, backlog)
-			r.joinBy(name, pubAck, func(start box.Start, up func(context.Context, uint64)) uplink.Bus {
+			r.joinBy(name, i == 0, key, func(start box.Start, up func(context.Context, uint64)) uplink.Bus {
 				return busTo(b, to, uplinktest.NewProxy(b, to.Addr), name, start, up)
 			})
 			rates[i] = append(rates[i], side.rate(b))
 			r.leave()
 			for data := range fleet.Events(side.sample) {
-				sample = data
+				if key == nil {
+					sample = data
+				} else if !bytes.Contains(data, []byte(`"sealed":`)) {
+					b.Fatal("nothing is sealed")
+				}
 			}
 		}
 		side := newListener(b, to, fmt.Sprintf("bridged%d", n), false)
 		bridge(b, to, fmt.Sprintf("bridged%d", n), sample, quiet)
-		rates[2] = append(rates[2], side.rate(b))
+		rates[3] = append(rates[3], side.rate(b))
 	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(middleOf(rates[0]), "puback-events/s")
 	b.ReportMetric(middleOf(rates[1]), "hub-events/s")
-	b.ReportMetric(middleOf(rates[2]), "bridge-events/s")
-	for i, name := range []string{"puback-vs-bridge", "hub-vs-bridge"} {
+	b.ReportMetric(middleOf(rates[2]), "sealed-events/s")
+	b.ReportMetric(middleOf(rates[3]), "bridge-events/s")
+	for i, name := range []string{"puback-vs-bridge", "hub-vs-bridge", "sealed-vs-bridge"} {
 		var ratios []float64
 		for k := range rates[i] {
-			ratios = append(ratios, rates[i][k]/rates[2][k])
+			ratios = append(ratios, rates[i][k]/rates[3][k])
 		}
 		b.ReportMetric(middleOf(ratios), name)
 	}

@@ -13,6 +13,7 @@ import (
 	"payagent/agent"
 	"payagent/agent/fleet"
 	"payagent/agent/fleet/box"
+	"payagent/agent/fleet/sealed"
 	"payagent/agent/signed"
 	"payagent/uplink"
 	"payagent/uplink/uplinktest"
@@ -21,17 +22,17 @@ import (
 // join makes the rig's agent a box of a fleet.
 func (r *rig) join(broker *uplinktest.Broker, name string, pubAck bool) {
 	r.b.Helper()
-	r.joinBy(name, pubAck, func(start box.Start, up func(context.Context, uint64)) uplink.Bus {
+	r.joinBy(name, pubAck, nil, func(start box.Start, up func(context.Context, uint64)) uplink.Bus {
 		return broker.Open(uplinktest.Client{Name: name, Will: start.Will, OnUp: up})
 	})
 }
 
-// joinBy is join by a connection of the caller's.
-func (r *rig) joinBy(name string, pubAck bool, open func(box.Start, func(context.Context, uint64)) uplink.Bus) {
+// joinBy is join by a connection of the caller's; a key has patients sealed to it.
+func (r *rig) joinBy(name string, pubAck bool, key *sealed.Public, open func(box.Start, func(context.Context, uint64)) uplink.Bus) {
 	r.b.Helper()
 	start, err := box.NewStart(fleet.Place{Root: "payagent", Site: "H1", Box: name}, 10*time.Second, "bench")
 	must(r.b, err)
-	x, err := box.New(box.Options{Agent: r.agent, Cursors: r.store, Dir: filepath.Join(r.dir, "fleet"), Keys: []signed.Key{}, PubAck: pubAck, Start: start,
+	x, err := box.New(box.Options{Agent: r.agent, Cursors: r.store, Dir: filepath.Join(r.dir, "fleet"), Keys: []signed.Key{}, PubAck: pubAck, HubKey: key, Start: start,
 		Lock: r.agent.Quiet(agent.QuietTerms{}), Verbs: []box.Verb{box.Restart()}, End: func(string) {}})
 	must(r.b, err)
 	bus := open(start, x.OnUp)

@@ -33,7 +33,7 @@ func BenchmarkProcess(b *testing.B) {
 	}
 	info, err := os.Stat(program)
 	must(b, err)
-	fill(b, filepath.Join(dir, "store"), 20_000)
+	fill(b, filepath.Join(dir, "store"), 20_000, func(string) []byte { return make([]byte, 200) })
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(b, err)
 	addr := l.Addr().String()
@@ -116,8 +116,9 @@ func residentKiB(b *testing.B, pid int, what string) int {
 	return 0
 }
 
-// fill writes closed orders as the agent does: created, sent, answered.
-func fill(b testing.TB, dir string, orders int) {
+// fill writes closed orders as the agent does: created, sent, answered; who is
+// the sealed patient of an order.
+func fill(b testing.TB, dir string, orders int, who func(no string) []byte) {
 	store, _, err := bolt.Open(dir, bolt.Options{Writer: 1})
 	must(b, err)
 	for i := 0; i < orders; {
@@ -127,7 +128,7 @@ func fill(b testing.TB, dir string, orders int) {
 			amount := platforms.Fen(100)
 			facts := []order.Fact{
 				{Kind: order.KindCreated, Order: no, Created: &order.Created{Bill: fmt.Sprint("B", i), Amount: amount, Mode: platforms.ModeCharge, Till: "w0",
-					Platform: "fwc", Merchant: platforms.Merchant{Profile: "m"}, OrderType: "TREATMENT", Sealed: make([]byte, 200)}},
+					Platform: "fwc", Merchant: platforms.Merchant{Profile: "m"}, OrderType: "TREATMENT", Sealed: who(no)}},
 				{Kind: order.KindSent, Order: no, Sent: &order.Sent{Verb: order.VerbCharge, CodeHash: "0123456789abcdef"}},
 				{Kind: order.KindAnswered, Order: no, Answer: &order.Reply{Verb: order.VerbQuery, Status: "paid", TradeNo: no, Amount: &amount}},
 			}

@@ -108,12 +108,16 @@ tills:
 	scan, err := serial.Open(serial.Config{Name: "w0", Path: slave.Name(), Baud: 115200, Settle: -1, DoubleRead: -1})
 	must(b, err)
 	r.scanner = master
+	box, err := seal.Open(filepath.Join(dir, "keys"), nil)
+	must(b, err)
 	if closed > 0 {
-		fill(b, filepath.Join(dir, "store"), closed)
+		fill(b, filepath.Join(dir, "store"), closed, func(no string) []byte {
+			sealed, err := box.Seal(time.Now(), seal.Long, []byte(`{"Name":"司马相如","CardNo":"C000123456","CardType":"medical_card"}`), []byte(no))
+			must(b, err)
+			return sealed
+		})
 	}
 	store, _, err := bolt.Open(filepath.Join(dir, "store"), bolt.Options{Writer: 1})
-	must(b, err)
-	box, err := seal.Open(filepath.Join(dir, "keys"), nil)
 	must(b, err)
 	a, err := agent.New(agent.Parts{Config: conf, Log: store, Box: box, Clock: agent.NewSystemClock(),
 		Platforms: map[string]platforms.Platform{"fwc": r.platform},
