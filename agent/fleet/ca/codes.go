@@ -40,6 +40,7 @@ type claim struct {
 	Key    string    `json:"key"`    // hash of the public key
 	Serial string    `json:"serial"` // of the certificate it gets
 	At     time.Time `json:"at"`
+	Code   string    `json:"code,omitempty"` // by which code a generation was claimed; empty for a file
 }
 
 func (a *Authority) codePath(id [4]byte) string {
@@ -142,7 +143,7 @@ func (a *Authority) use(c fleet.Code, f codeFile, csr *x509.CertificateRequest) 
 		if cn := csr.Subject.CommonName; cn != "" && cn != f.Box {
 			return fleet.Enrolled{}, refuse(fleet.EnrolWrongBox, f.Box)
 		}
-		if err := a.claimGeneration(f.Site, f.Box, max(1, f.Generation), hash); err != nil {
+		if err := a.claimGeneration(f.Site, f.Box, max(1, f.Generation), claim{Key: hash, Code: hex.EncodeToString(c.ID[:])}); err != nil {
 			return fleet.Enrolled{}, err
 		}
 		serial, serr := newSerial()

@@ -53,22 +53,39 @@ func (a *Authority) claimPath(site, box string, generation uint64) string {
 
 // claimGeneration gives a generation of a box to one key for ever: of two codes
 // for it the first that is used has it, and one from before the newest
-// enrolment is worth nothing.
-func (a *Authority) claimGeneration(site, box string, generation uint64, key string) error {
+// enrolment is worth nothing. Another key by the same code is told that the code
+// was used, also where the two come at once.
+func (a *Authority) claimGeneration(site, box string, generation uint64, by claim) error {
+	path := a.claimPath(site, box, generation)
+	taken := func() error {
+		var was claim
+		switch err := readJSON(path, &was); {
+		case err == nil && was.Key == by.Key:
+			return nil
+		case err == nil && by.Code != "" && was.Code == by.Code:
+			return refuse(fleet.EnrolUsed, box)
+		case err == nil || errors.Is(err, fs.ErrNotExist): // issued before generations were claimed
+			return refuse(fleet.EnrolReplaced, box)
+		default:
+			return err
+		}
+	}
 	newest, err := a.Newest(site, box)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return err
-	case newest.generation() > generation || newest.generation() == generation && newest.KeyHash != key:
+	case newest.generation() > generation:
 		return refuse(fleet.EnrolReplaced, box)
+	case newest.generation() == generation && newest.KeyHash != by.Key:
+		if err := taken(); err != nil {
+			return err
+		}
+		return refuse(fleet.EnrolReplaced, box) // renewed since
 	}
-	path, was := a.claimPath(site, box, generation), claim{Key: key, At: a.now().UTC()}
-	if err = writeOnce(path, was); errors.Is(err, fs.ErrExist) {
-		err = readJSON(path, &was)
-	}
-	if err == nil && was.Key != key {
-		return refuse(fleet.EnrolReplaced, box)
+	by.At = a.now().UTC()
+	if err = writeOnce(path, by); errors.Is(err, fs.ErrExist) {
+		return taken()
 	}
 	return err
 }

@@ -197,7 +197,7 @@ func (a *Authority) Sign(r fleet.EnrolRequest, site, box string) (fleet.Enrolled
 	if err != nil {
 		return fleet.Enrolled{}, err
 	}
-	if err := a.claimGeneration(site, box, generation, hash); err != nil {
+	if err := a.claimGeneration(site, box, generation, claim{Key: hash}); err != nil {
 		return fleet.Enrolled{}, err
 	}
 	return a.vouch(csr, site, box, "file", generation)
