@@ -227,6 +227,9 @@ func (a *Agent) checkBasics(r *Request) (config.Till, error) {
 	if r.Operator.ID == "" {
 		r.Operator = platforms.Operator{ID: till.Operator.ID, Name: till.Operator.Name}
 	}
+	if r.Operator.ID == "" {
+		return till, field("operator.id", "is missing, and tills[].operator names nobody for this till; name the person who takes the money")
+	}
 	return till, nil
 }
 

@@ -98,6 +98,15 @@ func (a *Agent) Anchored(day, hash string, lines uint64) {
 	a.stats.counts[series{"payagent_audit_anchor", fmt.Sprintf(`day=%q,hash=%q`, day, hash)}] = float64(lines)
 }
 
+// DoorRefused counts a request that had to wait: a payment (create), a refund,
+// or one with a wrong token.
+func (a *Agent) DoorRefused(what string) {
+	a.stats.add("payagent_door_refused_total", fmt.Sprintf(`what=%q`, what), 1)
+}
+
+// DoorHeld says how many addresses and workstations have to wait now.
+func (a *Agent) DoorHeld(n int) { a.stats.set("payagent_door_held", "", float64(n)) }
+
 // Flush returns when everything that the counter decided before is on disk and
 // can be read.
 func (a *Agent) Flush(ctx context.Context) error {

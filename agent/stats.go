@@ -106,12 +106,14 @@ func help() map[string][2]string {
 		"payagent_store_records_total":          {"counter", "Facts written."},
 		"payagent_store_fsync_seconds_sum":      {"counter", "Time spent in durable commits."},
 		"payagent_store_fsync_seconds_count":    {"counter", "Durable commits timed."},
-		"payagent_upstream_requests_total":      {"counter", "Calls to payment platforms by outcome."},                                                                    // adapter, op, outcome
-		"payagent_upstream_request_seconds_sum": {"counter", "Time spent in calls to payment platforms."},                                                                 // adapter, op, outcome
-		"payagent_unmapped_codes_total":         {"counter", "Answers of platforms with a code that the catalogue of errors does not know."},                              // adapter, op
-		"payagent_platform_up":                  {"gauge", "1 if the latest probe was answered."},                                                                         // adapter
-		"payagent_alarms_total":                 {"counter", "Alarms raised, by code."},                                                                                   // code
-		"payagent_checks_total":                 {"counter", "Signs that finance should look at, by rule (finance.signals)."},                                             // rule
+		"payagent_upstream_requests_total":      {"counter", "Calls to payment platforms by outcome."},                                                    // adapter, op, outcome
+		"payagent_upstream_request_seconds_sum": {"counter", "Time spent in calls to payment platforms."},                                                 // adapter, op, outcome
+		"payagent_unmapped_codes_total":         {"counter", "Answers of platforms with a code that the catalogue of errors does not know."},              // adapter, op
+		"payagent_platform_up":                  {"gauge", "1 if the latest probe was answered."},                                                         // adapter
+		"payagent_alarms_total":                 {"counter", "Alarms raised, by code."},                                                                   // code
+		"payagent_checks_total":                 {"counter", "Signs that finance should look at, by rule (finance.signals)."},                             // rule
+		"payagent_door_refused_total":           {"counter", "Requests that had to wait, by what they wanted: create, refund, or token for a wrong one."}, // what
+		"payagent_door_held":                    {"gauge", "Addresses and workstations that have to wait now (door.limits)."},
 		"payagent_scan_events_total":            {"counter", "Codes read, by till."},                                                                                      // till
 		"payagent_scans_total":                  {"counter", "Codes read, by device and by what became of them: taken, refused, two_codes, double, identity or dropped."}, // device, result
 		"payagent_device_present":               {"gauge", "1 if the scanner or display works."},                                                                          // device

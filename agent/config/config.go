@@ -97,6 +97,8 @@ type Door struct {
 	AcceptPlainHTTP bool
 	// Origins (scheme://host:port) of HIS web pages that may call from a browser; compared exactly. The agent's own pages need no entry.
 	Origins []string
+	// How often one workstation may begin something, and what follows wrong tokens.
+	Limits DoorLimits
 	// Further names or addresses under which clients call this box (Host header, without port); those of listen and localhost are always accepted.
 	Hosts []string
 }

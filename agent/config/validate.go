@@ -144,6 +144,7 @@ func (v validator) door() {
 		v.add("door.listen", `name at least one address, e.g. "127.0.0.1:8780"`)
 	}
 	v.listener("door", v.Door.Listener())
+	v.doorLimits()
 	for i, o := range v.Door.Origins {
 		u, err := url.Parse(o)
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Scheme+"://"+u.Host != o {

@@ -1,6 +1,9 @@
 package counter
 
-import "payagent/agent/order"
+import (
+	"payagent/agent/order"
+	"payagent/platforms"
+)
 
 // act carries out a button. An order that is not in memory is fetched first.
 func (c *Counter) act(e Act) {
@@ -37,11 +40,7 @@ func (c *Counter) actOn(e Act, o *order.Order) {
 	case order.ActCancel:
 		if x.o.CancelAsked == nil {
 			f := c.fact(x, order.KindCancelAsked)
-			op := e.Operator
-			if op.ID == "" {
-				op = x.o.Operator
-			}
-			f.Person = &order.Person{Operator: op, Reason: e.Reason}
+			f.Person = &order.Person{Operator: actor(e, x.o), Reason: e.Reason}
 			c.write(x, f, Write{})
 		}
 	case order.ActDetach:
@@ -57,6 +56,15 @@ func (c *Counter) actOn(e Act, o *order.Order) {
 		code = CodeDone
 	}
 	c.reply(Reply{ID: e.Reply, Code: code, Order: x.o.Clone(), Platform: x.o.Platform})
+}
+
+// actor is in whose name a button is pressed: without a name in that of the
+// order's operator, so that no cancel is ever refused for it.
+func actor(e Act, o *order.Order) platforms.Operator {
+	if e.Operator.ID == "" {
+		return o.Operator
+	}
+	return e.Operator
 }
 
 func (c *Counter) actFinal(e Act, o *order.Order) {
@@ -87,7 +95,7 @@ func (c *Counter) confirm(x *entry, e Act) string {
 		return CodeTillBusy
 	}
 	f := c.fact(x, order.KindConfirmed)
-	f.Person = &order.Person{Operator: e.Operator}
+	f.Person = &order.Person{Operator: actor(e, x.o)}
 	if c.write(x, f, Write{}) {
 		c.takeFront(x)
 		if x.o.Mode.Shown() && x.o.Insured == nil {

@@ -77,9 +77,13 @@ func checkReady(ctx context.Context, s *Subject, r *report) {
 		return
 	}
 	for _, w := range why {
-		r.fail("", w)
+		if ready { // somebody has to wait
+			r.warn("", w)
+		} else {
+			r.fail("", w)
+		}
 	}
-	if ready {
+	if ready && len(why) == 0 {
 		r.ok("", words.Text{ZH: "可以收款", EN: "a payment can be taken"})
 	}
 }

@@ -30,7 +30,7 @@ type Subject struct {
 	// Running tells that an agent of this configuration answers at its door.
 	Running bool
 	// Ready asks the running agent whether it can take a payment; the texts say
-	// why not.
+	// why not, or, where it can, who has to wait all the same.
 	Ready func(ctx context.Context) (ready bool, why []words.Text, err error)
 	// Store looks at the order store without changing it.
 	Store func() (Store, error)

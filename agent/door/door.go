@@ -84,6 +84,7 @@ type door struct {
 	waiters chan struct{} // a place for each event stream and long poll
 
 	listening listening
+	limits    *limits
 
 	shifts    *finance.Shifts
 	comparing chan struct{} // a place for the one comparison of a day
@@ -93,7 +94,7 @@ type door struct {
 // answers 503.
 func New(a *agent.Agent, opts Options) http.Handler {
 	d := &door{agent: a, opts: opts, log: opts.Logger, words: words.New(), waiters: make(chan struct{}, maxStreams),
-		shifts: finance.NewShifts(a), comparing: make(chan struct{}, 1)}
+		shifts: finance.NewShifts(a), comparing: make(chan struct{}, 1), limits: newLimits(a)}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}

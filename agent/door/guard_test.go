@@ -25,7 +25,7 @@ func withFriend(o *agenttest.Options, d *door.Options) {
 // Every route with every token: who may come in, and what an order of another
 // till looks like.
 func TestWhoMay(t *testing.T) {
-	inBubble(t, func(t *testing.T, r *rig) {
+	inBubbleWith(t, unlimited, func(t *testing.T, r *rig) {
 		one := r.create(bill("B1")).id()
 		two := r.create(bill("B2", object{"till": "w2"})).id()
 		kiosk := r.create(bill("B3", object{"till": "k1", "mode": "present", "channel": "wechat"})).id()

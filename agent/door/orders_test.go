@@ -402,7 +402,7 @@ func TestRefunds(t *testing.T) {
 // Two hundred requests for one bill at once, each with a key of its own: one
 // order, one charge on the wire.
 func TestManyAtOnce(t *testing.T) {
-	inBubble(t, func(t *testing.T, r *rig) {
+	inBubbleWith(t, unlimited, func(t *testing.T, r *rig) {
 		var group sync.WaitGroup
 		var mu sync.Mutex
 		ids, created := map[string]int{}, 0

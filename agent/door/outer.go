@@ -139,10 +139,7 @@ func (d *door) enter(rt route) http.Handler {
 			return
 		}
 		if rt.may != nil {
-			var ok bool
-			if c.token, ok = d.bearer(r); !ok {
-				rec.Header().Set("WWW-Authenticate", `Bearer realm="payagent"`)
-				d.problem(rec, c, fault{code: "unauthorised"})
+			if !d.admit(rec, r, rt, &c) {
 				return
 			}
 			if !rt.may(c.token) {

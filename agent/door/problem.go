@@ -27,6 +27,7 @@ type fault struct {
 	known  bool         // bill holds all that there is to know
 	bill   []*order.Order
 	both   [2][]string // values for the words, in Chinese and in English
+	wait   int64       // seconds until asking again makes sense; 0: those of the code
 }
 
 // problemView is RFC 9457 with our extensions. detail is in two languages.
@@ -84,7 +85,7 @@ func statusOf(code string) (status int, retry int64) {
 		return http.StatusUnprocessableEntity, 0
 	case "device_failed", "answer_mixed_up":
 		return http.StatusBadGateway, 0
-	case "too_many_requests":
+	case "too_many_requests", "rate_limited", "locked_out":
 		return http.StatusTooManyRequests, 1
 	case counter.CodeUnreachable, counter.CodeClock:
 		return http.StatusServiceUnavailable, 10
@@ -99,6 +100,7 @@ func statusOf(code string) (status int, retry int64) {
 // problem answers with a fault.
 func (d *door) problem(w http.ResponseWriter, c caller, f fault) {
 	status, retry := statusOf(f.code)
+	retry = max(retry, f.wait)
 	if status == http.StatusInternalServerError {
 		f.code = "internal"
 	}

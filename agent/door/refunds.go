@@ -41,6 +41,9 @@ func (d *door) createRefund(w http.ResponseWriter, r *http.Request, c caller) {
 		return
 	}
 	req.Key = key
+	if !d.within(w, r, c, "refund", o.Till, fault{order: o}) {
+		return
+	}
 	ctx, stop := deciding(r)
 	defer stop()
 	reply, err := d.agent.Refund(ctx, o.No, req)

@@ -223,7 +223,7 @@ func (d *door) readyz(w http.ResponseWriter, _ *http.Request, _ caller) {
 	if d.agent.Stopped() {
 		ok, why = false, append(why, "shutting_down")
 	}
-	v := readyView{Ready: ok, Reasons: []reasonView{}, Warnings: d.warnings()}
+	v := readyView{Ready: ok, Reasons: []reasonView{}, Warnings: append(d.warnings(), d.held()...)}
 	slices.Sort(why)
 	for _, s := range slices.Compact(why) {
 		code, name, _ := strings.Cut(s, ":")
@@ -244,6 +244,7 @@ func (d *door) metrics(w http.ResponseWriter, _ *http.Request, c caller) {
 		d.problem(w, c, fault{code: "not_found"})
 		return
 	}
+	d.agent.DoorHeld(len(d.limits.list()))
 	own := func(w io.Writer) error { return d.agent.WriteMetrics(w, d.opts.Version) }
 	page, err := metrics.Page(append([]func(io.Writer) error{own}, d.opts.Metrics...)...)
 	if err != nil {

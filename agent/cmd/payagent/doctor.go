@@ -219,7 +219,8 @@ func platformWay(c config.Config, name string, p config.Platform, k *clock.Keepe
 	return w, route
 }
 
-// askReady asks the running agent whether it can take a payment.
+// askReady asks the running agent whether it can take a payment, and if so who
+// has to wait all the same (door.limits).
 func askReady(ctx context.Context, cl *client) (bool, []words.Text, error) {
 	ctx, stop := context.WithTimeout(ctx, 10*time.Second)
 	defer stop()
@@ -239,6 +240,10 @@ func askReady(ctx context.Context, cl *client) (bool, []words.Text, error) {
 			Name string     `json:"name"`
 			Say  words.Text `json:"say"`
 		} `json:"reasons"`
+		Warnings []struct {
+			Code string     `json:"code"`
+			Say  words.Text `json:"say"`
+		} `json:"warnings"`
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&v); err != nil {
 		return false, nil, err
@@ -249,6 +254,11 @@ func askReady(ctx context.Context, cl *client) (bool, []words.Text, error) {
 			x.Say.ZH, x.Say.EN = x.Name+"："+x.Say.ZH, x.Name+": "+x.Say.EN
 		}
 		why = append(why, x.Say)
+	}
+	for _, x := range v.Warnings {
+		if v.Ready && (x.Code == "locked_out" || x.Code == "rate_limited") {
+			why = append(why, x.Say)
+		}
 	}
 	return v.Ready, why, nil
 }
