@@ -407,9 +407,7 @@
     (ready ? ready.reasons : []).forEach(function (r) {
       lines.push([pay.say(r.say), r.name].filter(Boolean).join(" · ") + "。" + pay.say(r.next_action));
     });
-    (ready && ready.warnings || []).forEach(function (w) {
-      if (w.code === "locked_out" || w.code === "rate_limited") { lines.push(pay.say(w.say)); }
-    });
+    (ready && ready.warnings || []).forEach(function (w) { if (/^(locked_out|rate_limited)$/.test(w.code)) { lines.push(pay.say(w.say)); } });
     if (view && view.online === false && lines.length === 0) { lines.push(word("offline")); }
     if (view && view.queued > 0) { lines.push([word("queuedCount", { n: view.queued }), screen !== "form" && view.online ? word("online") : ""].filter(Boolean).join("。")); }
     unbooked.draw(order);
