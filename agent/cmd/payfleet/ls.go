@@ -70,7 +70,7 @@ func (s *session) printList(l view.List) error {
 			state += s.pick("（曾为"+s.say("state", r.Said)+"）", " (was "+s.say("state", r.Said)+")")
 		}
 		rows = append(rows, []string{r.Site, r.Box, state, s.ago(r.AgeS), s.ago(r.SinceS), clean(r.Version), strconv.Itoa(r.Open), strconv.Itoa(r.Waiting),
-			clean(strings.Join(append(slices.Clone(r.Alarms), r.Reasons...), " "))})
+			clean(strings.TrimSpace(strings.Join(append(slices.Clone(r.Alarms), r.Reasons...), " ") + " " + s.succession(r)))})
 	}
 	if err := table(s.out, rows); err != nil {
 		return err

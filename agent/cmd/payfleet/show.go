@@ -67,6 +67,9 @@ func (s *session) page(b view.Box) string {
 	if b.Version != "" {
 		line("  "+field("version", b.Version), field("open_orders", strconv.Itoa(b.Open)), field("events_waiting", strconv.Itoa(b.Waiting)))
 	}
+	if b.Generation > 1 || b.LeftOpen > 0 {
+		line("  " + s.succession(b.Row))
+	}
 	if len(b.Reasons) > 0 {
 		line("  " + field("reasons", s.codesIn(b.Reasons)))
 	}

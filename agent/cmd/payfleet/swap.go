@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"payagent/agent/fleet/ca"
+	"payagent/agent/fleet/view"
 )
 
 // siteOf is the hospital that is meant where the authority has only one.
@@ -19,6 +20,19 @@ func siteOf(a *ca.Authority, site string) (string, error) {
 		return "", fmt.Errorf("%w: name the hospital with --site: %s", errUsage, strings.Join(a.Sites(), ", "))
 	}
 	return site, nil
+}
+
+// succession says which machine of its name a box is, where it is not the
+// first, and what the ones before it left.
+func (s *session) succession(r view.Row) string {
+	text := ""
+	if r.Generation > 1 {
+		text = s.pick(fmt.Sprintf("第 %d 台", r.Generation), fmt.Sprintf("machine no. %d", r.Generation))
+	}
+	if r.LeftOpen > 0 {
+		text += s.pick(fmt.Sprintf("，前一台的 %d 笔订单未接管", r.LeftOpen), fmt.Sprintf(", %d orders of the one before it not taken over", r.LeftOpen))
+	}
+	return strings.TrimLeft(text, ", ，")
 }
 
 // caSwap makes the code with which a new machine takes the place of a box.

@@ -32,6 +32,11 @@ type Row struct {
 	// SkewS is by how many seconds the box's clock is ahead of ours, where a
 	// live message told.
 	SkewS int64 `json:"skew_s,omitempty"`
+	// Generation counts the machines that had this name, as far as the present
+	// one told; 0 where it is not known.
+	Generation uint64 `json:"generation,omitempty"`
+	// LeftOpen are orders of the machines before it that are not taken over.
+	LeftOpen int `json:"left_open,omitempty"`
 }
 
 // Alarming tells whether a row needs a person.
@@ -48,6 +53,7 @@ func (b *box) row(k Key, now time.Time) Row {
 		r.Alarms = append(r.Alarms, code)
 	}
 	slices.Sort(r.Alarms)
+	r.Generation, r.LeftOpen = b.succession()
 	if !b.hasStatus {
 		return r
 	}

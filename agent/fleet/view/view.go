@@ -83,6 +83,7 @@ type box struct {
 	caps      map[string]Value
 	reported  map[string]Value
 	alarms    map[string]Value
+	open      map[uint64]int // orders by the generation that left them
 	commands  []command
 	entries   []Entry
 	dropped   uint64
@@ -106,7 +107,7 @@ func Filters(root, site string) []string {
 	p := fleet.Place{Root: root, Site: site}
 	all := Headlines(root, site)
 	for _, levels := range [][]string{{fleet.LevelTwin, "#"}, {fleet.LevelDevice, "#"}, {fleet.LevelCan, "#"}, {fleet.LevelReported, "#"},
-		{fleet.LevelEvent, "#"}, {fleet.LevelCommand, "+", "+", "state"}} {
+		{fleet.LevelOpen, "+"}, {fleet.LevelEvent, "#"}, {fleet.LevelCommand, "+", "+", "state"}} {
 		all = append(all, p.All(levels...))
 	}
 	return all
@@ -125,7 +126,7 @@ func Headlines(root, site string) []string {
 // OneBox are the filters for everything else of one box, beside Headlines.
 func OneBox(root string, k Key) []string {
 	p := fleet.Place{Root: root, Site: k.Site, Box: k.Box}
-	return []string{p.Topic(fleet.LevelTwin, "#"), p.Topic(fleet.LevelDevice, "#"), p.Topic(fleet.LevelCan, "#"), p.Topic(fleet.LevelReported, "#"),
+	return []string{p.Topic(fleet.LevelTwin, "#"), p.Topic(fleet.LevelDevice, "#"), p.Topic(fleet.LevelCan, "#"), p.Topic(fleet.LevelReported, "#"), p.Topic(fleet.LevelOpen, "+"),
 		p.Topic(fleet.LevelEvent, "#"), p.Topic(fleet.LevelCommand, "+", "+", "state")}
 }
 
@@ -179,7 +180,7 @@ func (m *Model) Take(topic string, payload []byte, retained bool, now time.Time)
 // empty: everything that was kept of the box has been cleared at the broker,
 // as is done with a box that is gone for good.
 func (b *box) empty() bool {
-	return !b.hasStatus && len(b.twin)+len(b.devices)+len(b.caps)+len(b.reported)+len(b.alarms)+len(b.commands) == 0
+	return !b.hasStatus && len(b.twin)+len(b.devices)+len(b.caps)+len(b.reported)+len(b.alarms)+len(b.open)+len(b.commands) == 0
 }
 
 // into is Take for one box.
@@ -203,6 +204,8 @@ func (m *Model) into(b *box, levels []string, payload []byte, retained bool, now
 			m.enter(b, Entry{At: now, Kind: KindReported, Code: name, Text: clip(word(payload, "state"), 80)})
 		}
 		return true
+	case fleet.LevelOpen:
+		return m.takeOpen(b, name, payload)
 	case fleet.LevelAlarm:
 		return m.takeAlarm(b, name, payload, retained, now)
 	case fleet.LevelEvent:

@@ -31,6 +31,8 @@ function drawBox() {
       el("span", {}, word("age") + " " + (d.age_s < 0 ? word("notKnown") : word("ago", { age: span(d.age_s + more) }))),
       d.since_s >= 0 ? el("span", {}, word("since") + " " + span(d.since_s + more)) : null,
       d.version ? el("span", {}, word("version") + " " + d.version) : null,
+      (d.generation || 1) > 1 ? el("span", {}, word("machine", { n: d.generation })) : null,
+      d.left_open ? el("span", { class: "bad-text" }, word("leftOpen", { n: d.left_open })) : null,
       el("span", {}, word("open") + " " + d.open_orders), el("span", {}, word("waiting") + " " + d.events_waiting),
       Math.abs(d.skew_s || 0) >= 5 ? el("span", { class: "bad-text" }, word("skew", { by: word(d.skew_s > 0 ? "fast" : "slow", { age: span(Math.abs(d.skew_s)) }) })) : null),
     (d.reasons || []).map((c) => el("p", {}, alarmText(c))),

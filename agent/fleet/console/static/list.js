@@ -70,13 +70,13 @@ function drawRows() {
     const cell = (cls, label, ...c) => el("span", { role: "cell", class: cls }, label ? el("span", { class: "label" }, word(label)) : null, ...c);
     return el("a", { class: "row", role: "row", href: "#/box/" + encodeURIComponent(r.site) + "/" + encodeURIComponent(r.box) },
       cell("pillcell", "", el("span", { class: "pill " + state }, term("state", state)), state === "unknown" ? el("small", {}, r.said ? word("was", { state: term("state", r.said) }) : word("neverSaid")) : null),
-      cell("where", "", r.box, el("small", {}, r.site)),
+      cell("where", "", r.box, el("small", {}, r.site + ((r.generation || 1) > 1 ? " · " + word("machine", { n: r.generation }) : ""))),
       cell("", "age", r.age_s < 0 ? word("notKnown") : word("ago", { age: span(r.age_s + more) })),
       cell("", "since", r.since_s < 0 ? el("span", { class: "none" }, word("notKnown")) : span(r.since_s + more)),
       cell("", "version", r.version || "—"),
       cell("", "openShort", String(r.open_orders)),
       cell("", "waitingShort", String(r.events_waiting)),
-      cell("alarms", "", (r.alarms || []).map((a) => el("div", { class: "alarm" }, alarmText(a))), reasons.map((a) => el("div", {}, alarmText(a)))));
+      cell("alarms", "", (r.alarms || []).map((a) => el("div", { class: "alarm" }, alarmText(a))), reasons.map((a) => el("div", {}, alarmText(a))), r.left_open ? el("div", {}, word("leftOpen", { n: r.left_open })) : null));
   }));
 }
 

@@ -19,6 +19,7 @@ const WORDS = {
   none: ["没有符合条件的机器", "No box fits"], empty: ["还没有机器上报。检查消息服务器地址、根主题和权限。", "No box has said anything yet. Check the broker's address, the root topic and the rights."],
   was: ["曾为{state}", "was {state}"], neverSaid: ["从未上报", "never said"],
   ago: ["{age}前", "{age} ago"], notKnown: ["不详", "not known"], s: ["{n}秒", "{n} s"], m: ["{n}分钟", "{n} min"], h: ["{n}小时", "{n} h"], d: ["{n}天", "{n} d"],
+  machine: ["第 {n} 台", "machine no. {n}"], leftOpen: ["前一台的 {n} 笔订单未接管", "{n} orders of the one before it not taken over"],
   skew: ["时钟{by}", "clock {by}"], fast: ["快 {age}", "{age} ahead"], slow: ["慢 {age}", "{age} behind"],
   back: ["‹ 返回列表", "‹ back to the list"],
   stale: ["这台机器现在的情况不详。以下是它最后说的，现在未必如此。", "How this box is now is not known. What follows is what it said last; it need not be so now."],
