@@ -117,6 +117,9 @@ func created(c *order.Created) (zh, en string) {
 func sent(s *order.Sent) (zh, en string) {
 	switch s.Verb {
 	case order.VerbCharge:
+		if s.CodeKind == "" { // the record of it is gone, or is another box's
+			return "扣款请求可能已发出（付款码的记录不在本机）", "The charge may have been sent (what was read is not known here)"
+		}
 		zhKind, enKind := platforms.Explain(s.CodeKind)
 		zh, en = "读到"+zhKind, "Read a "+enKind
 		if s.Device != "" {

@@ -27,11 +27,10 @@ const (
 	drain          = 30 * time.Second // for a replaced box to tell what it has to tell
 )
 
-// The alarms.
-const (
-	AlarmReplaced = order.Replaced
-	AlarmNotTaken = "orders_not_taken_over"
-)
+// AlarmNotTaken is raised when what the box before this one left open cannot be
+// taken over. That this box was replaced is no alarm: at the broker it would
+// stand under the other one's name.
+const AlarmNotTaken = "orders_not_taken_over"
 
 // Counter is what an agent does here.
 type Counter interface {
@@ -243,7 +242,6 @@ func (s *Swap) replace(ctx context.Context, other *x509.Certificate) {
 	s.replaced = time.Now()
 	s.o.Counter.Replace(ctx)
 	s.o.Logger.Error("another box is in the place of this one; it takes no payments any more", "generation", s.generation, "other", fleet.Generation(other))
-	s.o.Alarm(AlarmReplaced)
 }
 
 func (s *Swap) askAuthority(ctx context.Context) {
