@@ -35,7 +35,7 @@ const usage = `payfleet — the fleet of payment boxes over one message broker  
   payfleet console  [--listen IP:PORT] [--sign-with FILE] [--key-id ID] [--passphrase-file FILE] [--headlines] [--tls-cert FILE --tls-key FILE --token-file FILE]   控制台网页
   payfleet key      new|show                                 keys that sign: payfleet key --help   签名密钥
   payfleet relay    [check|key]                              calls platforms for tills without the Internet: payfleet relay --help   中继
-  payfleet hub      [check|key|reconcile]                    keeps every till's payments, answers for the hospital: payfleet hub --help   对账中心
+  payfleet hub      [check|key|reconcile|quarantine]                    keeps every till's payments, answers for the hospital: payfleet hub --help   对账中心
   payfleet version                                                                         版本
 
   payfleet COMMAND --help   examples and every flag of a command   例子与全部参数

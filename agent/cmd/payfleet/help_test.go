@@ -73,7 +73,8 @@ func TestShowPage(t *testing.T) {
 		Reported: map[string]view.Aged{"config": {AgeS: 5, Data: raw(`{"version":"7","sha256":"ab","state":"refused","document":8,"problems":[{"line":3,"key":"door.port","text":"is no port"}],"keeps":["fleet.box"],"since":"2026-03-14T12:00:00Z"}`)}},
 		Can:      map[string]view.Aged{"restart": {AgeS: -1, Data: raw(`{"verb":"restart"}`)}},
 		Commands: []view.Command{{CommandState: fleet.CommandState{ID: "x1", Verb: "restart", State: fleet.Failed, Text: "busy"}, AgeS: 60},
-			{CommandState: fleet.CommandState{ID: "x2", Verb: "config.apply", State: fleet.Failed, Reason: "not_proven"}, AgeS: 70}},
+			{CommandState: fleet.CommandState{ID: "x2", Verb: "config.apply", State: fleet.Failed, Reason: "not_proven"}, AgeS: 70},
+			{CommandState: fleet.CommandState{ID: "x3", Verb: "update", State: fleet.Refused, Reason: "role", Text: "签名的密钥无权：x The key may not order it: x"}, AgeS: 80}},
 		Timeline: []view.Entry{{At: time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC), Kind: view.KindState, Code: fleet.StateLost},
 			{At: time.Date(2026, 3, 14, 12, 1, 0, 0, time.UTC), Kind: view.KindReported, Code: "config", Text: fleet.ConfigStaged},
 			{At: time.Date(2026, 3, 14, 12, 2, 0, 0, time.UTC), Kind: view.KindAlarm, Code: "audit_failed"}}}
@@ -82,7 +83,7 @@ func TestShowPage(t *testing.T) {
 	for lang, want := range map[string][]string{
 		"zh": {"未知（曾为正常）", "上报于 6 分钟前", "未结订单 2", "待确认事件 3", "本机时钟差 +95 s", "以下是它最后说的", "时钟不准", "4 次", "时间不明", "bank · 可达 否", "zhifu · 可达 是", "2 分钟前", "25 小时前",
 			"闪存寿命已用 % 不明", "在 否", "动作 beep, lamp", "行 3 · 键 door.port · 说明 is no port", "保留本机的 fleet.box", "restart 重启程序", "失败 busy", "失联",
-			"原因 支付平台无法连接 (bank)", "状态 不接受", "状态 已退回 · 版本 本机文件", "原因 三次启动未成", "试用缺 支付平台 (bank), 接口", "种类 扫码设备", "失败 试用未通过 (x2)", "配置 已下发，待应用", "审计"},
+			"原因 支付平台无法连接 (bank)", "状态 不接受", "状态 已退回 · 版本 本机文件", "原因 三次启动未成", "试用缺 支付平台 (bank), 接口", "种类 扫码设备", "失败 试用未通过 (x2)", "拒绝 签名的密钥无权：x", "配置 已下发，待应用", "审计"},
 		"en": {"unknown (was ready)", "said 6 min ago", "wrong clock", "4 times", "time not known", "bank · reached no", "keeps its own fleet.box", "25 h ago", "state not taken", "reason three starts without proof", "the trial missed the platform (bank), the door"},
 	} {
 		s := &session{connection: &connection{Lang: lang}}
@@ -92,7 +93,7 @@ func TestShowPage(t *testing.T) {
 				t.Errorf("%s: no %q in\n%s", lang, w, got)
 			}
 		}
-		for _, bad := range []string{"{", "\"", "0001", "?", "\x1b", "T12:00", "refused", "rolled_back", "not_started", "not_proven", "audit_failed", "local"} {
+		for _, bad := range []string{"{", "\"", "0001", "?", "\x1b", "T12:00", "rolled_back", "not_started", "not_proven", "audit_failed", "local"} {
 			if strings.Contains(got, bad) {
 				t.Errorf("%s: %q is in\n%s", lang, bad, got)
 			}

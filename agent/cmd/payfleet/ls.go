@@ -88,7 +88,11 @@ func (s *session) commandLine(c fleet.CommandState) string {
 	if c.State == fleet.Running && c.Progress > 0 {
 		parts = append(parts, strconv.Itoa(c.Progress)+"%")
 	}
-	parts = slices.DeleteFunc(append(parts, s.code(c.Reason), c.Text, "("+c.ID+")"), func(p string) bool { return p == "" })
+	reason := s.code(c.Reason)
+	if strings.Contains(c.Text, reason) { // the box says it more fully
+		reason = ""
+	}
+	parts = slices.DeleteFunc(append(parts, reason, c.Text, "("+c.ID+")"), func(p string) bool { return p == "" })
 	return clean(strings.Join(parts, " "))
 }
 

@@ -84,7 +84,7 @@ function commands(d) {
   return el("div", { class: "card" }, el("h2", {}, word("commands")), d.commands.length === 0 ? el("p", {}, word("noCommands")) :
     el("ul", { class: "lines commands" }, d.commands.map((c) => el("li", {},
       el("span", {}, term("verb", c.verb), " ", ageOf(c)), el("span", {}, el("span", { class: "pill " + c.state }, term("command", c.state)), c.state === "running" && c.progress ? " " + c.progress + "%" : null),
-      el("span", { class: "line" }, [c.reason ? alarmText(c.reason) : "", c.text].filter(Boolean).join(" · "))))));
+      el("span", { class: "line" }, [c.reason && !(c.text || "").includes(alarmText(c.reason)) ? alarmText(c.reason) : "", c.text].filter(Boolean).join(" · "))))));
 }
 
 function timeline(d) {
