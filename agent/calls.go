@@ -42,6 +42,7 @@ func (a *Agent) call(ctx context.Context, c counter.Call) {
 		}
 		ctx, stop := context.WithTimeout(ctx, c.Timeout)
 		defer stop()
+		ctx = a.withTrace(ctx, c.Order)
 		start, profile := time.Now(), profileOf(c)
 		mark := a.tokenMark(profile)
 		ev, err := a.dial(ctx, c)
@@ -53,7 +54,7 @@ func (a *Agent) call(ctx context.Context, c counter.Call) {
 		}
 		a.stats.called(c.Platform, c.Verb, time.Since(start), err)
 		a.countCode(c, ev)
-		a.log.Debug("call", "order", c.Order, "verb", c.Verb, "took", time.Since(start), "error", err)
+		a.log.Debug("call", "order", c.Order, "verb", c.Verb, "took", time.Since(start), "error", err, "trace", Trace(ctx))
 		if err != nil && !errors.Is(err, platforms.ErrToken) {
 			a.wantProbe(c.Platform)
 		}

@@ -23,8 +23,10 @@ const maxSealed = 40 << 10
 
 // Request is a bill to be paid, as HIS asks for it.
 type Request struct {
-	Key  platforms.Hidden // Idempotency-Key
-	Body platforms.Hidden // the request in a form that is equal for equal requests, without the payment code
+	Key platforms.Hidden // Idempotency-Key
+	// Trace is the W3C trace id that the request came with, or got; or empty.
+	Trace string
+	Body  platforms.Hidden // the request in a form that is equal for equal requests, without the payment code
 
 	OrderNo     string // HIS's own order number, or empty
 	Bill        string
@@ -89,7 +91,7 @@ func (a *Agent) prepare(r Request) (counter.Create, error) {
 	spec := order.Created{Bill: r.Bill, Amount: r.Amount, Mode: r.Mode, Till: r.Till, TillKind: till.Kind,
 		Terminal: till.DeviceNo, Platform: conf.Name, Merchant: platforms.Merchant{Profile: merchant.Profile, Code: merchant.MerchCode},
 		Channel: r.Channel, Aggregated: r.Aggregated, OrderType: r.OrderType, Operator: r.Operator,
-		ScanWait: till.ScanWait, ValidFor: till.ValidFor, OwnNumber: r.OrderNo != ""}
+		ScanWait: till.ScanWait, ValidFor: till.ValidFor, OwnNumber: r.OrderNo != "", Trace: r.Trace}
 	spec.Books = a.bookTerms(till)
 	if r.ValidFor > 0 {
 		spec.ValidFor = r.ValidFor

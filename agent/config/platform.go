@@ -39,6 +39,8 @@ type Platform struct {
 	ClientCert string
 	// PEM file with its private key, or credential:NAME.
 	ClientKey string
+	// true tells the platform each order's trace in the header traceparent (W3C Trace Context). Ask it first: a gateway may refuse requests with headers that it does not know.
+	Traceparent bool
 	// How often the platform is asked something harmless while a till is in use, so that an outage is known before the next patient pays.
 	ProbeEvery time.Duration
 	// Overrides of the policy section for this platform.

@@ -34,7 +34,7 @@ func (d *door) createOrder(w http.ResponseWriter, r *http.Request, c caller) {
 		d.wrong(w, c, err, fault{})
 		return
 	}
-	req.Key = key
+	req.Key, req.Trace = key, c.trace
 	if req.Till == "" {
 		req.Till = c.token.Till
 	}
@@ -337,7 +337,8 @@ func (d *door) act(name order.Action) func(http.ResponseWriter, *http.Request, c
 }
 
 type timelineView struct {
-	Lines []timeline.Line `json:"lines"`
+	Lines   []timeline.Line `json:"lines"`
+	TraceID string          `json:"trace_id"`
 }
 
 // timeline is GET /v1/orders/{id}/timeline: the order's history in sentences,
@@ -352,7 +353,7 @@ func (d *door) timeline(w http.ResponseWriter, r *http.Request, c caller) {
 		d.wrong(w, c, err, fault{order: o})
 		return
 	}
-	answer(w, http.StatusOK, timelineView{Lines: timeline.Of(facts)})
+	answer(w, http.StatusOK, timelineView{Lines: timeline.Of(facts), TraceID: agent.TraceID(o)})
 }
 
 // getTill is GET /v1/tills/{till}: what the till shows.

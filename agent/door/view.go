@@ -3,6 +3,7 @@ package door
 import (
 	"time"
 
+	"payagent/agent"
 	"payagent/agent/order"
 	"payagent/agent/words"
 	"payagent/platforms"
@@ -36,6 +37,7 @@ type orderView struct {
 	ID             string            `json:"id"`
 	OutTradeNo     string            `json:"out_trade_no"`
 	Bill           string            `json:"bill"`
+	TraceID        string            `json:"trace_id"` // W3C trace id
 	Rev            int               `json:"rev"`
 	State          order.State       `json:"state"`
 	StateText      words.Text        `json:"state_text"`
@@ -121,7 +123,7 @@ func (d *door) order(o *order.Order) *orderView {
 	now, p := d.agent.Now(), d.agent.Platform(o.Platform)
 	s := o.State()
 	say := d.agent.Say(o)
-	v := &orderView{ID: o.No, OutTradeNo: o.No, Bill: o.Bill, Rev: o.Rev, State: s, StateText: say.State, Final: s.Final(),
+	v := &orderView{ID: o.No, OutTradeNo: o.No, Bill: o.Bill, TraceID: agent.TraceID(o), Rev: o.Rev, State: s, StateText: say.State, Final: s.Final(),
 		Mode: o.Mode, Aggregated: o.Aggregated, OrderType: o.OrderType, AmountFen: o.Amount, Till: o.Till,
 		Channel: o.PaidVia(), ReportChannel: words.ReportChannel(string(o.PaidVia())), Platform: o.Platform, Merchant: o.Merchant.Profile,
 		TradeNo: o.TradeNo, AmountOK: s == order.Paid && o.AmountSeen, Buyer: o.Buyer, CancelAsked: o.CancelAsked != nil,

@@ -60,6 +60,9 @@ type Event struct {
 	Previous    uint64          `json:"previous"`             // the sequence of the event before it in this stream, 0 for the first
 	Historical  bool            `json:"historical,omitempty"` // older than a minute when it left
 	Data        json.RawMessage `json:"data"`
+	// Traceparent is the CloudEvents extension of distributed tracing: the order's
+	// trace (W3C Trace Context).
+	Traceparent string `json:"traceparent,omitempty"`
 	// Sealed holds what concerns a patient, sealed with HPKE to the hub's public
 	// key (agent/fleet/sealed): base64; only where fleet.hub_key is set.
 	Sealed string `json:"sealed,omitempty"`

@@ -93,6 +93,7 @@ type Created struct {
 	OwnNumber  bool               `json:"own_number,omitempty"`  // HIS gave the order number
 	Sealed     []byte             `json:"sealed,omitempty"`      // the patient's name and numbers: sealed until reconciliation is over
 	SealedDay  []byte             `json:"sealed_day,omitempty"`  // telephone, subject, memo, details: sealed for a day
+	Trace      string             `json:"trace,omitempty"`       // W3C trace id of the request that made it
 	Key        IdemKey            `json:"key"`
 	// Books says that HIS is expected to book this payment; nil where it is not.
 	Books *BookTerms `json:"books,omitempty"`

@@ -51,6 +51,7 @@ type event struct {
 	Time        string `json:"time"`
 	Sequence    string `json:"sequence"`
 	ContentType string `json:"datacontenttype"`
+	Traceparent string `json:"traceparent,omitempty"` // the order's trace, W3C Trace Context
 	Data        any    `json:"data"`
 }
 
@@ -99,6 +100,9 @@ func (d *Deliverer) tell(ctx context.Context, it *item, tries int, repeated bool
 	req.Close = true
 	req.Header.Set("Content-Type", "application/cloudevents+json; charset=utf-8")
 	req.Header.Set("User-Agent", "payagent")
+	if ev.Traceparent != "" {
+		req.Header.Set("Traceparent", ev.Traceparent)
+	}
 	req.Header.Set(HeaderAttempt, strconv.Itoa(tries))
 	if repeated {
 		req.Header.Set(HeaderRepeated, "true")
@@ -149,7 +153,8 @@ func (d *Deliverer) event(it *item) (event, *order.Order, error) {
 			return event{}, nil, err
 		}
 		if ok {
-			return event{SpecVersion: "1.0", ID: fmt.Sprintf("evt_%s_%d_%s", e.Order.No, e.Order.Rev, strconv.FormatInt(e.At.Wall, 36)),
+			id := fmt.Sprintf("evt_%s_%d_%s", e.Order.No, e.Order.Rev, strconv.FormatInt(e.At.Wall, 36))
+			return event{SpecVersion: "1.0", ID: id, Traceparent: agent.Traceparent(agent.TraceID(e.Order), id),
 				Source: d.o.From, Type: typeOrder + e.News() + version, Subject: e.Order.No, Time: stamp(e.At.Wall), Sequence: strconv.FormatUint(it.seq, 10),
 				ContentType: "application/json", Data: d.o.Show(e.Order)}, e.Order, nil
 		}

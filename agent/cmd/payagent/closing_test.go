@@ -37,6 +37,7 @@ data_dir: %s
 door: {listen: ["%s"]}
 booking: {expect: true}
 codes: {two_codes: 0s}
+store: {stop_below_percent: 0} # the disk of the tests is not at issue
 platforms: [{name: fwc, driver: fwc, url: "%s/linkingif.asmx", allow_plain_http: true}]
 merchants: [{profile: m, platform: fwc, token_file: %s/fwc.token}]
 routes: [{merchant: m}]

@@ -111,12 +111,13 @@ func explainOrder(ctx context.Context, c config.Config, o options, out io.Writer
 		return err
 	}
 	var body struct {
-		Lines []timeline.Line `json:"lines"`
+		Lines   []timeline.Line `json:"lines"`
+		TraceID string          `json:"trace_id"`
 	}
 	if err := json.Unmarshal(data, &body); err != nil {
 		return err
 	}
-	_, err = fmt.Fprint(out, timeline.Text(body.Lines))
+	_, err = fmt.Fprintf(out, "%s追踪号 trace: %s\n", timeline.Text(body.Lines), body.TraceID)
 	return err
 }
 

@@ -78,6 +78,9 @@ func openWays(p config.Platform, k *clock.Keeper, open func() (*mqtt.Tunnel, err
 func (b *assembly) openRoute(c config.Config, p config.Platform, parts how) (http.RoundTripper, error) {
 	var last *skew
 	wrap := func(w config.Platform, way uplink.Route) uplink.Route {
+		if p.Traceparent {
+			way = traced{way}
+		}
 		d := dated{Route: way, clock: b.clock}
 		if w.Uplink != config.MQTT { // through the broker an answer is too old to tell seconds
 			d.skew, last = &b.skew, &b.skew

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"payagent/agent"
 	"payagent/agent/fleet"
 	"payagent/uplink"
 )
@@ -61,6 +62,9 @@ func (b *Box) payload(it item, previous uint64, now int64) ([]byte, error) {
 	}{fleet.Event{SpecVersion: "1.0", ID: id, Source: "/payagent/" + b.place.Site + "/" + b.place.Box, Type: it.kind, Subject: it.subject,
 		Time: atWall(it.at), ContentType: "application/json", Epoch: b.epoch, Sequence: it.seq, Previous: previous,
 		Historical: now-it.at > historic.Milliseconds()}, it.data}
+	if it.trace != "" {
+		e.Traceparent = agent.Traceparent(it.trace, id)
+	}
 	if it.seal != nil {
 		var err error
 		if e.Sealed, err = it.seal(id); err != nil {

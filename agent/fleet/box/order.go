@@ -20,7 +20,7 @@ func (b *Box) readOrders(after uint64, limit int) (list []item, read, first uint
 			continue
 		}
 		it := item{seq: e.Seq, at: e.At.Wall, kind: fleet.TypeOrder + news + fleet.TypeVersion, subject: e.Order.No,
-			data: fleet.OrderData{Order: b.show(e.Order), Rev: e.Order.Rev}}
+			data: fleet.OrderData{Order: b.show(e.Order), Rev: e.Order.Rev}, trace: agent.TraceID(e.Order)}
 		if b.o.HubKey != nil {
 			it.seal = func(id string) (string, error) { return b.person(id, e.Order) }
 		}

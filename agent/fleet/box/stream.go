@@ -54,6 +54,7 @@ type item struct {
 	kind        string
 	subject     string
 	data        any
+	trace       string                          // of an order; empty
 	seal        func(id string) (string, error) // nil: nothing is sealed
 }
 
