@@ -13,6 +13,7 @@ import (
 	"payagent/agent/fleet"
 	"payagent/agent/fleet/rollout"
 	"payagent/agent/fleet/send"
+	"payagent/agent/fleet/terms"
 	"payagent/agent/fleet/view"
 	"payagent/agent/seal"
 	"payagent/uplink"
@@ -92,7 +93,8 @@ func configGet(ctx context.Context, o configFlags, s *session) error {
 		return err
 	}
 	if r, ok := s.peekReported(k); ok {
-		if _, err := fmt.Fprintf(s.err, s.pick("%s 正在用配置 %s（%s），状态 %s\n", "%s uses configuration %s (%s), state %s\n"), k.Box, clean(r.Version), clean(r.SHA256), clean(r.State)); err != nil {
+		if _, err := fmt.Fprintf(s.err, s.pick("%s 正在用配置 %s（%s），状态 %s\n", "%s uses configuration %s (%s), state %s\n"), k.Box,
+			clean(terms.Value(s.Lang, "version", r.Version)), clean(r.SHA256), clean(terms.Value(s.Lang, "state", r.State))); err != nil {
 			return err
 		}
 		if len(r.Keeps) > 0 {
@@ -225,7 +227,7 @@ func configSet(ctx context.Context, o configFlags, s *session) error {
 		r, ok := s.peekReported(view.Key{Site: d.Site, Box: box})
 		state := s.pick("尚未上报", "not reported yet")
 		if ok && r.Document == d.Version {
-			state = r.State
+			state = terms.Value(s.Lang, "state", r.State)
 		}
 		row := []string{box, clean(state)}
 		if ok && r.Document == d.Version && len(r.Keeps) > 0 {

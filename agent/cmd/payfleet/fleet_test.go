@@ -268,7 +268,7 @@ func TestConfig(t *testing.T) {
 	}
 	p.must(append([]string{"config", "sign", p.file("new.yaml"), "B1", "--version", "7", "--out", p.file("doc.json")}, p.with("wang")...)...)
 	p.must(append([]string{"send", "--add-signature", p.file("doc.json")}, p.with("li")...)...)
-	if out := p.must("config", "set", p.file("doc.json")); !strings.Contains(out, "staged") {
+	if out := p.must("config", "set", p.file("doc.json")); !strings.Contains(out, "已下发，待应用") {
 		t.Error(out)
 	}
 	if out := p.must("config", "get", "B1"); !strings.Contains(out, "a: 1\nb: 2\n") {
@@ -299,13 +299,13 @@ func TestConfig(t *testing.T) {
 func TestRolloutSaysWhy(t *testing.T) {
 	s := &session{connection: &connection{}}
 	st := rollout.State{Phase: rollout.Stopped, Why: rollout.WhyFailures, Reasons: map[string]string{"B2": "edited", "B1": "not_\x1b[31mstaged"}}
-	if line := s.rolloutLine(st); !strings.Contains(line, " | B1: not_") || !strings.HasSuffix(line, "staged | B2: edited") || strings.Contains(line, "\x1b") {
+	if line := s.rolloutLine(st); !strings.Contains(line, " | B1: not_") || !strings.HasSuffix(line, "staged | B2: 本机文件改过") || strings.Contains(line, "\x1b") {
 		t.Errorf("%q", line)
 	}
 	for i := range 10 {
 		st.Reasons[fmt.Sprintf("C%d", i)] = "failed"
 	}
-	if line := s.rolloutLine(st); !strings.HasSuffix(line, "C2: failed | …") {
+	if line := s.rolloutLine(st); !strings.HasSuffix(line, "C2: 执行失败 | …") {
 		t.Errorf("%q", line)
 	}
 }

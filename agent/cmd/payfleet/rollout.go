@@ -120,7 +120,7 @@ func (s *session) rolloutLine(st rollout.State) string {
 			parts = append(parts, "…")
 			break
 		}
-		parts = append(parts, clean(box+": "+st.Reasons[box]))
+		parts = append(parts, clean(box+": "+s.code(st.Reasons[box])))
 	}
 	return strings.Join(parts, " | ")
 }
