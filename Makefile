@@ -7,7 +7,7 @@ PKGS := ./...
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: lab-service help demo demo-fleet test setup build size vet lint race sim bench compare fuzz docs kill soak clean release reproducible cross lab cgo clib samples deb rpm lab-packages lab-windows vulncheck
+.PHONY: lab-service help demo demo-fleet test setup build size size-all vet lint race sim bench compare fuzz docs kill soak clean release reproducible cross lab cgo clib samples deb rpm lab-packages lab-windows vulncheck
 
 help: ## 显示帮助 print this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -29,6 +29,9 @@ cgo: ## 编译含 karalabe/hid 的版本（需要 C 编译器） build/cgo/payag
 
 size: ## 程序大小上限 the shipped program on both boards, against the limit
 	@./.ci/size $(BIN)/size
+
+size-all: ## 全部十个程序的大小 the programs of all machines, with and without karalabe/hid (compilers as for make cross)
+	@./.ci/size $(BIN)/size all
 
 release: ## 发布：VERSION=1.4.0 全部平台、安装包、校验和、SBOM、签名 a release in build/release, signed where SIGN_* name keys
 	@./.ci/release '$(VERSION)'
