@@ -8,9 +8,7 @@ import (
 	"payagent/agent/config"
 	"payagent/devices"
 	"payagent/devices/hid"
-	"payagent/devices/lamp"
 	"payagent/devices/lines"
-	"payagent/devices/panel"
 	"payagent/devices/pole"
 	"payagent/devices/serial"
 	"payagent/devices/voice"
@@ -70,14 +68,8 @@ func planDisplay(p *displayPlan) error {
 		p.shelf, p.path, p.match = "serial", cfg.Path, cfg.Match
 		p.open = func() (devices.Display, error) { return pole.Open(cfg) }
 		return err
-	case "panel":
-		cfg, err := panelConfig(p.conf)
-		p.open = func() (devices.Display, error) { return panel.Open(cfg) }
-		return err
-	case "lamp":
-		cfg, err := lampConfig(p.conf)
-		p.open = func() (devices.Display, error) { return lamp.Open(cfg) }
-		return err
+	case "panel", "lamp":
+		return planPins(p)
 	case "voice":
 		cfg, err := voiceConfig(p.conf)
 		p.open = func() (devices.Display, error) { return voice.Open(cfg) }
