@@ -134,12 +134,15 @@ func (m *machine) start() {
 		Platforms: map[string]platforms.Platform{agenttest.Full: agenttest.Whole(m.s.bank)}})
 	m.ctx, m.stop = context.WithCancel(context.Background())
 	m.ended = make(chan struct{})
+	t.Cleanup(m.stop) // a bubble whose test failed ends, too
 	if replaced { // such a box stays away from the broker
 		close(m.ended)
 		m.bus = nil
 		return
 	}
-	m.bus = m.broker.Bus("B1", nil)
+	bus := m.broker.Bus("B1", nil)
+	m.bus = bus
+	t.Cleanup(func() { _ = bus.Close() })
 	o := swap.Options{Counter: m.world.Agent, Place: place(), Dir: m.dir, Logger: logger,
 		Pair:      func() (tls.Certificate, error) { return m.pair, nil },
 		Authority: func() ([]byte, error) { return m.s.authority.Certificate(), nil },
@@ -163,7 +166,6 @@ func (m *machine) start() {
 				t.Error(err)
 			}
 		}}
-	bus := m.bus
 	if m.wrapCounter != nil {
 		o.Counter = m.wrapCounter(o.Counter)
 	}

@@ -36,6 +36,10 @@ func TestSwap(t *testing.T) {
 		pass(2 * time.Second)
 		s.bank.Deafen(true) // the answers are lost
 		_, o := old.collect(bill)
+		if r, err := old.world.Agent.Collect(context.Background(), agent.Request{Key: platforms.Hide("w"), Body: platforms.Hide("b"), Bill: "BILL-W", Amount: 100, Mode: platforms.ModeCharge,
+			OrderType: "TREATMENT", Till: agenttest.W2}); err != nil || r.Order == nil || r.Order.State() != order.Waiting {
+			t.Fatal(r, err) // and nothing of it was sent: HIS begins it anew
+		}
 		pass(time.Second)
 		l := s.listed("1")
 		if l == nil || len(l.Orders) != 1 || l.Orders[0].OrderNo != o.No || l.Orders[0].Bill != bill || l.Orders[0].State != order.Paying {
@@ -136,6 +140,9 @@ func TestReplacedOnline(t *testing.T) {
 		refused()
 		if x, err := fresh.world.Agent.Order(o.No); err != nil || x == nil {
 			t.Fatal("not taken over", err)
+		}
+		if ok, err := swap.Replaced(old.dir, old.cert()); !ok || err != nil {
+			t.Fatal("it is not written down", err)
 		}
 		old.end()
 		old.start() // no bus any more
@@ -357,12 +364,13 @@ func TestForged(t *testing.T) {
 		other := good
 		other.Box = "B2"
 		for name, bad := range map[string]func() (string, []byte){
-			"another authority":         func() (string, []byte) { return "3", swap.Sign(t, later, identity(t, stranger, "B1")) },
-			"a later one, of another":   func() (string, []byte) { return "3", swap.Sign(t, later, identity(t, s.authority, "B2")) },
-			"another box":               func() (string, []byte) { return "1", swap.Sign(t, good, identity(t, s.authority, "B2")) },
-			"of another box":            func() (string, []byte) { return "1", swap.Sign(t, other, own) },
-			"under another's number":    func() (string, []byte) { return "1", swap.Sign(t, later, box.pair) },
-			"an earlier one as a later": func() (string, []byte) { return "3", swap.Sign(t, good, own) },
+			"another authority":                   func() (string, []byte) { return "3", swap.Sign(t, later, identity(t, stranger, "B1")) },
+			"a later one, of another":             func() (string, []byte) { return "3", swap.Sign(t, later, identity(t, s.authority, "B2")) },
+			"another box":                         func() (string, []byte) { return "1", swap.Sign(t, good, identity(t, s.authority, "B2")) },
+			"of another box":                      func() (string, []byte) { return "1", swap.Sign(t, other, own) },
+			"under another's number":              func() (string, []byte) { return "1", swap.Sign(t, later, box.pair) },
+			"an earlier one as a later":           func() (string, []byte) { return "3", swap.Sign(t, good, own) },
+			"of a generation that is not its own": func() (string, []byte) { return "1", swap.Sign(t, good, box.pair) },
 			"changed": func() (string, []byte) {
 				return "1", bytes.Replace(swap.Sign(t, good, own), []byte(`"signature":"`), []byte(`"signature":"AAAA`), 1)
 			},
