@@ -51,6 +51,11 @@ func (w *Watch) Run(ctx context.Context) error {
 			return nil
 		case <-news:
 		}
+		select { // what comes close together is looked at together
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
 	}
 }
 
