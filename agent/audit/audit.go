@@ -42,29 +42,30 @@ const (
 
 // Line is one line of a file, without its hash.
 type Line struct {
-	N         uint64 `json:"n"`               // from 1, over all files, without gaps
-	Epoch     int    `json:"epoch,omitempty"` // how often the log was replaced
-	Seq       uint64 `json:"seq,omitempty"`   // the record's number in the log
-	At        string `json:"at"`              // RFC 3339 in UTC+8, as the record says
-	Kind      string `json:"kind"`
-	Order     string `json:"order,omitempty"` // order number, or note:THREAD
-	Operator  string `json:"operator,omitempty"`
-	Name      string `json:"operator_name,omitempty"`
-	Till      string `json:"till,omitempty"`
-	AmountFen int64  `json:"amount_fen,omitempty"`
-	Verb      string `json:"verb,omitempty"`
-	Status    string `json:"status,omitempty"`
-	Outcome   string `json:"outcome,omitempty"`
-	Action    string `json:"action,omitempty"`
-	Request   string `json:"request,omitempty"` // refund number
-	TradeNo   string `json:"trade_no,omitempty"`
-	FlowID    string `json:"flow_id,omitempty"`
-	Reason    string `json:"reason,omitempty"`  // stable code, never a typed text
-	Auto      bool   `json:"auto,omitempty"`    // the agent by itself
-	Token     string `json:"token,omitempty"`   // notes: the token under which it was asked for
-	Subject   string `json:"subject,omitempty"` // notes: what it is about: a token, a shift, a day
-	Digest    string `json:"digest,omitempty"`  // keyed hash of the record
-	Prev      string `json:"prev,omitempty"`    // KindDay only
+	_         [0]func() // never compared: no code is made for it
+	N         uint64    `json:"n"`               // from 1, over all files, without gaps
+	Epoch     int       `json:"epoch,omitempty"` // how often the log was replaced
+	Seq       uint64    `json:"seq,omitempty"`   // the record's number in the log
+	At        string    `json:"at"`              // RFC 3339 in UTC+8, as the record says
+	Kind      string    `json:"kind"`
+	Order     string    `json:"order,omitempty"` // order number, or note:THREAD
+	Operator  string    `json:"operator,omitempty"`
+	Name      string    `json:"operator_name,omitempty"`
+	Till      string    `json:"till,omitempty"`
+	AmountFen int64     `json:"amount_fen,omitempty"`
+	Verb      string    `json:"verb,omitempty"`
+	Status    string    `json:"status,omitempty"`
+	Outcome   string    `json:"outcome,omitempty"`
+	Action    string    `json:"action,omitempty"`
+	Request   string    `json:"request,omitempty"` // refund number
+	TradeNo   string    `json:"trade_no,omitempty"`
+	FlowID    string    `json:"flow_id,omitempty"`
+	Reason    string    `json:"reason,omitempty"`  // stable code, never a typed text
+	Auto      bool      `json:"auto,omitempty"`    // the agent by itself
+	Token     string    `json:"token,omitempty"`   // notes: the token under which it was asked for
+	Subject   string    `json:"subject,omitempty"` // notes: what it is about: a token, a shift, a day
+	Digest    string    `json:"digest,omitempty"`  // keyed hash of the record
+	Prev      string    `json:"prev,omitempty"`    // KindDay only
 }
 
 // The end of each line's text: a comma, the name, 64 hex digits.

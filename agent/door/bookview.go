@@ -45,6 +45,7 @@ func (d *door) actions(o *order.Order) []order.Action {
 
 // bookingView is how far a payment is in HIS's books.
 type bookingView struct {
+	_         [0]func()       // never compared: no code is made for it
 	State     order.BookState `json:"state"` // pending, booked, failed or insurance_split
 	Stage     string          `json:"stage"` // what it means now; the text's code
 	Text      words.Text      `json:"text"`
@@ -81,6 +82,7 @@ func (d *door) booking(o *order.Order) *bookingView {
 
 // resolutionView is what people said of something in doubt.
 type resolutionView struct {
+	_           [0]func()     // never compared: no code is made for it
 	State       string        `json:"state"` // proposed or confirmed
 	Outcome     order.State   `json:"outcome"`
 	RefundNo    string        `json:"refund_no,omitempty"`

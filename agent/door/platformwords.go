@@ -5,6 +5,7 @@ import "payagent/agent/words"
 // platformWords are the words for a platform's own code (PAY-22), beside its
 // own text. They explain; an order's state decides.
 type platformWords struct {
+	_       [0]func()  // never compared: no code is made for it
 	Known   bool       `json:"known"` // false: not in the catalogue, the platform's own text is shown
 	Patient words.Text `json:"patient"`
 	Cashier words.Text `json:"cashier"`

@@ -32,6 +32,7 @@ type fault struct {
 
 // problemView is RFC 9457 with our extensions. detail is in two languages.
 type problemView struct {
+	_       [0]func()  // never compared: no code is made for it
 	Type    string     `json:"type"`
 	Title   string     `json:"title"`
 	Status  int        `json:"status"`

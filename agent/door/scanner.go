@@ -20,6 +20,7 @@ func badSession() error {
 
 // claimView says who holds a till's scanner now.
 type claimView struct {
+	_        [0]func()  // never compared: no code is made for it
 	Till     string     `json:"till"`
 	Code     string     `json:"code"` // claimed, asked, retained or released
 	Say      words.Text `json:"say"`

@@ -99,6 +99,7 @@ type operatorView struct {
 }
 
 type refundView struct {
+	_            [0]func()         // never compared: no code is made for it
 	RefundNo     string            `json:"refund_no"`
 	AmountFen    platforms.Fen     `json:"amount_fen"`
 	State        order.RefundState `json:"state"`

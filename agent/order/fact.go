@@ -130,6 +130,7 @@ type Sent struct {
 
 // Reply is what an answer said, as far as it is worth keeping.
 type Reply struct {
+	_        [0]func()              // never compared: no code is made for it
 	Verb     Verb                   `json:"verb"`
 	Status   string                 `json:"status,omitempty"` // platforms.Status in words
 	NotSent  bool                   `json:"not_sent,omitempty"`

@@ -33,7 +33,8 @@ const refundQuick = 6
 // Loop is what the schedule remembers between steps. It is lost in a crash,
 // harmlessly: everything here can be asked again.
 type Loop struct {
-	PayOpen      bool // the pay or present call has not returned
+	_            [0]func() // never compared: no code is made for it
+	PayOpen      bool      // the pay or present call has not returned
 	PayHeard     Instant
 	Calling      Verb // a query, cancel or refund has not returned
 	AskNow       bool // query without waiting: a reply to confirm, or 校验

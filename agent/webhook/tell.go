@@ -43,16 +43,17 @@ func Sign(key platforms.Hidden, timestamp string, body []byte) string {
 
 // event is a CloudEvent 1.0 in its JSON form.
 type event struct {
-	SpecVersion string `json:"specversion"`
-	ID          string `json:"id"`
-	Source      string `json:"source"`
-	Type        string `json:"type"`
-	Subject     string `json:"subject,omitempty"` // order number
-	Time        string `json:"time"`
-	Sequence    string `json:"sequence"`
-	ContentType string `json:"datacontenttype"`
-	Traceparent string `json:"traceparent,omitempty"` // the order's trace, W3C Trace Context
-	Data        any    `json:"data"`
+	_           [0]func() // never compared: no code is made for it
+	SpecVersion string    `json:"specversion"`
+	ID          string    `json:"id"`
+	Source      string    `json:"source"`
+	Type        string    `json:"type"`
+	Subject     string    `json:"subject,omitempty"` // order number
+	Time        string    `json:"time"`
+	Sequence    string    `json:"sequence"`
+	ContentType string    `json:"datacontenttype"`
+	Traceparent string    `json:"traceparent,omitempty"` // the order's trace, W3C Trace Context
+	Data        any       `json:"data"`
 }
 
 // gap tells HIS that events are missing.

@@ -13,7 +13,8 @@ import (
 
 // Config describes one display.
 type Config struct {
-	Name string // the display's name in the configuration
+	_    [0]func() // never compared: no code is made for it
+	Name string    // the display's name in the configuration
 	// Path names the port: /dev/serial/by-path/…, /dev/ttyS0, COM3. Without
 	// it, Match picks a USB port among those that are there.
 	Path  string

@@ -19,7 +19,8 @@ const maxKey = 64
 // reply is a Resp taken apart. Every field but code is optional; the seed's
 // own tables and samples disagree about most of them.
 type reply struct {
-	gateway bool // refused by the gateway in front; there was no Resp
+	_       [0]func() // never compared: no code is made for it
+	gateway bool      // refused by the gateway in front; there was no Resp
 	code    int
 	word    string // RespCode as written
 	message string // RespMessage, cleaned and clipped

@@ -42,6 +42,7 @@ const closingUsage = `payagent — closing a day  日结
 `
 
 type closingOptions struct {
+	_                                                                [0]func() // never compared: no code is made for it
 	config, day, operator, till, format, out, statement, his, anchor string
 }
 

@@ -111,6 +111,7 @@ func watchDevices(ctx context.Context, c config.Config, o deviceOptions, out io.
 
 // seenScan is one scan, without its text unless that may be shown.
 type seenScan struct {
+	_         [0]func()          // never compared: no code is made for it
 	Event     string             `json:"event"` // scan
 	Device    string             `json:"device"`
 	Till      string             `json:"till"`
