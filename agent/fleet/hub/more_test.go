@@ -140,7 +140,7 @@ func TestQuarantine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	envelope = append([]byte(`{"traceparent":"00-1",`), envelope[1:]...)
+	envelope = append([]byte(`{"mood":"calm",`), envelope[1:]...)
 	if err := b.bus.Publish(t.Context(), uplink.Message{Topic: "p/H1/B/e/orders", Payload: envelope}); err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestQuarantine(t *testing.T) {
 		}
 		return out[0]
 	}
-	if page := told(2); !strings.Contains(page, "tip_fen") || !strings.Contains(page, "traceparent") || strings.Contains(page, "sealed") || strings.Contains(page, "张三") {
+	if page := told(2); !strings.Contains(page, "tip_fen") || !strings.Contains(page, "mood") || strings.Contains(page, "sealed") || strings.Contains(page, "张三") {
 		t.Error(page)
 	}
 	// The same program again changes nothing.
@@ -193,7 +193,7 @@ func TestQuarantine(t *testing.T) {
 		t.Fatalf("%+v %v", held, err)
 	}
 	for i, x := range held {
-		for _, more := range []string{`"tip_fen":5,`, `"traceparent":"00-1",`} {
+		for _, more := range []string{`"tip_fen":5,`, `"mood":"calm",`} {
 			held[i].Raw = []byte(strings.Replace(string(x.Raw), more, "", 1))
 			x = held[i]
 		}
