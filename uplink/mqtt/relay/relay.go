@@ -381,10 +381,12 @@ func (r *Relay) publish(m uplink.Message) {
 	}
 	r.telling[m.Topic]++
 	r.told++
+	r.running.Add(1) // here, where Close has not begun to wait
 	r.mu.Unlock()
 	ctx, stop := context.WithTimeout(r.ctx, r.cfg.Remember)
 	done := r.cfg.Bus.Send(ctx, m)
-	r.running.Go(func() {
+	go func() {
+		defer r.running.Done()
 		defer stop()
 		<-done
 		r.mu.Lock()
@@ -393,7 +395,7 @@ func (r *Relay) publish(m uplink.Message) {
 		if r.telling[m.Topic]--; r.telling[m.Topic] == 0 {
 			delete(r.telling, m.Topic)
 		}
-	})
+	}()
 }
 
 func (r *Relay) goUnlessClosed(f func()) {
