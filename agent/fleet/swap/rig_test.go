@@ -135,7 +135,7 @@ func (m *machine) start() {
 	m.ctx, m.stop = context.WithCancel(context.Background())
 	m.ended = make(chan struct{})
 	t.Cleanup(m.stop) // a bubble whose test failed ends, too
-	if replaced { // such a box stays away from the broker
+	if replaced {     // such a box stays away from the broker
 		close(m.ended)
 		m.bus = nil
 		return
