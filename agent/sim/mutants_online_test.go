@@ -18,7 +18,7 @@ func onlineMutants() []mutant {
 			{fWord, "a.OrderNo != o.No, !a.HasAmount || a.Amount != o.Amount:", "a.OrderNo != o.No:"}}},
 		{"N04", "the state of an authorisation is not compared", w("PAY-17"), []edit{
 			{fInsured, "	return !ours.Empty() && subtle.ConstantTimeCompare([]byte(ours.Reveal()), []byte(came.Reveal())) == 1\n",
-				"	return !ours.Empty() && subtle.ConstantTimeCompare(nil, nil) == 1 && came != platforms.Hidden{}\n"}}},
+				"	return !ours.Empty() && subtle.ConstantTimeCompare(nil, nil) == 1 && !came.Empty()\n"}}},
 		{"N05", "a state serves twice", w("PAY-17"), []edit{
 			{fInsured, "	x.o.Private.Pass.State, x.o.Private.Pass.Address = platforms.Hidden{}, platforms.Hidden{}\n", ""},
 			{fInsured, " || x.o.Insured.Stop != order.StopAuthorise:", " || x.o.Insured.Stop == order.StopSent:"},
