@@ -90,6 +90,7 @@ func newRigWith(b testing.TB, delay time.Duration, tills, closed int) *rig {
 	conf, err := config.Parse("bench", []byte(fmt.Sprintf(`
 site: {hospital_id: %q, name: bench, test: true}
 data_dir: %s
+door: {limits: {creates: 0, refunds: 0}} # one workstation makes all the payments
 codes: {two_codes: 0s} # no wait for a second code: what is measured is the agent
 platforms: [{name: fwc, driver: fwc, url: "%s/linkingif.asmx", allow_plain_http: true}]
 merchants: [{profile: m, platform: fwc, token_file: %s/fwc.token}]
