@@ -89,4 +89,20 @@ func TestWalkIsForgotten(t *testing.T) {
 			t.Errorf("%d KiB of the file are in memory after a walk of %d KiB", kib, records*size/1024)
 		}
 	}
+	if _, _, err := l.After(0, 1024); err != nil {
+		t.Fatal(err)
+	}
+	before := resident(t, dir+"/"+dbName)
+	if err := l.GiveBack(); err != nil {
+		t.Fatal(err)
+	}
+	if kib := resident(t, dir+"/"+dbName); kib > before/4 {
+		t.Errorf("%d KiB of %d KiB are in memory after they were given back", kib, before)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.GiveBack(); err == nil {
+		t.Error("a closed file's pages were given back")
+	}
 }

@@ -115,6 +115,15 @@ func (l *Log) walked(tx *bbolt.Tx, records int) {
 // meanwhile.
 func (l *Log) giveBack(tx *bbolt.Tx) { dropPages(tx.DB().Info().Data, tx.Size()) }
 
+// GiveBack takes the pages of the file out of the process's memory, for times
+// when nothing is read; the next reads bring back what they need.
+func (l *Log) GiveBack() error {
+	return l.view(func(tx *bbolt.Tx) error {
+		l.giveBack(tx)
+		return nil
+	})
+}
+
 // Last implements queue.Reader.
 func (l *Log) Last() queue.Seq { return queue.Seq(l.last.Load()) }
 

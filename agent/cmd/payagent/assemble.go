@@ -66,6 +66,7 @@ type assembly struct {
 	log      *slog.Logger
 	scanners scanners
 	store    queue.Log
+	giveBack func() error   // takes the store's pages out of memory
 	audit    audit.Options  // where the audit is and its key
 	keeper   *audit.Keeper  // nil with storeOnly
 	renewer  *enrol.Renewer // of the box's certificate; nil without fleet.ca_url
@@ -128,7 +129,7 @@ func assembleWith(c config.Config, log *slog.Logger, parts how, x *exchange) (_ 
 		return nil, fmt.Errorf("%w: %w", errStore, err)
 	}
 	b.close = append(b.close, store)
-	b.store = store
+	b.store, b.giveBack = store, store.GiveBack
 	b.metrics = append(b.metrics, writeStoreStats(store, c.DataDir, func(dir string) int { return machine.WearOf(dir).Percent }), b.writeWayStats)
 	tellReport(log, report)
 	p := agent.Parts{Config: c, Log: store, Lost: report.Slots, Box: box, Clock: agent.NewSystemClock(), Logger: log,

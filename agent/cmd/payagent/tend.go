@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -57,7 +58,7 @@ func (b *assembly) tend(ctx context.Context) error {
 	return nil
 }
 
-// trim gives pages of the program back after the start, and again in quiet
+// trim gives pages of the program and of the store back after the start, and again in quiet
 // times, never while an order is in hand: a box has little memory, and what is
 // needed comes back from the kernel's cache.
 func (b *assembly) trim(ctx context.Context) {
@@ -70,8 +71,10 @@ func (b *assembly) trim(ctx context.Context) {
 		if b.agent.InHand(inHand) {
 			continue
 		}
-		if err := service.GiveBack(); err != nil {
-			b.log.Warn("service", "error", err)
+		if err := errors.Join(b.giveBack(), service.GiveBack()); err != nil {
+			if ctx.Err() == nil {
+				b.log.Warn("service", "error", err)
+			}
 			return
 		}
 	}
