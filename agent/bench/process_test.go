@@ -59,6 +59,7 @@ tills: [{name: w0, kind: counter, device_no: "W0", operator: {id: "1", name: Ben
 		cmd := exec.CommandContext(ctx, program, "run", "--config", conf)
 		cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(dir, "notify"))
 		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+		must(b, exec.Command("sync").Run()) // what was written before is not this start's
 		start := time.Now()
 		must(b, cmd.Start())
 		awaitReady(b, ready)
