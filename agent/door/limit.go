@@ -18,9 +18,9 @@ import (
 
 // limits keeps a program that has gone wrong, or somebody who guesses tokens,
 // from taking the agent's time (SEC-09). Only what begins a payment or a refund
-// is ever held up: asking, canceling, checking, booking and deciding are not,
-// and a workstation whose token was good before an address was locked out goes
-// on. Everything ends by itself.
+// is ever held up for a good token: asking, canceling, checking, booking and
+// deciding are not, and a workstation whose token was good before an address was
+// locked out goes on. Everything ends by itself.
 type limits struct {
 	conf config.DoorLimits
 	now  func() time.Duration // by the machine's time since boot
@@ -28,7 +28,13 @@ type limits struct {
 	mu        sync.Mutex
 	stations  map[string]*station // by token, till and what is limited
 	addresses map[string]*address // that presented a wrong token
-	good      []string            // address and token, those used last at the end
+	good      []good              // those used last at the end
+}
+
+// good is a good token at an address.
+type good struct {
+	key   string        // address and token
+	after time.Duration // payments and refunds are taken from then on
 }
 
 // station is a bucket of requests that fills up again with time.
@@ -140,26 +146,25 @@ func (l *limits) drop() {
 
 // right tells how long a good token that comes from a locked address has to
 // wait with payments and refunds, 0 for not at all. A token that was used from
-// there before the lock-out need not.
+// there before need not; one that was not (after a restart no token was) waits
+// LockOut at most, counted from its first request of any kind, however long the
+// address is locked out: nobody guesses a token of 256 bits, and whoever has it
+// may share the address with a program that has a wrong one.
 func (l *limits) right(from, token string) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	key := from + " " + token
-	i := slices.Index(l.good, key)
-	if i >= 0 && i == len(l.good)-1 {
-		return 0
-	}
-	if a := l.addresses[from]; i < 0 && a != nil && a.locked && l.now() < a.until {
-		return a.until - l.now()
-	}
-	if i >= 0 {
+	now, x := l.now(), good{key: from + " " + token}
+	if i := slices.IndexFunc(l.good, func(g good) bool { return g.key == x.key }); i >= 0 {
+		x = l.good[i]
 		l.good = slices.Delete(l.good, i, i+1)
+	} else if a := l.addresses[from]; a != nil && a.locked && now < a.until {
+		x.after = min(a.until, now+l.conf.LockOut)
 	}
 	if len(l.good) >= maxGood {
 		l.good = slices.Delete(l.good, 0, 1)
 	}
-	l.good = append(l.good, key)
-	return 0
+	l.good = append(l.good, x)
+	return max(0, x.after-now)
 }
 
 // lockout is somebody who has to wait.
@@ -201,20 +206,12 @@ func addressOf(r *http.Request) string {
 	return from
 }
 
-// begins tells that a route begins a payment or a refund.
-func (rt route) begins() bool {
-	return rt.method == http.MethodPost && (rt.path == "/v1/orders" || rt.path == "/v1/orders/{id}/refunds")
-}
-
 // admit looks at a request's token; false: it was answered.
-func (d *door) admit(w http.ResponseWriter, r *http.Request, rt route, c *caller) bool {
+func (d *door) admit(w http.ResponseWriter, r *http.Request, c *caller) bool {
 	var ok bool
 	from := addressOf(r)
 	if c.token, ok = d.bearer(r); ok {
-		if wait := d.limits.right(from, c.token.Name); wait > 0 && rt.begins() {
-			d.slowDown(w, *c, "token", fault{code: "locked_out"}, wait)
-			return false
-		}
+		c.wait = d.limits.right(from, c.token.Name)
 		return true
 	}
 	if len(r.Header.Values("Authorization")) > 0 {
@@ -233,10 +230,20 @@ func (d *door) admit(w http.ResponseWriter, r *http.Request, rt route, c *caller
 	return false
 }
 
-// within takes a payment or refund out of what the workstation may begin;
-// false: it was answered. A payment whose bill is open or paid begins nothing:
-// it is answered with what there is.
-func (d *door) within(w http.ResponseWriter, r *http.Request, c caller, what, till string, f fault) bool {
+// within takes a payment or refund out of what the workstation may begin, unless
+// its address is locked out; false: it was answered, with what about says of the
+// bill. A payment whose bill is open or paid begins nothing: it is answered with
+// what there is.
+func (d *door) within(w http.ResponseWriter, r *http.Request, c caller, what, till string, about func() fault) bool {
+	if c.wait > 0 {
+		f := about()
+		if what == "create" && exists(f) {
+			return true
+		}
+		f.code = "locked_out"
+		d.slowDown(w, c, "token", f, c.wait)
+		return false
+	}
 	perMinute := d.limits.conf.Creates
 	if what == "refund" {
 		perMinute = d.limits.conf.Refunds
@@ -257,6 +264,7 @@ func (d *door) within(w http.ResponseWriter, r *http.Request, c caller, what, ti
 	if wait == 0 {
 		return true
 	}
+	f := about()
 	if what == "create" && exists(f) {
 		return true
 	}

@@ -42,7 +42,7 @@ func (d *door) createOrder(w http.ResponseWriter, r *http.Request, c caller) {
 		d.problem(w, c, fault{code: "forbidden"})
 		return
 	}
-	if !d.within(w, r, c, "create", req.Till, d.about(req.Bill)) {
+	if !d.within(w, r, c, "create", req.Till, func() fault { return d.about(req.Bill) }) {
 		return
 	}
 	ctx, stop := asking(r)

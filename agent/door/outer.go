@@ -20,6 +20,7 @@ import (
 type caller struct {
 	token access.Token
 	trace string
+	wait  time.Duration // with payments and refunds: its address is locked out
 }
 
 // collects tells whether the caller may make and see orders of a till.
@@ -139,7 +140,7 @@ func (d *door) enter(rt route) http.Handler {
 			return
 		}
 		if rt.may != nil {
-			if !d.admit(rec, r, rt, &c) {
+			if !d.admit(rec, r, &c) {
 				return
 			}
 			if !rt.may(c.token) {

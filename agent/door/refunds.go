@@ -41,7 +41,7 @@ func (d *door) createRefund(w http.ResponseWriter, r *http.Request, c caller) {
 		return
 	}
 	req.Key = key
-	if !d.within(w, r, c, "refund", o.Till, fault{order: o}) {
+	if !d.within(w, r, c, "refund", o.Till, func() fault { return fault{order: o} }) {
 		return
 	}
 	ctx, stop := deciding(r)
