@@ -197,6 +197,90 @@ func classify(b []byte, at int) string {
 	return "unused"
 }
 
+// sickFile is a file in memory of which the bytes from sick to sick+4096 cannot
+// be read. short is how a system reads what stands before them: not at all.
+type sickFile struct {
+	bytesFile
+	sick  int64
+	short bool
+	hit   *bool
+}
+
+var errSick = errors.New("medium error")
+
+func (f sickFile) ReadAt(p []byte, off int64) (int, error) {
+	if off >= f.sick+4096 || off+int64(len(p)) <= f.sick {
+		return f.bytesFile.ReadAt(p, off)
+	}
+	*f.hit = true
+	if f.short || off >= f.sick {
+		return 0, errSick
+	}
+	n := copy(p[:f.sick-off], f.bytesFile[off:])
+	return n, errSick
+}
+
+// TestReadErrors makes pages unreadable one by one, in one of the two ways
+// each: the check fails with the medium's error where the page is in use, and
+// finds what it found before where it is not, though it lies in what is read
+// ahead.
+func TestReadErrors(t *testing.T) {
+	dir, _, _ := sample(t, 30)
+	l, _ := open(t, dir, Options{})
+	for i := range 2 {
+		var b queue.Batch
+		for j := range 60 {
+			s := fmt.Sprintf("many%03d-%d", j, i)
+			// Some take several pages, some more than is read ahead.
+			b.Records = append(b.Records, queue.Record{Stream: s, Data: bytes.Repeat([]byte{byte(j)}, min(queue.MaxData, map[int]int{7: 9000, 8: queue.MaxData}[j%20]+j))})
+		}
+		add(t, l, b)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	good := bytesFile(read(t, dir, dbName))
+	want, err := checkFile(good, 1, 1<<40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := bbolt.Open(filepath.Join(dir, dbName), 0o600, &bbolt.Options{ReadOnly: true, PreLoadFreelist: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	tx, err := db.Begin(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	used, passedOver := 0, 0
+	for id := 2; int64(id)*4096 < int64(len(good)); id += 1 + id/40 { // fewer of the many alike
+		page, err := tx.Page(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hit := false
+		got, err := checkFile(sickFile{good, int64(id) * 4096, used%2 == 0, &hit}, 1, 1<<40)
+		if page == nil || page.Type == "free" {
+			if err != nil || got != want {
+				t.Errorf("page %d is not in use: %v", id, err)
+			}
+			if hit {
+				passedOver++
+			}
+			continue
+		}
+		used++
+		if !errors.Is(err, errSick) || !errors.Is(err, queue.ErrDamaged) {
+			t.Errorf("page %d is in use: %v", id, err)
+		}
+	}
+	if used == 0 || passedOver == 0 {
+		t.Errorf("%d pages in use, %d others in what is read ahead", used, passedOver)
+	}
+}
+
 // TestFlipSlots flips bits in the slot file beside a sound log and beside a
 // lost one.
 func TestFlipSlots(t *testing.T) {
