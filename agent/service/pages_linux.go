@@ -35,7 +35,7 @@ type mapping struct{ at, n uintptr }
 
 // fileMappings finds in a process's smaps (proc_pid_smaps(5)) the mappings of a
 // file that cannot be written and of which no page was ever made the process's
-// own, as the loader does where it relocates.
+// own, in memory or in swap, as the loader does where it relocates.
 func fileMappings(smaps []byte, file string) []mapping {
 	var out []mapping
 	var now mapping
@@ -45,7 +45,10 @@ func fileMappings(smaps []byte, file string) []mapping {
 			continue
 		}
 		if key, is := strings.CutSuffix(f[0], ":"); is {
-			if key == "Anonymous" && f[1] == "0" && now.n > 0 {
+			switch {
+			case (key == "Anonymous" || key == "Swap") && f[1] != "0":
+				now = mapping{}
+			case key == "Swap" && now.n > 0: // the later of the two
 				out = append(out, now)
 			}
 			continue

@@ -70,11 +70,13 @@ func TestGiveBack(t *testing.T) {
 
 func TestFileMappings(t *testing.T) {
 	const head = "Size:  8 kB\nRss:  8 kB\n"
-	one := func(addr, mode, name, anon string) string {
-		return addr + " " + mode + " 00000000 fe:00 1234    " + name + "\n" + head + "Anonymous:      " + anon + " kB\nVmFlags: rd ex mr mw me\n"
+	swapped := func(addr, mode, name, anon, swap string) string {
+		return addr + " " + mode + " 00000000 fe:00 1234    " + name + "\n" + head + "Anonymous:      " + anon + " kB\nKSM:   0 kB\nSwap:       " + swap + " kB\nSwapPss:   0 kB\nVmFlags: rd ex mr mw me\n"
 	}
+	one := func(addr, mode, name, anon string) string { return swapped(addr, mode, name, anon, "0") }
 	smaps := one("00400000-00500000", "r-xp", "/opt/pay agent", "0") +
 		one("00500000-00600000", "r--p", "/opt/pay agent", "4") + // relocated by the loader
+		swapped("00500000-00600000", "r--p", "/opt/pay agent", "0", "4") + // and what it wrote lies in swap
 		one("00600000-00700000", "rw-p", "/opt/pay agent", "0") +
 		one("00700000-00800000", "r--p", "/opt/pay agent (deleted)", "0") +
 		one("00800000-00900000", "r--p", "/lib/libc.so", "0") +
