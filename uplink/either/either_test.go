@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -97,5 +99,95 @@ func TestTold(t *testing.T) {
 		if s := both.State(); s.Second || s.Changes != 2 {
 			t.Errorf("%+v", s)
 		}
+	}
+}
+
+// TestPatience: which way is in use after answers were lost and ways came back.
+func TestPatience(t *testing.T) {
+	type ways struct {
+		first, second *uplinktest.Scripted
+		both          *either.Route
+		pay           func() // whatever comes of it
+	}
+	const again = 15 * time.Second
+	lose := func(w ways, n int) {
+		for range n {
+			w.pay()
+			synctest.Wait()
+		}
+	}
+	for name, c := range map[string]struct {
+		second bool // at the end
+		run    func(w ways)
+	}{
+		"an answer in between": {false, func(w ways) {
+			w.first.Do(uplinktest.Loses)
+			lose(w, 2)
+			w.first.Do(uplinktest.Answers)
+			w.pay()
+			w.first.Do(uplinktest.Loses)
+			lose(w, 2)
+		}},
+		"what the other lost does not count": {true, func(w ways) {
+			w.first.Do(uplinktest.Loses)
+			lose(w, 2)
+			w.first.Do(uplinktest.Refuses)
+			w.pay()
+			w.first.Do(uplinktest.Answers)
+			w.second.Do(uplinktest.Loses)
+			lose(w, 2)
+		}},
+		"what swallows answers rests": {true, func(w ways) { w.first.Do(uplinktest.Loses); lose(w, 3); time.Sleep(4 * time.Minute) }},
+		"and is tried again":          {false, func(w ways) { w.first.Do(uplinktest.Loses); lose(w, 3); time.Sleep(6 * time.Minute) }},
+		"what refuses does not rest as what swallowed did": {false, func(w ways) {
+			w.first.Do(uplinktest.Loses)
+			lose(w, 3)
+			w.second.Do(uplinktest.Refuses)
+			w.pay()
+			w.second.Do(uplinktest.Answers)
+			w.first.Do(uplinktest.Refuses)
+			w.pay()
+			w.first.Do(uplinktest.Answers)
+			time.Sleep(time.Minute)
+		}},
+		"what was reached once": {true, func(w ways) {
+			w.first.Do(uplinktest.Refuses)
+			w.pay()
+			w.first.Do(uplinktest.Answers)
+			time.Sleep(again * 3 / 2)
+		}},
+		"what was reached now and then": {true, func(w ways) {
+			w.first.Do(uplinktest.Refuses)
+			w.pay()
+			time.Sleep(again / 2)
+			for range 5 {
+				w.first.Do(uplinktest.Answers)
+				time.Sleep(again)
+				w.first.Do(uplinktest.Refuses)
+				time.Sleep(again)
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := ways{first: uplinktest.NewScripted("first"), second: uplinktest.NewScripted("second")}
+				w.both = either.New(either.Config{First: w.first, Second: w.second, Again: again})
+				defer func() { _ = w.both.Close() }()
+				w.pay = func() {
+					req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://platform.invalid/", http.NoBody)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if resp, err := w.both.RoundTrip(req); err == nil {
+						_ = resp.Body.Close()
+					}
+				}
+				c.run(w)
+				synctest.Wait()
+				if got := w.both.State().Second; got != c.second {
+					t.Errorf("the second way in use: %v", got)
+				}
+			})
+		})
 	}
 }

@@ -221,6 +221,28 @@ func EitherCases() []EitherCase {
 			_, err := w.pay(context.Background(), "pay")
 			return errors.Join(lostOnly(err), w.arrivals(0, 2))
 		}},
+		{"under-way", "what is under way is not sent again, neither by the way that others take meanwhile nor by its own", func(w *EitherWorld) error {
+			w.First.Do(Hangs)
+			ctx, end := context.WithCancel(context.Background())
+			defer end()
+			slow := make(chan error, 1)
+			go func() {
+				_, err := w.pay(ctx, "pay")
+				slow <- err
+			}()
+			synctest.Wait()
+			w.First.Do(Refuses)
+			if err := w.by("second"); err != nil {
+				return err
+			}
+			w.First.Do(Answers)
+			time.Sleep(10 * w.Again)
+			if err := w.by("first"); err != nil {
+				return err
+			}
+			end()
+			return errors.Join(lostOnly(<-slow), w.arrivals(2, 1))
+		}},
 		{"over-and-lost", "what went the other way and lost its reply there is unknown, whatever the first way proves", func(w *EitherWorld) error {
 			w.First.Do(Refuses)
 			w.Second.Do(Loses)

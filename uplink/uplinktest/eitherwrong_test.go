@@ -36,10 +36,12 @@ type pair struct {
 	surelyNot    bool // says that a question was not sent when the second way says so
 	reachesFirst bool // Reach looks at the first way only
 	leavesOpen   bool // Close closes the first way only
+	hurries      bool // sends what is under way again by the way that is taken now
 
 	mu      sync.Mutex
 	use     int
 	lost    int
+	open    []*http.Request // that began, where it hurries
 	ctx     context.Context
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -61,6 +63,14 @@ func (p *pair) prefer(i int) {
 		return
 	}
 	p.use, p.lost = i, 0
+	for _, req := range p.open {
+		p.running.Go(func() {
+			out := req.Clone(p.ctx)
+			out.Body, _ = req.GetBody()
+			_, _ = p.ways[i].RoundTrip(out)
+		})
+	}
+	p.open = nil
 	if i == 1 && !p.neverBack {
 		p.running.Go(p.back)
 	}
@@ -90,6 +100,11 @@ func left(err error) bool {
 
 func (p *pair) RoundTrip(req *http.Request) (*http.Response, error) {
 	i, get := p.now(), req.GetBody
+	if p.hurries {
+		p.mu.Lock()
+		p.open = append(p.open, req)
+		p.mu.Unlock()
+	}
 	resp, err := p.ways[i].RoundTrip(req)
 	if err == nil {
 		return resp, nil
@@ -189,6 +204,7 @@ func TestWrongPairs(t *testing.T) {
 	}{
 		"second first":       {func(p *pair) { p.secondFirst = true }, []string{"first"}},
 		"pays twice":         {func(p *pair) { p.repeats = true }, []string{"lost-stays", "lost-stays-second"}},
+		"hurries":            {func(p *pair) { p.hurries = true }, []string{"under-way"}},
 		"never goes over":    {func(p *pair) { p.neverOver = true }, []string{"goes-over", "second-fails"}},
 		"forgets the body":   {func(p *pair) { p.emptyOver = true }, []string{"goes-over"}},
 		"the first's word":   {func(p *pair) { p.firstsWord = true }, []string{"over-and-lost"}},
