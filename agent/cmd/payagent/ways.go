@@ -41,6 +41,7 @@ const (
 type fork struct {
 	platform string
 	route    *either.Route
+	turned   chan struct{} // new requests take the other way; what is known of the unused one is of the wrong one
 
 	mu     sync.Mutex
 	at     time.Time // of the last look at the unused way; zero: none counts
@@ -69,8 +70,22 @@ func openWays(p config.Platform, k *clock.Keeper, open func() (*mqtt.Tunnel, err
 	if len(list) == 1 {
 		return list[0], nil, nil
 	}
-	f = &fork{platform: p.Name, route: either.New(either.Config{First: list[0], Second: list[1], Changed: changed})}
+	f = newFork(p.Name, list[0], list[1], changed)
 	return f.route, f, nil
+}
+
+func newFork(platform string, first, second uplink.Route, changed func(second bool, why error)) *fork {
+	f := &fork{platform: platform, turned: make(chan struct{}, 1)}
+	f.route = either.New(either.Config{First: first, Second: second, Changed: func(second bool, why error) {
+		select {
+		case f.turned <- struct{}{}:
+		default: // a look is due already
+		}
+		if changed != nil {
+			changed(second, why)
+		}
+	}})
+	return f
 }
 
 // openRoute opens the ways to one platform for the agent: answers' times are
@@ -160,20 +175,25 @@ func (b *assembly) waysOf(platform string) (agent.Ways, bool) {
 	return agent.Ways{}, false
 }
 
-// keepSpares looks at the unused ways until ctx ends.
+// keepSpares looks at the unused ways until ctx ends, at once where they changed.
 func (b *assembly) keepSpares(ctx context.Context) error {
-	if len(b.forks) == 0 {
-		return wait(ctx)
+	var all sync.WaitGroup
+	for _, f := range b.forks {
+		all.Go(func() { f.keep(ctx) })
 	}
+	all.Wait()
+	return wait(ctx)
+}
+
+func (f *fork) keep(ctx context.Context) {
 	tick := time.NewTicker(spareEvery)
 	defer tick.Stop()
 	for {
-		for _, f := range b.forks {
-			f.look(ctx)
-		}
+		f.look(ctx)
 		select {
 		case <-ctx.Done():
-			return nil
+			return
+		case <-f.turned:
 		case <-tick.C:
 		}
 	}

@@ -14,7 +14,6 @@ import (
 	"payagent/agent"
 	"payagent/agent/config"
 	"payagent/platforms"
-	"payagent/uplink/either"
 	"payagent/uplink/uplinktest"
 )
 
@@ -37,7 +36,7 @@ func send(t *testing.T, f *fork) {
 func TestSecondWayIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := uplinktest.NewScripted("first"), uplinktest.NewScripted("second")
-		f := &fork{platform: "p", route: either.New(either.Config{First: first, Second: second})}
+		f := newFork("p", first, second, nil)
 		b := &assembly{forks: []*fork{f}}
 		defer func() { _ = f.route.Close() }()
 		figures := func() string {
@@ -93,6 +92,46 @@ func TestSecondWayIsTold(t *testing.T) {
 		first.Do(uplinktest.Answers)
 		time.Sleep(time.Minute)
 		want("back", false, agent.SpareUnknown, "", `payagent_uplink_second{adapter="p"} 0`, `payagent_uplink_changes_total{adapter="p"} 2`)
+	})
+}
+
+// TestUnusedWayAfterAChange: the way that is not used any more is looked at at
+// once, and does not wait for its turn nor for another platform's.
+func TestUnusedWayAfterAChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second, stuck := uplinktest.NewScripted("first"), uplinktest.NewScripted("second"), uplinktest.NewScripted("stuck")
+		stuck.Do(uplinktest.Stalls)
+		var told []bool
+		f := newFork("p", first, second, func(second bool, _ error) { told = append(told, second) })
+		b := &assembly{forks: []*fork{newFork("other", stuck, stuck, nil), f}}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- b.keepSpares(ctx) }()
+		want := func(when string, second bool, spare agent.Spare) {
+			t.Helper()
+			synctest.Wait()
+			if w, _ := b.waysOf("p"); w.Second != second || w.Spare != spare {
+				t.Errorf("%s: %+v", when, w)
+			}
+		}
+		want("at the start", false, agent.SpareUp)
+		first.Do(uplinktest.Refuses)
+		send(t, f)
+		want("over", true, agent.SpareDown)
+		first.Do(uplinktest.Answers)
+		second.Do(uplinktest.Refuses)
+		send(t, f)
+		want("back", false, agent.SpareDown)
+		second.Do(uplinktest.Answers)
+		time.Sleep(spareEvery + time.Second)
+		want("in its turn", false, agent.SpareUp)
+		stop()
+		if err := <-ended; err != nil || len(told) != 2 || !told[0] || told[1] {
+			t.Errorf("%v, told %v", err, told)
+		}
+		for _, f := range b.forks {
+			_ = f.route.Close()
+		}
 	})
 }
 
