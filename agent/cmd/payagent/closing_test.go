@@ -49,6 +49,26 @@ tills: [{name: w1, kind: counter, device_no: "W1", operator: {id: "1001", name: 
 	return file, address
 }
 
+// rewrite replaces texts of a site's configuration: each old one is followed by
+// its new one.
+func rewrite(t *testing.T, file string, change ...string) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(data)
+	for i := 0; i < len(change); i += 2 {
+		if !strings.Contains(text, change[i]) {
+			t.Fatal("nothing to change:", change[i])
+		}
+		text = strings.Replace(text, change[i], change[i+1], 1)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // startSite runs the agent until the returned function is called.
 func startSite(t *testing.T, file string) (stop func()) {
 	t.Helper()

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -42,21 +41,15 @@ func TestTraceparent(t *testing.T) {
 			}
 		}))
 		file, address := site(t)
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
 		c, err := config.Load(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		text = bytes.Replace(text, []byte(addressOf(c.Platforms[0].URL)), []byte(s.URL), 1)
+		change := []string{addressOf(c.Platforms[0].URL), s.URL}
 		if told {
-			text = bytes.Replace(text, []byte("allow_plain_http: true"), []byte("allow_plain_http: true, traceparent: true"), 1)
+			change = append(change, "allow_plain_http: true", "allow_plain_http: true, traceparent: true")
 		}
-		if err := os.WriteFile(file, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		rewrite(t, file, change...)
 		stop := startSite(t, file)
 		o := post(t, file, address, "/v1/orders", "k1", map[string]any{"bill": "B1", "out_trade_no": "TRACED1", "subject": "test", "amount_fen": 100, "mode": "present", "aggregated": true, "order_type": "TREATMENT", "till": "w1",
 			"operator": map[string]any{"id": "1001", "name": "王收费"}, "patient": map[string]any{"name": "张三丰", "card_no": "C1", "card_type": "medical_card", "admission_no": "A1"}})

@@ -5,7 +5,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -139,19 +138,12 @@ func TestUnusedWayAfterAChange(t *testing.T) {
 // agent opens: the first leads nowhere, and the platform answers by the second.
 func TestSecondWayIsOpened(t *testing.T) {
 	file, _ := site(t)
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
 	c, err := config.Load(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	at := strings.TrimPrefix(addressOf(c.Platforms[0].URL), "http://")
-	text = bytes.Replace(text, []byte("allow_plain_http: true"), []byte(`allow_plain_http: true, dial_timeout: 1m, relay: "`+uplinktest.FreeAddress(t)+`", second_way: {relay: "`+at+`", from: "127.0.0.3"}`), 1)
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	rewrite(t, file, "allow_plain_http: true", `allow_plain_http: true, dial_timeout: 1m, relay: "`+uplinktest.FreeAddress(t)+`", second_way: {relay: "`+at+`", from: "127.0.0.3"}`)
 	if c, err = config.Load(file); err != nil {
 		t.Fatal(err)
 	}
