@@ -35,6 +35,9 @@ type Options struct {
 	// out here. The zero value goes by the machine's clock and what the fleet
 	// signed.
 	Clock clock.Options
+	// Drivers says what of a configuration the drivers of this program do not
+	// understand. Nothing is opened or called; nil where nobody asks them.
+	Drivers func(config.Config) error
 }
 
 // Terms are how documents are judged, once the configuration in effect is
@@ -256,7 +259,10 @@ func (d *Files) parse(name string, text, local []byte) (config.Config, []string,
 		return config.Config{}, nil, err
 	}
 	c, kept := c.At(own)
-	return c, kept, c.Validate()
+	if err := c.Validate(); err != nil || d.o.Drivers == nil {
+		return c, kept, err
+	}
+	return c, kept, d.o.Drivers(c)
 }
 
 // Start chooses the configuration of this process. A trial is counted on disk

@@ -41,6 +41,8 @@ type box struct {
 	disk trial.Disk
 	now  time.Time
 	bad  error // what the drivers say
+
+	foreign string // the site whose configuration the drivers do not understand
 }
 
 func own(dir string) string {
@@ -79,13 +81,26 @@ func (x *box) local() string {
 	return string(data)
 }
 
-// start is a start of the process.
-func (x *box) start() (*desired.Files, desired.Effective) {
+// open is a process that begins, or a command beside the service.
+func (x *box) open() *desired.Files {
 	x.t.Helper()
-	d, err := desired.Open(desired.Options{File: x.file, Disk: x.disk, Clock: clock.Options{Wall: func() time.Time { return x.now }}})
+	d, err := desired.Open(desired.Options{File: x.file, Disk: x.disk, Clock: clock.Options{Wall: func() time.Time { return x.now }},
+		Drivers: func(c config.Config) error {
+			if x.foreign != "" && c.Site.Name == x.foreign {
+				return errors.New("there is no such option")
+			}
+			return nil
+		}})
 	if err != nil {
 		x.t.Fatal(err)
 	}
+	return d
+}
+
+// start is a start of the process.
+func (x *box) start() (*desired.Files, desired.Effective) {
+	x.t.Helper()
+	d := x.open()
 	e, notes, err := d.Start()
 	if err != nil {
 		x.t.Fatal(err)
@@ -784,6 +799,34 @@ func TestAside(t *testing.T) {
 		if _, e := x.start(); e.Config.Site.Name == "two" {
 			t.Errorf("%s: what was given up is in force again", name)
 		}
+	}
+}
+
+// TestAsideForDrivers: what only the drivers of a newer program understand is kept
+// aside as well, and does not keep this one from its start.
+func TestAsideForDrivers(t *testing.T) {
+	t.Parallel()
+	x := newBox(t)
+	x.commit(1, "one")
+	x.commit(2, "two")
+	x.foreign = "two"
+	if e, err := x.open().Look(); err != nil || e.Config.Site.Name != "one" {
+		t.Error("a command beside the service has", e.Version, err)
+	}
+	if _, _, err := x.open().StartOnTrial(); err == nil {
+		t.Error("a program that must prove itself goes on without the configuration in effect")
+	}
+	d, e := x.start()
+	if e.Config.Site.Name != "one" || d.Aside() != "2" {
+		t.Fatalf("in effect is %s, aside %q", e.Version, d.Aside())
+	}
+	reported(t, d, "1", fleet.ConfigAside, 2, "")
+	if err := d.Stage(x.doc(3, named("two"))); code(err) != "invalid" {
+		t.Error(err)
+	}
+	x.foreign = ""
+	if d, e = x.start(); e.Config.Site.Name != "two" || d.Aside() != "" {
+		t.Error("with the newer program in effect is", e.Version)
 	}
 }
 

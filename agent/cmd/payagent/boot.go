@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -33,10 +34,26 @@ func self() update.Self {
 	return update.Self{Version: version, OS: runtime.GOOS, Arch: runtime.GOARCH, Cgo: builtWithCgo, Store: storeVersion}
 }
 
+// openFiles finds the configurations of the box whose file IT wrote.
+func openFiles(file string) (*desired.Files, error) {
+	return desired.Open(desired.Options{File: file, Clock: clocks(), Drivers: understood})
+}
+
+// understood is checkMembers but for files that a configuration names and that
+// are not there now: that is no matter of which program reads it, and the start
+// says it.
+func understood(c config.Config) error {
+	err := checkMembers(c)
+	if missing := (*fs.PathError)(nil); errors.As(err, &missing) {
+		return nil
+	}
+	return err
+}
+
 // loadConfig gives the configuration that counts: the fleet's, or the file
 // itself.
 func loadConfig(file string) (config.Config, error) {
-	files, err := desired.Open(desired.Options{File: file, Clock: clocks()})
+	files, err := openFiles(file)
 	if err != nil {
 		return config.Config{}, err
 	}
@@ -63,7 +80,7 @@ func runCommand(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	files, err := desired.Open(desired.Options{File: o.config, Clock: clocks()})
+	files, err := openFiles(o.config)
 	if err != nil {
 		return err
 	}

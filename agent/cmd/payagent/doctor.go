@@ -14,7 +14,6 @@ import (
 
 	"payagent/agent/clock"
 	"payagent/agent/config"
-	"payagent/agent/desired"
 	"payagent/agent/doctor"
 	"payagent/agent/machine"
 	"payagent/agent/seal"
@@ -90,7 +89,7 @@ func doctorCommand(ctx context.Context, args []string, in io.Reader, out io.Writ
 func examine(file string) (_ *doctor.Subject, end func()) {
 	c, err := loadConfig(file)
 	s, end := examineConfig(file, c, err)
-	if files, err := desired.Open(desired.Options{File: file, Clock: clocks()}); err == nil {
+	if files, err := openFiles(file); err == nil {
 		s.Aside = files.Aside()
 	}
 	return s, end

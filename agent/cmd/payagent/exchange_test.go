@@ -224,25 +224,12 @@ var illAs, _, _ = strings.Cut(os.Getenv(startedEnv), " ")
 	}
 	return filepath.Join(c.DataDir, "store")
 }`)
-	change("../../desired/desired.go", `	c, err := config.Parse(name, text)
-	if err != nil {
-		return config.Config{}, nil, err
-	}
-	c, kept := c.At(own)
-	return c, kept, c.Validate()
-}
-`, `	if len(illAs) > 5 && illAs[:5] == "3.0.4" { // does not understand what the fleet wrote
+	change("../../desired/desired.go", "func (d *Files) parse(name string, text, local []byte) (config.Config, []string, error) {\n", `var illAs = os.Getenv("PAYAGENT_STARTED")
+
+func (d *Files) parse(name string, text, local []byte) (config.Config, []string, error) {
+	if len(illAs) > 5 && illAs[:5] == "3.0.4" { // does not understand what the fleet wrote
 		text = append([]byte("nonsense: 1\n"), text...)
 	}
-	c, err := config.Parse(name, text)
-	if err != nil {
-		return config.Config{}, nil, err
-	}
-	c, kept := c.At(own)
-	return c, kept, c.Validate()
-}
-
-var illAs = os.Getenv("PAYAGENT_STARTED")
 `)
 	data, err := json.Marshal(map[string]any{"Replace": table})
 	overlay := filepath.Join(m.dir, "overlay.json")

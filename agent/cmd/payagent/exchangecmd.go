@@ -17,7 +17,6 @@ import (
 
 	"payagent/agent/clock"
 	"payagent/agent/config"
-	"payagent/agent/desired"
 	"payagent/agent/fleet"
 	"payagent/agent/trial"
 	"payagent/agent/update"
@@ -231,7 +230,7 @@ func configCommand(verb string, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	files, err := desired.Open(desired.Options{File: o.config, Clock: clocks()})
+	files, err := openFiles(o.config)
 	if err != nil {
 		return err
 	}
