@@ -177,7 +177,7 @@ func assembleWith(c config.Config, log *slog.Logger, parts how, x *exchange) (_ 
 		b.keepClock(c)
 		b.beside = append(b.beside, b.keepSpares)
 		if x != nil {
-			b.keepPrograms(x, c.Fleet.On())
+			b.keepPrograms(x)
 		}
 		b.openTextfile(c)
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"payagent/agent"
 	"payagent/agent/config"
 	"payagent/agent/trial"
 	"payagent/agent/update"
@@ -53,32 +52,14 @@ func missed(u *update.Updates) ([]string, error) {
 	return list, err
 }
 
-// keepPrograms says when a program is found away. In a fleet the box says it for
-// as long as it lasts.
-func (b *assembly) keepPrograms(x *exchange, fleet bool) {
+// keepPrograms looks for the programs until ctx ends.
+func (b *assembly) keepPrograms(x *exchange) {
 	b.beside = append(b.beside, func(ctx context.Context) error {
 		tick := time.NewTicker(goneEvery)
 		defer tick.Stop()
 		var told []string
 		for {
-			list, err := missed(x.updates)
-			if err != nil {
-				b.log.Error("the state of updates cannot be read", "error", err)
-			}
-			for _, name := range list {
-				if slices.Contains(told, name) {
-					continue
-				}
-				b.log.Error("a program of ours is away or cannot be opened; a virus scanner does that: look at its quarantine and except the folders", "version", name, "folder", updatesDir(x.files.DataDir()))
-				if fleet {
-					continue
-				}
-				if err := b.agent.TellAlarm(ctx, agent.Alarm{Code: alarmGone, Subject: name}); err != nil {
-					b.log.Error("an alarm could not be written down", "code", alarmGone, "error", err)
-				}
-			}
-			told = list
-			b.gone.Store(&list)
+			told = b.lookGone(x, told)
 			select {
 			case <-ctx.Done():
 				return nil
@@ -86,6 +67,22 @@ func (b *assembly) keepPrograms(x *exchange, fleet bool) {
 			}
 		}
 	})
+}
+
+// lookGone says in the log which programs are found away that were not told
+// before. The alarm is among those that last (lasting).
+func (b *assembly) lookGone(x *exchange, told []string) []string {
+	list, err := missed(x.updates)
+	if err != nil {
+		b.log.Error("the state of updates cannot be read", "error", err)
+	}
+	for _, name := range list {
+		if !slices.Contains(told, name) {
+			b.log.Error("a program of ours is away or cannot be opened; a virus scanner does that: look at its quarantine and except the folders", "version", name, "folder", updatesDir(x.files.DataDir()))
+		}
+	}
+	b.gone.Store(&list)
+	return list
 }
 
 // lookForPrograms says which programs are away; empty for none.
