@@ -219,6 +219,21 @@ func TestSendAndSign(t *testing.T) {
 	if c, n := p.last(); c.Verb != fleet.VerbRestart || n != 2 {
 		t.Errorf("%+v %d", c, n)
 	}
+	// What is said beside a signed command would not count: nothing is sent.
+	for _, bad := range [][]string{
+		append([]string{"send", "B1", "diag", "--document", p.file("cmd.json")}, p.with("wang")...),
+		{"send", "--document", p.file("cmd.json"), "--args", "{}"},
+		{"send", "--document", p.file("cmd.json"), "--expires", "2h"},
+		append([]string{"send", "B1", "diag", "--add-signature", p.file("cmd.json")}, p.with("li")...),
+		append([]string{"send", "--document", p.file("cmd.json"), "--add-signature", p.file("cmd.json")}, p.with("li")...),
+	} {
+		if out, err := p.run(bad...); !errors.Is(err, errUsage) || !strings.Contains(err.Error(), "leave out") {
+			t.Errorf("%v: %v %s", bad, err, out)
+		}
+	}
+	if c, n := p.last(); c.Verb != fleet.VerbRestart || n != 2 {
+		t.Errorf("%+v %d", c, n)
+	}
 	for _, bad := range [][]string{{"send", "B1", "restart"}, append([]string{"send", "B1", "refund"}, p.with("wang")...), append([]string{"send", "B1", "restart", "--expires", "200h"}, p.with("wang")...)} {
 		if out, err := p.run(bad...); err == nil {
 			t.Errorf("%v was done: %s", bad, out)

@@ -74,10 +74,21 @@ func sendCommand(ctx context.Context, args []string, c console) error {
 	if err != nil {
 		return err
 	}
+	if *add != "" || *document != "" {
+		// Nothing of what is said beside the file would count.
+		f.Visit(func(g *flag.Flag) {
+			if g.Name == "args" || g.Name == "expires" || g.Name == "sign-only" || g.Name == "sign-with" && *document != "" {
+				words = append(words, "--"+g.Name)
+			}
+		})
+		if len(words) > 0 || *add != "" && *document != "" {
+			return fmt.Errorf("%w: a signed command says itself which box and verb it is for; leave out %s", errUsage, strings.Join(words, " "))
+		}
+	}
 	switch {
-	case *add != "" && len(words) == 0:
+	case *add != "":
 		return addSignature(*add, keys, c)
-	case *document != "" && len(words) == 0:
+	case *document != "":
 		data, err := os.ReadFile(*document)
 		if err != nil {
 			return fmt.Errorf("cannot read the signed command: %w", err)
