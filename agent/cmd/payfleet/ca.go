@@ -76,7 +76,11 @@ func caCommand(ctx context.Context, args []string, c console) error {
 		"server-name": &o.told.ServerName, "ack": &o.told.Ack, "hub-key": &o.told.HubKey, "relay-key": &o.told.RelayKey, "ca-url": &o.told.CAURL} {
 		o.set.StringVar(v, name, "", name)
 	}
-	o.set.DurationVar(&o.valid, "valid", 24*time.Hour, "how long a code counts")
+	valid := 24 * time.Hour
+	if verb == "swap" { // it ends another machine's work
+		valid = time.Hour
+	}
+	o.set.DurationVar(&o.valid, "valid", valid, "how long a code counts")
 	o.set.BoolVar(&o.replaced, "replaced", false, "of the machines before the present one")
 	var err error
 	if o.words, err = parse(o.set, args); err != nil {
@@ -177,20 +181,21 @@ func caCode(_ context.Context, o caOptions, c console) error {
 	if err != nil {
 		return err
 	}
-	code, err := a.Code(o.site, o.box, o.valid)
+	code, until, enrol, err := newCode(a, o)
 	if err != nil {
 		return err
 	}
+	return say(c, "%s\n\n在机器 %s 上执行（%s 前有效，只能用一次）： at box %s, until %s, once:\n  %s\n", code, o.box, until, o.box, until, enrol)
+}
+
+// newCode makes a one-time code for a box, and says until when it counts and what
+// to run there.
+func newCode(a *ca.Authority, o caOptions) (code fleet.Code, until, enrol string, err error) {
 	s, err := a.Settings()
-	if err != nil {
-		return err
+	if err == nil {
+		code, err = a.Code(o.site, o.box, o.valid)
 	}
-	url := s.CAURL
-	if url == "" {
-		url = "https://HOST:8443"
-	}
-	return say(c, "%s\n\n在机器 %s 上执行（%s 前有效，只能用一次）： at box %s, until %s, once:\n  payagent enrol --config FILE --url %s --code %s\n",
-		code, o.box, time.Now().Add(o.valid).Format("2006-01-02 15:04"), o.box, time.Now().Add(o.valid).Format("2006-01-02 15:04"), url, code)
+	return code, time.Now().Add(o.valid).Format("2006-01-02 15:04"), fmt.Sprintf("payagent enrol --config FILE --url %s --code %s", cmp.Or(s.CAURL, "https://HOST:8443"), code), err
 }
 
 func caServe(ctx context.Context, o caOptions, c console) error {

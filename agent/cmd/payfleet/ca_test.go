@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"payagent/agent/enrol"
 	"payagent/agent/fleet"
@@ -77,6 +78,17 @@ func TestAuthorityCommands(t *testing.T) {
 	if _, err := fleet.ParseCode(regexp.MustCompile(`[0-9A-Z]{5}(-[0-9A-Z]{5}){10}`).FindString(out)); err != nil || !strings.Contains(out, "--url https://ca.hospital.example:8443") {
 		t.Error(out, err)
 	}
+	until := func(text string, valid time.Duration) bool {
+		for _, at := range []time.Time{time.Now().Add(valid), time.Now().Add(valid - 2*time.Minute), time.Now().Add(valid - time.Minute)} {
+			if strings.Contains(text, at.Format("2006-01-02 15:04")) {
+				return true
+			}
+		}
+		return false
+	}
+	if !until(out, 24*time.Hour) {
+		t.Error("another end of the code:", out)
+	}
 	ask, err := enrol.Request(enrol.InFolder(at("box")), "H2", "box-2")
 	if err != nil {
 		t.Fatal(err)
@@ -92,6 +104,12 @@ func TestAuthorityCommands(t *testing.T) {
 	var e fleet.Enrolled
 	if err := json.Unmarshal(data, &e); err != nil || e.Settings.Box != "box-2" || e.Settings.Site != "H2" || len(e.Settings.Keys) != 1 {
 		t.Error(e, err)
+	}
+	if out := must("ca", "swap", "--dir", at("ca"), "--site", "H2", "box-2"); !strings.Contains(out, "--url https://ca.hospital.example:8443 --code ") || !until(out, time.Hour) {
+		t.Error(out)
+	}
+	if out := must("ca", "swap", "--dir", at("ca"), "--site", "H2", "--valid", "3h", "box-2"); !until(out, 3*time.Hour) {
+		t.Error(out)
 	}
 	if _, err := fleetRun("ca", "sign", "--dir", at("ca"), "--in", at("ask.json"), "--out", at("x"), "--box", "other"); err == nil || !strings.Contains(err.Error(), "wrong_box") {
 		t.Error(err)

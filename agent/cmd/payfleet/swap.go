@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"strings"
 	"time"
@@ -46,41 +45,26 @@ func caSwap(_ context.Context, o caOptions, c console) error {
 	if o.site, err = siteOf(a, o.site); err != nil {
 		return err
 	}
-	box := o.words[0]
-	was, err := a.Newest(o.site, box)
+	o.box = o.words[0]
+	was, err := a.Newest(o.site, o.box)
 	if err != nil {
 		return err
 	}
-	valid := time.Hour
-	o.set.Visit(func(f *flag.Flag) {
-		if f.Name == "valid" {
-			valid = o.valid
-		}
-	})
-	code, err := a.Code(o.site, box, valid)
+	code, until, enrol, err := newCode(a, o)
 	if err != nil {
 		return err
 	}
-	s, err := a.Settings()
-	if err != nil {
-		return err
-	}
-	url := s.CAURL
-	if url == "" {
-		url = "https://HOST:8443"
-	}
-	until := time.Now().Add(valid).Format("2006-01-02 15:04")
 	return say(c, `%s
 
 %s/%s：现在是第 %d 代（%s 签发）。用这个码入网的机器接替它；码一用掉，旧机器就停止收款。
 %s/%s: generation %d now (issued %s). The machine that enrols with this code takes its place, and the old one stops taking payments.
 
 在新机器上执行（%s 前有效，只能用一次）： at the new machine, until %s, once:
-  payagent enrol --config FILE --url %s --code %s
+  %s
   payagent service start
 
 新机器正常以后，吊销旧机器的证书： when the new machine is well, end the old one's certificate:
   payfleet ca revoke --dir %s --site %s --replaced %s
-`, code, o.site, box, max(1, was.Generation), was.At.Format("2006-01-02"), o.site, box, max(1, was.Generation), was.At.Format("2006-01-02"),
-		until, until, url, code, o.dir, o.site, box)
+`, code, o.site, o.box, max(1, was.Generation), was.At.Format("2006-01-02"), o.site, o.box, max(1, was.Generation), was.At.Format("2006-01-02"),
+		until, until, enrol, o.dir, o.site, o.box)
 }
