@@ -29,8 +29,11 @@ func pairFiles(cert, key string) (c, k []byte, err error) {
 
 // Pairs gives [KeyPair] at each call anew, so that renewed files count at once.
 // While they cannot be used (a certificate whose key is not there yet) what was
-// good before stays.
+// good before stays. It is nil where neither is named.
 func Pairs(cert, key string) func() (tls.Certificate, error) {
+	if cert == "" && key == "" {
+		return nil
+	}
 	var mu sync.Mutex
 	var last tls.Certificate
 	var read []byte

@@ -46,6 +46,9 @@ func TestPairs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if seal.Pairs("", "") != nil {
+		t.Error("a certificate is given though none is named")
+	}
 	give := seal.Pairs(cert, "credential:tls.key")
 	if _, err := give(); err == nil {
 		t.Error("nothing was given for a certificate")

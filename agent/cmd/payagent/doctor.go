@@ -161,7 +161,7 @@ func examineConfig(file string, c config.Config, err error) (_ *doctor.Subject, 
 	}
 	if h := c.HIS.Webhook; h.On() {
 		route, err := https.New(https.Config{BaseURL: baseOf(h.URL), AllowPlainHTTP: h.AllowPlainHTTP || h.Local(), CAFile: h.CAFile, PinsSPKI: h.Pins,
-			ClientPair: pairOf(h.ClientCert, h.ClientKey), ServerName: h.ServerName, Now: k.Now, Doubt: k.Doubt})
+			ClientPair: seal.Pairs(h.ClientCert, h.ClientKey), ServerName: h.ServerName, Now: k.Now, Doubt: k.Doubt})
 		s.HIS = &doctor.Way{Open: err}
 		if err == nil {
 			s.HIS.Look = route.Look

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
 	"fmt"
 	"net/http"
 	"time"
@@ -29,7 +28,7 @@ func openWay(p config.Platform, k *clock.Keeper, open func() (*mqtt.Tunnel, erro
 			ResponseTimeout: p.Policy.PayTimeout + 10*time.Second})
 	}
 	cfg := https.Config{BaseURL: p.URL, AllowPlainHTTP: p.AllowPlainHTTP, CAFile: p.CAFile, PinsSPKI: p.Pins,
-		ClientPair: pairOf(p.ClientCert, p.ClientKey), ServerName: p.ServerName,
+		ClientPair: seal.Pairs(p.ClientCert, p.ClientKey), ServerName: p.ServerName,
 		AllowRSAKeyExchange: p.AllowRSAKeyExchange, Relay: p.Relay, From: p.From, DialTimeout: p.DialTimeout, Now: k.Now, Doubt: k.Doubt,
 		ResponseTimeout: p.Policy.PayTimeout + 10*time.Second}
 	if p.Proxy != nil {
@@ -43,14 +42,6 @@ func openWay(p config.Platform, k *clock.Keeper, open func() (*mqtt.Tunnel, erro
 		}
 	}
 	return https.New(cfg)
-}
-
-// pairOf gives a client's certificate anew for every connection; nil for none.
-func pairOf(cert, key string) func() (tls.Certificate, error) {
-	if cert == "" && key == "" {
-		return nil
-	}
-	return seal.Pairs(cert, key)
 }
 
 func merchantsOf(c config.Config, platform string) []config.Merchant {

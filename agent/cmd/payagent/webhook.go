@@ -30,7 +30,7 @@ func (b *assembly) openWebhook(c config.Config, cursors queue.Cursors) error {
 		return err
 	}
 	way, err := https.New(https.Config{BaseURL: baseOf(conf.URL), AllowPlainHTTP: conf.AllowPlainHTTP || conf.Local(), CAFile: conf.CAFile, PinsSPKI: conf.Pins,
-		ClientPair: pairOf(conf.ClientCert, conf.ClientKey), ServerName: conf.ServerName, ResponseTimeout: 20 * time.Second,
+		ClientPair: seal.Pairs(conf.ClientCert, conf.ClientKey), ServerName: conf.ServerName, ResponseTimeout: 20 * time.Second,
 		Now: b.clock.Now, Doubt: b.clock.Doubt})
 	if err != nil {
 		return fmt.Errorf("cannot open the way to HIS (his.webhook): %w", err)

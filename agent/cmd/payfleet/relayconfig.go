@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -184,17 +183,9 @@ func (o *relayConfig) allow(site, box string) bool {
 	return (len(o.Boxes) == 0 || fits(o.Boxes)) && !fits(o.Except)
 }
 
-// pairOf gives a client's certificate anew for every connection; nil for none.
-func pairOf(cert, key string) func() (tls.Certificate, error) {
-	if cert == "" && key == "" {
-		return nil
-	}
-	return seal.Pairs(cert, key)
-}
-
 // way makes the direct way to a platform.
 func (p relayPlatform) way() (*https.Route, error) {
-	cfg := https.Config{BaseURL: p.URL, AllowPlainHTTP: p.AllowPlainHTTP, CAFile: p.CAFile, PinsSPKI: p.Pins, ClientPair: pairOf(p.ClientCert, p.ClientKey),
+	cfg := https.Config{BaseURL: p.URL, AllowPlainHTTP: p.AllowPlainHTTP, CAFile: p.CAFile, PinsSPKI: p.Pins, ClientPair: seal.Pairs(p.ClientCert, p.ClientKey),
 		ServerName: p.ServerName, AllowRSAKeyExchange: p.AllowRSAKeyExchange, Relay: p.Relay, DialTimeout: p.DialTimeout, ResponseTimeout: p.ResponseTimeout, MaxAnswer: mqtt.MaxBody}
 	if p.Proxy != nil {
 		cfg.Proxy = https.Proxy{Kind: p.Proxy.Kind, Address: p.Proxy.Address, User: p.Proxy.User}
