@@ -2,13 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/pem"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -38,27 +33,7 @@ func TestDoctorThroughTheRelay(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	pair, err := relaytest.Identity(s.Authority, "box-1", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := map[string][]byte{"cert.pem": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}),
-		"key.pem": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})}
-	for name, data := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	public, err := relay.PublicKey(s.Key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := config.Config{DataDir: dir, Fleet: config.Fleet{Broker: broker.URL, Root: relaytest.Root, Site: relaytest.Hospital, Box: "box-1",
-		CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem"), RelayKey: base64.StdEncoding.EncodeToString(public)}}
+	c := config.Config{DataDir: dir, Fleet: enrolledAt(t, s, dir, "box-1", broker.URL)}
 	p := config.Platform{Name: "pay", URL: "https://pay.example", Uplink: "mqtt", DialTimeout: time.Minute, Policy: config.Policy{PayTimeout: time.Minute}}
 	// What waits comes right behind the CONNACK, so it connects when it has
 	// subscribed.
