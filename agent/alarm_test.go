@@ -1,9 +1,12 @@
 package agent_test
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,7 +44,7 @@ func TestAlarmsAreWritten(t *testing.T) {
 		var codes, news []string
 		read := uint64(0)
 		for {
-			events, next, first, err := again.Agent.Follow(read, 3)
+			events, next, first, err := follow(again.Agent, read, 3)
 			if err != nil || first != 1 {
 				t.Fatal(first, err)
 			}
@@ -78,6 +81,27 @@ func TestAlarmsAreWritten(t *testing.T) {
 	})
 }
 
+// follow gives the events that Follow shows, in order.
+func follow(a *agent.Agent, seq uint64, limit int) (list []agent.Event, read, first uint64, err error) {
+	var mu sync.Mutex
+	at := map[string]uint64{}
+	read, first, err = a.Follow(seq, limit, func(e agent.Event) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if at[e.Order.No] >= e.Seq {
+			return fmt.Errorf("event %d of order %s after %d", e.Seq, e.Order.No, at[e.Order.No])
+		}
+		at[e.Order.No] = e.Seq
+		if e.Order = e.Order.Clone(); e.Was != nil {
+			e.Was = e.Was.Clone()
+		}
+		list = append(list, e)
+		return nil
+	})
+	slices.SortFunc(list, func(x, y agent.Event) int { return cmp.Compare(x.Seq, y.Seq) })
+	return list, read, first, err
+}
+
 // TestFollowMissesNothing: passing over records that can be no news gives the
 // same as looking at all.
 func TestFollowMissesNothing(t *testing.T) {
@@ -93,7 +117,7 @@ func TestFollowMissesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		some, _, _, err := w.Agent.Follow(0, 10_000)
+		some, _, _, err := follow(w.Agent, 0, 10_000)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,11 +149,16 @@ func TestWalks(t *testing.T) {
 		w.GiveBack(t, "MZ2", "R2", 100, "1002")
 		w.GiveBack(t, "MZ1", "R3", 60, "1002")
 		w.Agent.RaiseAlarm("audit_failed")
-		w.Take(t, agenttest.Payment{Till: agenttest.W1, No: "MZ3", Fen: 100})
+		for i := range 9 {
+			w.Take(t, agenttest.Payment{Till: agenttest.W1, No: fmt.Sprint("MZ3", i), Fen: 100})
+		}
 		synctest.Wait()
 		entries, _, err := log.After(0, 10_000)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if len(entries) < 40 {
+			t.Fatal(len(entries), "records are too few to be taken apart by several at a time")
 		}
 		facts, want := map[string][]order.Fact{}, map[uint64]agent.Event{}
 		for _, e := range entries {
@@ -168,7 +197,7 @@ func TestWalks(t *testing.T) {
 				}
 			}
 			for at := uint64(0); at < last; {
-				list, read, _, err := w.Agent.Follow(at, size)
+				list, read, _, err := follow(w.Agent, at, size)
 				if err != nil || read == at {
 					t.Fatal(read, err)
 				}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -59,35 +60,82 @@ func bookingNews(is, was *order.BookingState) string {
 	return ""
 }
 
+// lanes is how many goroutines take the records of a long stretch apart, and
+// long what that is.
+const (
+	lanes = 2
+	long  = 32 // records
+)
+
 // Follow looks at up to limit records of the log after seq, for those who
-// follow outcomes, and gives the events among them that may be news. read is
-// the last record looked at (seq if there is none), first the oldest number
-// still kept.
-func (a *Agent) Follow(seq uint64, limit int) (list []Event, read, first uint64, err error) {
-	w := walk{}
-	read, first, err = a.each(seq, limit, func(e queue.Entry) error {
-		if IsNote(e.Stream) {
-			return nil
+// follow outcomes, and shows the events among them that may be news: those of
+// one order after each other, those of different orders maybe at the same time.
+// An event's orders are of use until see returns; the next events take their
+// place. read is the last record looked at (seq if there is none), first the
+// oldest number still kept.
+func (a *Agent) Follow(seq uint64, limit int, see func(Event) error) (read, first uint64, err error) {
+	entries, from, err := a.parts.Log.After(queue.Seq(seq), limit)
+	if err != nil || len(entries) == 0 {
+		return seq, uint64(from), err
+	}
+	if len(entries) < long {
+		err = a.follow(entries, 0, 1, see)
+	} else {
+		var other [lanes - 1]chan error
+		for i := range other {
+			done := make(chan error, 1)
+			other[i] = done
+			go func() { done <- a.follow(entries, i+1, lanes, see) }()
+		}
+		err = a.follow(entries, 0, lanes, see)
+		for _, done := range other {
+			err = cmp.Or(<-done, err)
+		}
+	}
+	if err != nil {
+		return seq, 0, err
+	}
+	return uint64(entries[len(entries)-1].Seq), uint64(from), nil
+}
+
+// follow is Follow for the orders of one lane.
+func (a *Agent) follow(entries []queue.Entry, lane, of int, see func(Event) error) error {
+	w, was, is := walk{}, &order.Order{}, &order.Order{}
+	for _, e := range entries {
+		if IsNote(e.Stream) || laneOf(e.Stream, of) != lane {
+			continue
 		}
 		// What is behind the last place is not read for a record that is no news.
 		if w[e.Stream] == nil && kindOf(e.Data) != order.KindCreated && dull(e.Data) {
-			return nil
+			continue
 		}
 		facts, err := a.until(w, e)
 		if err != nil {
 			if dull(e.Data) {
-				return nil
+				continue
 			}
 			return err
 		}
 		if f := facts[len(facts)-1]; dullFact(f.Kind, f.Sent) {
-			return nil
+			continue
 		}
-		ev, err := eventOf(e, facts)
-		list = append(list, ev)
-		return err
-	})
-	return list, read, first, err
+		ev, err := eventOf(e, facts, was, is)
+		if err != nil {
+			return err
+		}
+		if err := see(ev); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func laneOf(stream string, of int) int {
+	sum := uint(0)
+	for i := range len(stream) {
+		sum = 31*sum + uint(stream[i])
+	}
+	return int(sum % uint(of))
 }
 
 // Notes is the same for the notes of a kind.

@@ -167,24 +167,25 @@ func (a *Agent) event(w walk, e queue.Entry) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
-	return eventOf(e, facts)
+	return eventOf(e, facts, &order.Order{}, &order.Order{})
 }
 
-func eventOf(e queue.Entry, facts []order.Fact) (Event, error) {
+// eventOf is the event of a record, the last of the facts; was and is become
+// its orders.
+func eventOf(e queue.Entry, facts []order.Fact, was, is *order.Order) (Event, error) {
 	last := len(facts) - 1
 	f := facts[last]
-	was, err := foldFacts(e.Stream, facts[:last])
-	if err != nil {
-		return Event{}, err
+	if err := was.Refold(facts[:last]); err != nil {
+		return Event{}, senseless(e.Stream, err)
 	}
-	o := was.Clone()
-	if err := o.Apply(f); err != nil {
+	was.CopyTo(is)
+	if err := is.Apply(f); err != nil {
 		return Event{}, senseless(e.Stream, err)
 	}
 	if last == 0 {
 		was = nil
 	}
-	return Event{Seq: uint64(e.Seq), Kind: f.Kind, At: f.At, Order: o, Was: was}, nil
+	return Event{Seq: uint64(e.Seq), Kind: f.Kind, At: f.At, Order: is, Was: was}, nil
 }
 
 // LastEvent is the number of the newest event.

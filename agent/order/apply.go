@@ -6,12 +6,21 @@ import "payagent/platforms"
 // passed over: a newer program wrote them and said they may be.
 func Fold(facts []Fact) (*Order, error) {
 	o := &Order{}
-	for _, f := range facts {
-		if err := o.Apply(f); err != nil {
-			return nil, err
-		}
+	if err := o.Refold(facts); err != nil {
+		return nil, err
 	}
 	return o, nil
+}
+
+// Refold makes o what Fold makes of the facts, whatever it was before.
+func (o *Order) Refold(facts []Fact) error {
+	*o = Order{}
+	for i := range facts {
+		if err := o.Apply(facts[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Apply adds one fact. A fact that the state forbids is refused with the

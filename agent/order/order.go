@@ -251,8 +251,14 @@ func (o *Order) PaidVia() platforms.Channel {
 
 // Clone copies the order so that a reader never sees it change.
 func (o *Order) Clone() *Order {
-	c := *o
+	c := &Order{}
+	o.CopyTo(c)
+	return c
+}
+
+// CopyTo is Clone for whoever has an order of his own that he needs no more.
+func (o *Order) CopyTo(c *Order) {
+	*c = *o
 	c.Refunds = append([]RefundLine(nil), o.Refunds...)
 	c.Keys = append([]IdemKey(nil), o.Keys...)
-	return &c
 }

@@ -111,41 +111,64 @@ func encodeRecord(seq uint64, r record) []byte {
 	return seal(bLog, be64(seq), b)
 }
 
+// form is a log element's content where it stands: nothing of it may be kept
+// longer than the transaction.
+type form struct {
+	prev   uint64
+	stream []byte
+	keys   []byte // nkeys of them, each behind its length
+	nkeys  int
+	data   []byte
+}
+
+// formOf checks a log element but for the stream's name.
+func formOf(seq uint64, key, v []byte) (form, error) {
+	p, err := unseal(bLog, key, v)
+	if err != nil {
+		return form{}, err
+	}
+	if len(p) < 11 || p[0] != recordVersion {
+		return form{}, errShape
+	}
+	f := form{prev: binary.BigEndian.Uint64(p[2:10]), nkeys: int(p[1])}
+	p = p[10:]
+	var ok bool
+	if f.stream, p, ok = cutName(p); !ok || f.prev >= seq {
+		return form{}, errShape
+	}
+	f.keys, f.data = p, p
+	for range f.nkeys {
+		if _, f.data, ok = cutName(f.data); !ok {
+			return form{}, errShape
+		}
+	}
+	return f, nil
+}
+
+// cutName takes off what stands behind a byte with its length.
+func cutName(p []byte) (name, rest []byte, ok bool) {
+	if len(p) < 1 || len(p) < 1+int(p[0]) {
+		return nil, nil, false
+	}
+	n := 1 + int(p[0])
+	return p[1:n], p[n:], true
+}
+
 // decodeRecord checks and copies a record; nothing of v is kept.
 func decodeRecord(seq uint64, v []byte) (record, error) {
-	p, err := unseal(bLog, be64(seq), v)
+	f, err := formOf(seq, be64(seq), v)
 	if err != nil {
 		return record{}, err
 	}
-	if len(p) < 11 || p[0] != recordVersion {
+	r := record{prev: f.prev, stream: string(f.stream), data: append([]byte{}, f.data...)}
+	if queue.CheckName(r.stream) != nil {
 		return record{}, errShape
 	}
-	r := record{prev: binary.BigEndian.Uint64(p[2:10])}
-	nkeys := int(p[1])
-	p = p[10:]
-	take := func() (string, bool) {
-		if len(p) < 1 || len(p) < 1+int(p[0]) {
-			return "", false
-		}
-		s := string(p[1 : 1+p[0]])
-		p = p[1+len(s):]
-		return s, true
+	for range f.nkeys {
+		var k []byte
+		k, f.keys, _ = cutName(f.keys)
+		r.keys = append(r.keys, string(k))
 	}
-	var ok bool
-	if r.stream, ok = take(); !ok {
-		return record{}, errShape
-	}
-	for range nkeys {
-		k, ok := take()
-		if !ok {
-			return record{}, errShape
-		}
-		r.keys = append(r.keys, k)
-	}
-	if r.prev >= seq || queue.CheckName(r.stream) != nil {
-		return record{}, errShape
-	}
-	r.data = append([]byte{}, p...)
 	return r, nil
 }
 

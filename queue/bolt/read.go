@@ -3,6 +3,7 @@ package bolt
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -55,6 +56,9 @@ func (l *Log) Stream(stream string) ([]queue.Entry, error) {
 	return out, nil
 }
 
+// roomFor is about how long a record's data is, in bytes.
+const roomFor = 256
+
 // After implements queue.Reader.
 func (l *Log) After(seq queue.Seq, limit int) ([]queue.Entry, queue.Seq, error) {
 	var out []queue.Entry
@@ -75,16 +79,31 @@ func (l *Log) After(seq queue.Seq, limit int) ([]queue.Entry, queue.Seq, error) 
 		if want <= last && limit > 0 {
 			out = make([]queue.Entry, 0, min(uint64(limit), last-want+1))
 		}
+		// What many records hold is copied into few pieces of memory, and the name
+		// that follows itself is kept once.
+		var room []byte
+		name := ""
 		c := tx.Bucket([]byte(bLog)).Cursor()
 		for k, v := c.Seek(be64(want)); len(out) < limit && want <= last; k, v = c.Next() {
-			if !bytes.Equal(k, be64(want)) {
+			if len(k) != 8 || binary.BigEndian.Uint64(k) != want {
 				return damaged("record %d is missing", want)
 			}
-			r, err := decodeRecord(want, v)
+			f, err := formOf(want, k, v)
+			if err == nil && (name == "" || string(f.stream) != name) {
+				name = string(f.stream)
+				if queue.CheckName(name) != nil {
+					err = errShape
+				}
+			}
 			if err != nil {
 				return damaged("record %d: %w", want, err)
 			}
-			out = append(out, queue.Entry{Seq: queue.Seq(want), Stream: r.stream, Data: r.data})
+			if len(room)+len(f.data) > cap(room) {
+				room = make([]byte, 0, max(len(f.data), roomFor*min(64, cap(out)-len(out)-1)))
+			}
+			at := len(room)
+			room = append(room, f.data...)
+			out = append(out, queue.Entry{Seq: queue.Seq(want), Stream: name, Data: room[at:len(room):len(room)]})
 			want++
 		}
 		l.walked(tx, len(out))

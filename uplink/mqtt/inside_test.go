@@ -16,6 +16,46 @@ import (
 	"payagent/uplink"
 )
 
+// TestWire: what is taken in leaves whole and in order however the pieces fall,
+// and a connection that always has something to write does not grow.
+func TestWire(t *testing.T) {
+	here, there := net.Pipe()
+	ctx, end := context.WithCancelCause(t.Context())
+	w := newWire(ctx, here, end, func() {})
+	defer w.Close()
+	pattern := make([]byte, 80_000)
+	for i := range pattern {
+		pattern[i] = byte(i * i >> 3)
+	}
+	packet := func(n int) []byte { // of a length and a content that n tells
+		return pattern[n:][:1+n*7919%60_000]
+	}
+	const packets, behind = 400, 10
+	most := 0
+	for n := range packets + behind {
+		if n < packets {
+			if _, err := w.Write(packet(n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n -= behind; n < 0 {
+			continue
+		}
+		p := make([]byte, len(packet(n)))
+		if _, err := io.ReadFull(there, p); err != nil || !bytes.Equal(p, packet(n)) {
+			t.Fatalf("packet %d is another: %v", n, err)
+		}
+		w.mu.Lock()
+		most = max(most, cap(w.out))
+		w.mu.Unlock()
+	}
+	<-w.empty
+	if w.mu.Lock(); most > 2<<20 || cap(w.out) > maxSpare {
+		t.Errorf("%d bytes at most, %d at last", most, cap(w.out))
+	}
+	w.mu.Unlock()
+}
+
 // TestPace: a phase of one's own after a loss, equal steps after attempts in
 // vain however long they took, slower while another client has our name.
 func TestPace(t *testing.T) {

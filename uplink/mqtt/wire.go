@@ -33,6 +33,9 @@ const maxPacket = uplink.MaxPayload + 4<<10
 // maxUnwritten is from how many unwritten bytes on paho is given nothing more.
 const maxUnwritten = 1 << 20
 
+// maxSpare bounds the room that is kept while nothing is written.
+const maxSpare = 128 << 10
+
 // wire is a connection that hands on whole, well-formed packets only, takes
 // what is written at once and writes it by itself, and says when it has ended.
 // So paho never waits for the network, where it would wait without a bound, and
@@ -46,7 +49,8 @@ type wire struct {
 	wrote func() // called when there is room again
 
 	mu    sync.Mutex
-	out   []byte
+	out   []byte        // what was taken in
+	at    int           // how much of it is written
 	more  chan struct{} // there is something to write
 	empty chan struct{} // closed when everything is written
 	bye   bool          // paho has said good-bye
@@ -91,6 +95,9 @@ func (w *wire) Write(p []byte) (int, error) {
 	if len(w.out) == 0 && len(p) > 0 {
 		w.empty = make(chan struct{})
 	}
+	if left := w.out[w.at:]; w.at > 0 && len(w.out)+len(p) > cap(w.out) {
+		w.out, w.at = append(make([]byte, 0, 2*(len(left)+len(p))), left...), 0
+	}
 	w.out = append(w.out, p...)
 	w.bye = len(p) > 0 && p[0]>>4 == packetDisconnect
 	wake(w.more)
@@ -101,14 +108,14 @@ func (w *wire) Write(p []byte) (int, error) {
 func (w *wire) full() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.out) >= maxUnwritten
+	return len(w.out)-w.at >= maxUnwritten
 }
 
 // pump writes what was taken in, piece by piece, each within writeTimeout.
 func (w *wire) pump() {
 	for {
 		w.mu.Lock()
-		piece := w.out[:min(len(w.out), writeChunk)]
+		piece := w.out[w.at:min(len(w.out), w.at+writeChunk)]
 		w.mu.Unlock()
 		if len(piece) == 0 {
 			select {
@@ -121,8 +128,11 @@ func (w *wire) pump() {
 		_ = w.Conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 		_, err := w.Conn.Write(piece)
 		w.mu.Lock()
-		if w.out = w.out[len(piece):]; len(w.out) == 0 || err != nil {
-			w.out = nil
+		if w.at += len(piece); w.at == len(w.out) || err != nil {
+			w.out, w.at = w.out[:0], 0
+			if cap(w.out) > maxSpare {
+				w.out = nil
+			}
 			close(w.empty)
 		}
 		w.mu.Unlock()

@@ -160,7 +160,11 @@ func TestHubProgram(t *testing.T) {
 		}
 	}
 	e := fleet.Event{SpecVersion: "1.0", ID: "E-1", Source: "/payagent/H1/A", Type: "payagent.order.booking.v1", Subject: "1", Time: now, ContentType: "application/json", Epoch: "E", Sequence: 1}
-	if e.Sealed, err = public.Seal(fleet.Place{Root: "p", Site: "H1", Box: "A"}, e.ID, sealed.Person{Name: platforms.Hide("张三"), CardNo: platforms.Hide("C1")}); err != nil {
+	sealer, err := public.Sealer(fleet.Place{Root: "p", Site: "H1", Box: "A"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Sealed, err = sealer.Seal(e.ID, sealed.Person{Name: platforms.Hide("张三"), CardNo: platforms.Hide("C1")}); err != nil {
 		t.Fatal(err)
 	}
 	if e.Data, err = json.Marshal(fleet.OrderData{Rev: 1, Order: fleet.Order{OutTradeNo: "1", State: "paid", AmountFen: 100, Platform: "fwc", Merchant: "m", Channel: "wechat", TradeNo: "T1",

@@ -1,8 +1,10 @@
 package box
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"payagent/agent"
@@ -25,33 +27,40 @@ func (s *stream) send(limit int) (n int, err error) {
 	if s.unheard.IsZero() {
 		s.unheard = time.Now()
 	}
-	m, batch, now := &message{}, []byte(nil), s.b.o.Agent.Now().Wall
+	m, now := &message{}, s.b.o.Agent.Now().Wall
+	s.batch.Reset()
 	for _, it := range s.ready[:min(limit, len(s.ready), fleet.BatchEvents)] {
-		e, err := s.b.payload(it, s.previous(), now)
-		if err != nil {
+		end := s.batch.Len()
+		if err := s.b.write(&s.batch, it, s.previous(), now); err != nil {
 			return 0, err
 		}
-		if n > 0 && len(batch)+len(e)+2 > fleet.BatchBytes {
+		if n > 0 && s.batch.Len()+1 > fleet.BatchBytes {
+			s.batch.Truncate(end)
 			break
 		}
-		batch = append(append(batch, ','), e...)
 		s.flight = append(s.flight, flown{it.seq, it.before, m})
 		n++
 	}
 	s.ready = s.ready[n:]
-	payload := batch[1:]
+	payload := s.batch.Bytes()[1:]
 	if n > 1 {
-		batch[0] = '['
-		payload = append(batch, ']')
+		s.batch.WriteByte(']')
+		payload = s.batch.Bytes()
+		payload[0] = '['
 	}
 	m.ack = s.b.bus.Send(s.gen, uplink.Message{Topic: s.b.topic(fleet.LevelEvent, s.name), Payload: payload})
 	s.b.stats.add(&s.b.stats.sent, uint64(n))
+	if !s.more && len(s.ready) == 0 {
+		s.batch = bytes.Buffer{} // what a backlog took
+	}
 	return n, nil
 }
 
-// payload writes an event as it leaves at now.
-func (b *Box) payload(it item, previous uint64, now int64) ([]byte, error) {
-	id := fmt.Sprintf("%s-%d", b.epoch, it.seq)
+func (b *Box) eventID(seq uint64) string { return b.epoch + "-" + strconv.FormatUint(seq, 10) }
+
+// write writes a comma and an event as it leaves at now.
+func (b *Box) write(to *bytes.Buffer, it item, previous uint64, now int64) error {
+	id := b.eventID(it.seq)
 	if it.kind == fleet.TypeGap { // both streams may have one at the same place
 		id += "-" + it.subject
 	}
@@ -61,19 +70,14 @@ func (b *Box) payload(it item, previous uint64, now int64) ([]byte, error) {
 		Data any `json:"data"`
 	}{fleet.Event{SpecVersion: "1.0", ID: id, Source: "/payagent/" + b.place.Site + "/" + b.place.Box, Type: it.kind, Subject: it.subject,
 		Time: atWall(it.at), ContentType: "application/json", Epoch: b.epoch, Sequence: it.seq, Previous: previous,
-		Historical: now-it.at > historic.Milliseconds()}, it.data}
+		Historical: now-it.at > historic.Milliseconds(), Sealed: it.sealed}, it.data}
 	if it.trace != "" {
 		e.Traceparent = agent.Traceparent(it.trace, id)
 	}
-	if it.seal != nil {
-		var err error
-		if e.Sealed, err = it.seal(id); err != nil {
-			b.log.Error("an event goes without its patient", "event", id, "error", err)
-		}
+	to.WriteByte(',')
+	if err := json.NewEncoder(to).Encode(&e); err != nil {
+		return fmt.Errorf("cannot write event %d; report this: %w", it.seq, err)
 	}
-	data, err := json.Marshal(e)
-	if err != nil {
-		return nil, fmt.Errorf("cannot write event %d; report this: %w", it.seq, err)
-	}
-	return data, nil
+	to.Truncate(to.Len() - 1) // the line's end
+	return nil
 }

@@ -3,6 +3,7 @@ package box
 import (
 	"cmp"
 	"slices"
+	"sync"
 	"time"
 
 	"payagent/agent"
@@ -11,21 +12,31 @@ import (
 	"payagent/agent/order"
 )
 
-// readOrders reads order events.
+// readOrders reads order events. What is known of the patients is sealed here,
+// to one key for all that are read in one go: agreeing on a key takes most of
+// the time.
 func (b *Box) readOrders(after uint64, limit int) (list []item, read, first uint64, err error) {
-	events, read, first, err := b.o.Agent.Follow(after, limit)
-	for _, e := range events {
+	var mu sync.Mutex
+	sealer := sync.OnceValues(func() (*sealed.Sealer, error) { return b.o.HubKey.Sealer(b.place) })
+	read, first, err = b.o.Agent.Follow(after, limit, func(e agent.Event) error {
 		news := newsOf(e)
 		if news == "" {
-			continue
+			return nil
 		}
 		it := item{seq: e.Seq, at: e.At.Wall, kind: fleet.TypeOrder + news + fleet.TypeVersion, subject: e.Order.No,
 			data: fleet.OrderData{Order: b.show(e.Order), Rev: e.Order.Rev}, trace: agent.TraceID(e.Order)}
 		if b.o.HubKey != nil {
-			it.seal = func(id string) (string, error) { return b.person(id, e.Order) }
+			id, err := b.eventID(e.Seq), error(nil)
+			if it.sealed, err = b.person(id, e.Order, sealer); err != nil {
+				b.log.Error("an event goes without its patient", "event", id, "error", err)
+			}
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		list = append(list, it)
-	}
+		return nil
+	})
+	slices.SortFunc(list, func(x, y item) int { return cmp.Compare(x.seq, y.seq) })
 	return list, read, first, err
 }
 
@@ -45,7 +56,7 @@ func newsOf(e agent.Event) string {
 }
 
 // person seals what is known of the patient to the hub.
-func (b *Box) person(id string, o *order.Order) (string, error) {
+func (b *Box) person(id string, o *order.Order, sealer func() (*sealed.Sealer, error)) (string, error) {
 	p, err := b.o.Agent.Patient(o)
 	if err != nil {
 		return "", err
@@ -54,7 +65,14 @@ func (b *Box) person(id string, o *order.Order) (string, error) {
 	if who.CardNo.Empty() {
 		who.CardNo = p.AdmissionNo
 	}
-	return b.o.HubKey.Seal(b.place, id, who)
+	if who.Empty() {
+		return "", nil
+	}
+	s, err := sealer()
+	if err != nil {
+		return "", err
+	}
+	return s.Seal(id, who)
 }
 
 // show copies what may leave the box, field by field.

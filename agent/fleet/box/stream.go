@@ -1,6 +1,7 @@
 package box
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -36,6 +37,7 @@ type stream struct {
 	saved   [2]uint64
 	savedAt time.Time
 	ready   []item
+	batch   bytes.Buffer // the last message
 	flight  []flown
 	conn    *conn
 	gen     context.Context // of what is under way
@@ -54,8 +56,8 @@ type item struct {
 	kind        string
 	subject     string
 	data        any
-	trace       string                          // of an order; empty
-	seal        func(id string) (string, error) // nil: nothing is sealed
+	trace       string // of an order; empty
+	sealed      string // the patient, for the hub; empty
 }
 
 // flown is an event that was handed to the broker.

@@ -161,7 +161,7 @@ func (r *rig) check(h *hub) {
 	r.pass(2 * time.Minute)
 	r.t.Helper()
 	synctest.Wait()
-	events, _, _, err := r.world.Agent.Follow(0, 100_000)
+	events, _, err := r.world.Agent.Events(0, 100_000)
 	if err != nil {
 		r.t.Fatal(err)
 	}

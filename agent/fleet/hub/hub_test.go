@@ -170,7 +170,11 @@ func (b *box) event(epoch string, seq, prev uint64, o fleet.Order, who sealed.Pe
 	}
 	e := fleet.Event{SpecVersion: "1.0", ID: fmt.Sprintf("%s-%d", epoch, seq), Source: "/payagent/H1/" + b.name, Type: "payagent.order.paid.v1",
 		Subject: o.OutTradeNo, Time: b.r.now(), ContentType: "application/json", Epoch: epoch, Sequence: seq, Previous: prev, Data: data}
-	if e.Sealed, err = b.r.public.Seal(fleet.Place{Root: "p", Site: "H1", Box: b.name}, e.ID, who); err != nil {
+	sealer, err := b.r.public.Sealer(fleet.Place{Root: "p", Site: "H1", Box: b.name})
+	if err != nil {
+		b.r.t.Fatal(err)
+	}
+	if e.Sealed, err = sealer.Seal(e.ID, who); err != nil {
 		b.r.t.Fatal(err)
 	}
 	return e

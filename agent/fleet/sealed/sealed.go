@@ -1,18 +1,23 @@
 // Package sealed closes what concerns a patient so that only the hospital's hub
 // can read it: HPKE (RFC 9180) with X25519, HKDF-SHA256 and AES-256-GCM from the
-// standard library. The broker, and whoever reads along, sees bytes.
+// standard library. The broker, and whoever reads along, sees bytes. Agreeing on
+// a secret is by far the dearest part, so the events of a backlog share one:
+// each is sealed with a key of its own that is exported from it (RFC 9180, 5.3).
 //
 // What is sealed is bound to the box and the event that it belongs to: taken
 // out of one event and put into another, it does not open.
 package sealed
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/ecdh"
 	"crypto/hpke"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"payagent/agent/fleet"
 	"payagent/platforms"
@@ -92,16 +97,46 @@ func (k Private) String() string { return "[hidden]" }
 func (k Private) GoString() string { return "[hidden]" }
 
 // info binds what is sealed to where it belongs.
-func info(p fleet.Place, event string) []byte {
-	return []byte("payagent hub v1 " + p.Site + "/" + p.Box + "/" + event)
+func info(p fleet.Place) []byte { return []byte("payagent hub v2 " + p.Site + "/" + p.Box) }
+
+// cipherOf is what seals one event's patient, with a key of its own.
+func cipherOf(export func(context string, length int) ([]byte, error), event string) (cipher.AEAD, error) {
+	key, err := export(event, 32)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
 }
 
 // maxPlain bounds a person's text, so that a sealed event stays small.
 const maxPlain = 4 << 10
 
-// Seal closes a person for the event with this id of this box; base64. A person
-// of whom nothing is known gives an empty text.
-func (k Public) Seal(p fleet.Place, event string, who Person) (string, error) {
+// encSize is the length of what X25519 says to the other side, in bytes.
+const encSize = 32
+
+// Sealer seals the patients of some events of one box: it agrees with the hub
+// on a secret once. It may be used by several goroutines.
+type Sealer struct {
+	enc    []byte
+	sender *hpke.Sender
+}
+
+// Sealer agrees on a new secret.
+func (k Public) Sealer(p fleet.Place) (*Sealer, error) {
+	enc, sender, err := hpke.NewSender(k.key, hpke.HKDFSHA256(), hpke.AES256GCM(), info(p))
+	if err != nil {
+		return nil, fmt.Errorf("cannot seal to the hub's key: %w", err)
+	}
+	return &Sealer{enc, sender}, nil
+}
+
+// Seal closes a person for the event with this id; base64. A person of whom
+// nothing is known gives an empty text.
+func (s *Sealer) Seal(event string, who Person) (string, error) {
 	if who.Empty() {
 		return "", nil
 	}
@@ -109,11 +144,11 @@ func (k Public) Seal(p fleet.Place, event string, who Person) (string, error) {
 	if err != nil || len(text) > maxPlain {
 		return "", fmt.Errorf("cannot seal a patient of event %s: it is no text or longer than %d bytes", event, maxPlain)
 	}
-	data, err := hpke.Seal(k.key, hpke.HKDFSHA256(), hpke.AES256GCM(), info(p, event), text)
+	aead, err := cipherOf(s.sender.Export, event)
 	if err != nil {
 		return "", fmt.Errorf("cannot seal a patient of event %s: %w", event, err)
 	}
-	return base64.StdEncoding.EncodeToString(data), nil
+	return base64.StdEncoding.EncodeToString(aead.Seal(slices.Clone(s.enc), nil, text, nil)), nil
 }
 
 // Open reads what Seal closed for the same event of the same box. An empty text
@@ -123,10 +158,10 @@ func (k Private) Open(p fleet.Place, event, text string) (Person, error) {
 		return Person{}, nil
 	}
 	data, err := base64.StdEncoding.Strict().DecodeString(text)
-	if err != nil {
-		return Person{}, fmt.Errorf("cannot open the patient of event %s: it is not base64", event)
+	if err != nil || len(data) < encSize {
+		return Person{}, fmt.Errorf("cannot open the patient of event %s: it is not base64 of what a box seals", event)
 	}
-	open, err := hpke.Open(k.key, hpke.HKDFSHA256(), hpke.AES256GCM(), info(p, event), data)
+	open, err := k.open(p, event, data)
 	if err != nil {
 		return Person{}, fmt.Errorf("cannot open the patient of event %s: it was sealed to another key, belongs to another event or was changed", event)
 	}
@@ -135,4 +170,16 @@ func (k Private) Open(p fleet.Place, event, text string) (Person, error) {
 		return Person{}, fmt.Errorf("cannot read the patient of event %s: what was sealed is not JSON", event)
 	}
 	return Person{platforms.Hide(t.Name), platforms.Hide(t.CardNo), platforms.Hide(t.MedicalCard)}, nil
+}
+
+func (k Private) open(p fleet.Place, event string, data []byte) ([]byte, error) {
+	r, err := hpke.NewRecipient(data[:encSize], k.key, hpke.HKDFSHA256(), hpke.AES256GCM(), info(p))
+	if err != nil {
+		return nil, err
+	}
+	aead, err := cipherOf(r.Export, event)
+	if err != nil {
+		return nil, err
+	}
+	return aead.Open(nil, nil, data[encSize:], nil)
 }
