@@ -101,7 +101,7 @@ func (r *Route) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	granted, err := r.ticket(ctx, a)
 	if err != nil {
-		return nil, &uplink.NotSent{Err: err}
+		return nil, notSent(err)
 	}
 	a.Op, a.Ticket = sealed.OpSend, granted.Ticket
 	return r.send(ctx, req, a)
@@ -201,9 +201,18 @@ func (r *Route) Reach(ctx context.Context) error {
 		err = fmt.Errorf("the relay says: %s", got.Why)
 	}
 	if err != nil {
-		return &uplink.NotSent{Err: err}
+		return notSent(err)
 	}
 	return nil
+}
+
+// notSent is an error of what changes nothing, said once.
+func notSent(err error) error {
+	var n *uplink.NotSent
+	if errors.As(err, &n) {
+		return n
+	}
+	return &uplink.NotSent{Err: err}
 }
 
 // Close ends running calls, waits for them and fails later ones. The tunnel

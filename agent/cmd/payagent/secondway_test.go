@@ -243,3 +243,46 @@ func TestSecondWayThroughTheRelay(t *testing.T) {
 		}
 	}
 }
+
+// TestTunnelWhileRenewed: while the certificate is being renewed, and its new key
+// has no certificate yet, requests go on with what was good before.
+func TestTunnelWhileRenewed(t *testing.T) {
+	s, err := relaytest.NewSite()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := config.Config{Fleet: enrolledAt(t, s, t.TempDir(), relaytest.Box, "mqtt://127.0.0.1:1")}
+	tunnel, err := unconnected(c)()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tunnel.Close() }()
+	route, err := tunnel.Route(mqtt.RouteConfig{BaseURL: "https://pay.example", DialTimeout: time.Nanosecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = route.Close() }()
+	reach := func() string { return fmt.Sprint(route.Reach(t.Context())) }
+	if said := reach(); !strings.Contains(said, "no connection to the broker") {
+		t.Fatal(said)
+	}
+	if err := os.WriteFile(c.Fleet.KeyFile, s.Authority.PEM, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if said := reach(); !strings.Contains(said, "no connection to the broker") {
+		t.Error(said)
+	}
+	// What was never good is said, with its cure.
+	tunnel, err = unconnected(c)()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tunnel.Close() }()
+	if route, err = tunnel.Route(mqtt.RouteConfig{BaseURL: "https://pay.example"}); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = route.Close() }()
+	if said := reach(); !strings.Contains(said, "payagent enrol") || strings.Count(said, "nothing was sent") != 1 {
+		t.Error(said)
+	}
+}

@@ -52,16 +52,21 @@ func (b *assembly) openTunnel(c config.Config, parts how) (*mqtt.Tunnel, error) 
 }
 
 // newTunnel makes the tunnel over a bus. The certificate is read anew for every
-// exchange, so a renewed one needs no restart.
+// exchange, so a renewed one needs no restart; while it is being renewed the one
+// before is shown.
 func newTunnel(c config.Config, bus uplink.Bus, woken func(platform, order string)) (*mqtt.Tunnel, error) {
 	f := c.Fleet
 	key, err := base64.StdEncoding.DecodeString(f.RelayKey)
 	if err != nil {
 		return nil, fmt.Errorf("cannot use fleet.relay_key: %w", err)
 	}
+	give := seal.Pairs(f.CertFile, f.KeyFile)
+	if give == nil {
+		return nil, errors.New("cannot reach the relay without a certificate: set fleet.cert_file and fleet.key_file, and run payagent enrol")
+	}
 	return mqtt.NewTunnel(mqtt.TunnelConfig{Bus: bus, Root: f.Root, Site: f.Site, Box: f.Box, RelayKey: key, Woken: woken,
 		Identity: func() (tls.Certificate, error) {
-			pair, err := seal.KeyPair(f.CertFile, f.KeyFile)
+			pair, err := give()
 			if err != nil {
 				return pair, fmt.Errorf("cannot use this box's certificate; run payagent enrol: %w", err)
 			}
