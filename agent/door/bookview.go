@@ -24,6 +24,9 @@ func (d *door) actions(o *order.Order) []order.Action {
 	if p.Traits.NoQuery { // there is nothing to ask
 		list = slices.DeleteFunc(list, func(a order.Action) bool { return a == order.ActCheck })
 	}
+	if d.agent.Health().Replaced { // the other box does everything else
+		return slices.DeleteFunc(list, func(a order.Action) bool { return a != order.ActCheck })
+	}
 	in := func(s order.RefundState) bool {
 		return slices.ContainsFunc(o.Refunds, func(r order.RefundLine) bool { return r.State == s })
 	}

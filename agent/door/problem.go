@@ -136,10 +136,8 @@ func (d *door) verdicts(f fault, retry int64) (cash, again safetyView) {
 		list = append(list, f.order)
 	}
 	for _, o := range list {
-		now, p := d.agent.Now(), d.agent.Platform(o.Platform).Policy
-		c := o.SafeToTakeCash(p, now)
-		if worse(c.Answer) > worse(cash.Answer) || cash.Answer == "" {
-			cash, again = d.safety(c), d.safety(o.SafeToRetry(p, now))
+		if c, r := d.safe(o); worse(c.Answer) > worse(cash.Answer) || cash.Answer == "" {
+			cash, again = c, r
 		}
 	}
 	switch {

@@ -130,9 +130,9 @@ func (d *door) order(o *order.Order) *orderView {
 		TradeNo: o.TradeNo, AmountOK: s == order.Paid && o.AmountSeen, Buyer: o.Buyer, CancelAsked: o.CancelAsked != nil,
 		CancelAction: string(o.Action), EndReason: o.EndReason, DoubtReason: o.Doubt, Detached: o.Detached,
 		Refunds: []refundView{}, RefundedFen: o.RefundedSum(), PlatformCode: o.Code, PlatformText: o.Message, PlatformWords: d.platformWords(o.Platform, o.Code, o.Message),
-		Cash: d.safety(o.SafeToTakeCash(p.Policy, now)), Retry: d.safety(o.SafeToRetry(p.Policy, now)),
 		Actions: d.actions(o), Foreign: o.Foreign, Booking: d.booking(o), Resolution: d.resolution(o), CreatedAt: stamp(o.CreatedAt.Wall), EndedAt: stamp(o.EndedAt.Wall),
 		AgeMS: max(0, now.Age(o.CreatedAt).Milliseconds()), Message: say.Message, NextAction: say.Next, PatientMessage: say.Patient}
+	v.Cash, v.Retry = d.safe(o)
 	if o.Operator.ID != "" {
 		v.Operator = &operatorView{ID: o.Operator.ID, Name: o.Operator.Name}
 	}
@@ -151,15 +151,20 @@ func (d *door) order(o *order.Order) *orderView {
 	case o.LateFound:
 		v.LateMoney = "found"
 	}
-	if o.CancelAsked != nil && o.CancelSent == nil && !s.Final() {
+	replaced := !s.Final() && d.agent.Health().Replaced // nothing leaves by itself but questions
+	if replaced {
+		e, _ := d.words.Find(words.Verdict, "cash_replaced")
+		v.NextAction = e.Next
+	}
+	if o.CancelAsked != nil && o.CancelSent == nil && !s.Final() && !replaced {
 		in := seconds(o.Cancelable(p.Policy, now))
 		v.CancelInS = &in
 	}
-	if wait := o.ButtonsIn(p.Policy, now); wait > 0 {
+	if wait := o.ButtonsIn(p.Policy, now); wait > 0 && !replaced {
 		in := seconds(wait)
 		v.ButtonsInS = &in
 	}
-	if left, ok := o.ActsIn(p.Policy, now); ok {
+	if left, ok := o.ActsIn(p.Policy, now); ok && !replaced {
 		in := seconds(left)
 		v.ActsInS = &in
 	}
@@ -197,6 +202,18 @@ func (d *door) refund(o *order.Order, r order.RefundLine) refundView {
 		v.EndedAt = stamp(r.EndedAt.Wall)
 	}
 	return v
+}
+
+// safe answers "may I take cash?" and "may I try again?" of an order. On a box in
+// whose place another one is, nothing that is open comes to an end by waiting:
+// the other one answers for it.
+func (d *door) safe(o *order.Order) (cash, again safetyView) {
+	now, p := d.agent.Now(), d.agent.Platform(o.Platform).Policy
+	c, r := o.SafeToTakeCash(p, now), o.SafeToRetry(p, now)
+	if d.agent.Health().Replaced && (!o.State().Final() || c.Answer == order.Wait) {
+		c, r = order.Safety{Answer: order.No, Reason: "cash_replaced"}, order.Safety{Answer: order.No, Reason: "retry_replaced"}
+	}
+	return d.safety(c), d.safety(r)
 }
 
 func (d *door) safety(s order.Safety) safetyView {

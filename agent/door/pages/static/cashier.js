@@ -403,13 +403,13 @@
 
   function banner() {
     const lines = [];
-    if (!heard || seconds(heard) > 3) { if (performance.now() > 3000 || heard) { lines.push(word("noService") + "。" + word("noServiceNext")); } }
+    if (!heard || seconds(heard) > 3) { if (performance.now() > 3000 || heard) { lines.push(pay.sentences(word("noService"), word("noServiceNext"))); } }
     (ready ? ready.reasons : []).forEach(function (r) {
-      lines.push([pay.say(r.say), r.name].filter(Boolean).join(" · ") + "。" + pay.say(r.next_action));
+      lines.push(pay.sentences([pay.say(r.say), r.name].filter(Boolean).join(" · "), pay.say(r.next_action)));
     });
     (ready && ready.warnings || []).forEach(function (w) { if (/^(locked_out|rate_limited)$/.test(w.code)) { lines.push(pay.say(w.say)); } });
     if (view && view.online === false && lines.length === 0) { lines.push(word("offline")); }
-    if (view && view.queued > 0) { lines.push([word("queuedCount", { n: view.queued }), screen !== "form" && view.online ? word("online") : ""].filter(Boolean).join("。")); }
+    if (view && view.queued > 0) { lines.push(pay.sentences(word("queuedCount", { n: view.queued }), screen !== "form" && view.online ? word("online") : "")); }
     unbooked.draw(order);
     const b = el("banner");
     const t = lines.join("\n");
@@ -447,7 +447,7 @@
       order: order, view: view, found: found, fresh: fresh(), since: orderAt ? seconds(orderAt) : 0, act: act,
       patient: front && !found ? pay.say(view.patient) : "",
       closesIn: paidAt ? Math.max(0, Math.ceil(hold - seconds(paidAt))) : -1,
-      note: orderNote || (front && view.note ? [pay.say(view.note.cashier), pay.say(view.note.next_action)].filter(Boolean).join("。") : "")
+      note: orderNote || (front && view.note ? pay.sentences(pay.say(view.note.cashier), pay.say(view.note.next_action)) : "")
     };
     const shape = ui.shape(s);
     if (shape !== shaped && !refunding) {

@@ -50,6 +50,9 @@
     return String(x[lang] || x.zh || x.en || "");
   }
 
+  // sentences joins what is not empty.
+  function sentences(a, b) { return [a, b].filter(Boolean).join(lang === "en" ? ". " : "。"); }
+
   // yuan writes fen with two decimals. Whole numbers only: no rounding anywhere.
   function yuan(fen) {
     if (!Number.isSafeInteger(fen)) { return "—"; }
@@ -233,8 +236,7 @@
   function problem(a, who) {
     const p = a.data || {};
     if (who === "patient") { return say(p.patient_message); }
-    const next = say(p.next_action);
-    return [say(p.detail) || say(p.title) || word("noService"), next].filter(Boolean).join("。");
+    return sentences(say(p.detail) || say(p.title) || word("noService"), say(p.next_action));
   }
 
   // tillOf finds this page's till in the capabilities.
@@ -254,7 +256,7 @@
   setLang(prefs.getItem("pay.lang") || "zh");
   window.pay = {
     takeFragment: takeFragment, setting: setting, remember: remember, number: number, setLang: setLang, getLang: getLang,
-    word: word, say: say, yuan: yuan, fen: fen, freshKey: freshKey, call: call, picture: picture, events: events,
+    word: word, say: say, sentences: sentences, yuan: yuan, fen: fen, freshKey: freshKey, call: call, picture: picture, events: events,
     h: h, el: el, text: text, translate: translate, watermark: watermark, loop: loop, problem: problem, tillOf: tillOf, size: size
   };
 })();

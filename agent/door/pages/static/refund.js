@@ -287,7 +287,7 @@
       pay.text("stopTitle", word(fault)); pay.text("stopNext", word("badTokenNext"));
     }
     const silent = (!heard || performance.now() - heard > 12000) && performance.now() > 3000;
-    pay.text("banner", silent && !fault ? word("noService") + "。" + word("noServiceNext") : "");
+    pay.text("banner", silent && !fault ? pay.sentences(word("noService"), word("noServiceNext")) : "");
     el("banner").hidden = !(silent && !fault);
     const test = Boolean(caps && caps.test);
     pay.watermark(test);
