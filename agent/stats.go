@@ -34,7 +34,13 @@ type seen struct {
 type series struct{ name, labels string }
 
 func newStats() *Stats {
-	return &Stats{counts: map[series]float64{}, states: map[string]seen{}, unbooked: map[string]string{}}
+	s := &Stats{counts: map[series]float64{}, states: map[string]seen{}, unbooked: map[string]string{}}
+	// A counter that appears with 1 has not increased, for Prometheus: its first
+	// time would alert nobody.
+	for _, code := range [...]string{"late_money", "amount_differs", "refund_in_doubt", "refund_sum_differs", "reversal_refused", "store_lost"} {
+		s.add("payagent_alarms_total", fmt.Sprintf(`code=%q`, code), 0)
+	}
+	return s
 }
 
 func (s *Stats) add(name, labels string, by float64) {

@@ -1,6 +1,7 @@
 package docgen
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -8,9 +9,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"unicode"
 
 	"github.com/goccy/go-yaml"
+
+	"payagent/agent/agenttest"
+	"payagent/queue/mem"
 )
 
 // rule is one alert rule of Prometheus.
@@ -38,7 +43,8 @@ type board struct {
 	} `json:"panels"`
 }
 
-// exported reads docs/metrics.md: the labels by metric. up is Prometheus's own.
+// exported reads docs/metrics.md, and the hub's source: the labels by metric. up
+// is Prometheus's own.
 func exported(t *testing.T) map[string][]string {
 	t.Helper()
 	page, err := os.ReadFile(root + "/docs/metrics.md")
@@ -52,15 +58,22 @@ func exported(t *testing.T) map[string][]string {
 			list[m[1]] = strings.Split(text, ", ")
 		}
 	}
-	if len(list) < 40 {
-		t.Fatalf("docs/metrics.md lists %d metrics", len(list))
+	hub, err := os.ReadFile(root + "/agent/fleet/hub/health.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`\{"([a-z_]+)", "(?:gauge|counter)"`).FindAllStringSubmatch(string(hub), -1) {
+		list["payfleet_hub_"+m[1]] = nil
+	}
+	if len(list) < 55 {
+		t.Fatalf("docs/metrics.md and the hub list %d metrics", len(list))
 	}
 	return list
 }
 
 var (
-	promWords = []string{"sum", "min", "max", "count", "avg", "by", "without", "rate", "increase", "histogram_quantile", "and", "or", "unless", "vector", "on", "ignoring"}
-	token1    = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|[a-zA-Z_][a-zA-Z0-9_:]*|\[[0-9]+[smhd]\]|[0-9.]+|=~|!~|!=|==|>=|<=|[-+*/<>(){},=]|\s+`)
+	promWords = []string{"sum", "min", "max", "count", "avg", "by", "without", "rate", "increase", "histogram_quantile", "and", "or", "unless", "offset", "vector", "on", "ignoring"}
+	token1    = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|[a-zA-Z_][a-zA-Z0-9_:]*|\[[0-9]+[smhd]\]|[0-9]+[smhd]|[0-9.]+|=~|!~|!=|==|>=|<=|[-+*/<>(){},=]|\s+`)
 )
 
 // checkExpr finds what is wrong with an expression, as far as that can be told
@@ -156,7 +169,7 @@ func TestAlertRules(t *testing.T) {
 			for _, w := range checkExpr(r.Expr, known) {
 				t.Errorf("%s: %s", r.Alert, w)
 			}
-			if seen[r.Alert] || !regexp.MustCompile(`^Payagent[A-Za-z]+$`).MatchString(r.Alert) {
+			if seen[r.Alert] || !regexp.MustCompile(`^(Payagent|PayfleetHub)[A-Za-z]+$`).MatchString(r.Alert) {
 				t.Errorf("%q is no name, or twice there", r.Alert)
 			}
 			seen[r.Alert] = true
@@ -179,11 +192,32 @@ func TestAlertRules(t *testing.T) {
 			}
 		}
 	}
+	page := fresh(t)
+	// An alarm of money is told at its first time, too: a counter that appears
+	// has not increased.
+	for _, code := range regexp.MustCompile(`code=~"([a-z_|]+)"`).FindAllStringSubmatch(string(data), -1) {
+		for name := range strings.SplitSeq(code[1], "|") {
+			if !strings.Contains(page, fmt.Sprintf("payagent_alarms_total{code=%q} 0\n", name)) {
+				t.Errorf("payagent_alarms_total does not begin with 0 for %s", name)
+			}
+		}
+	}
 	for _, must := range []string{"PayagentSuccessLow", "PayagentSlow", "PayagentUnknown", "PayagentUnbooked", "PayagentManyRevokes"} {
 		if !seen[must] {
 			t.Errorf("there is no rule %s", must)
 		}
 	}
+}
+
+// fresh is the page of an agent that has just started.
+func fresh(t *testing.T) string {
+	var page bytes.Buffer
+	synctest.Test(t, func(t *testing.T) {
+		if err := agenttest.Start(t, agenttest.Options{Log: mem.Open(&mem.Disk{})}).Agent.WriteMetrics(&page, "test"); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return page.String()
 }
 
 // labelOf tells whether a label comes with an expression that sums nothing up.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"payagent/agent/fleet/hub"
 	"payagent/agent/fleet/hub/boltstore"
 	"payagent/agent/fleet/hub/pgstore"
+	"payagent/queue/bolt"
 	"payagent/uplink"
 	"payagent/uplink/mqtt"
 )
@@ -55,6 +57,12 @@ func openHubStore(ctx context.Context, kind, address string) (hub.Store, error) 
 		return pgstore.Open(ctx, address)
 	}
 	return nil, fmt.Errorf("cannot keep a hub's memory in %q", kind)
+}
+
+// freeSpace tells how many bytes are free where a file is.
+func freeSpace(file string) (int64, error) {
+	free, _, err := bolt.FreeSpace(filepath.Dir(file))
+	return free, err
 }
 
 // hubBusy tells whether a store is open in another process.

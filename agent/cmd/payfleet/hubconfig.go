@@ -164,6 +164,9 @@ func (o *hubConfig) settings() (hub.Config, error) {
 		return hub.Config{}, err
 	}
 	c := hub.Config{Root: o.Conn.Root, Sites: o.Sites, Boxes: o.Boxes, Retired: o.Retired, TrustGoodbye: o.TrustGoodbye, Key: key, PersonDays: o.PersonDays, KeepDays: o.KeepDays}
+	if o.Postgres == "" {
+		c.Free = func() (int64, error) { return freeSpace(o.StoreFile) }
+	}
 	for _, a := range o.Accepted {
 		c.Accepted = append(c.Accepted, hub.Accepted{Box: a.Box, Day: a.Day, Why: a.Why})
 	}

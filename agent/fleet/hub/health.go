@@ -104,24 +104,34 @@ func (h *Hub) metrics() string {
 			behind++
 		}
 	}
-	up := 1
-	if slices.Contains(v.Reasons, "broker") {
-		up = 0
+	up := func(reason string) int {
+		if slices.Contains(v.Reasons, reason) {
+			return 0
+		}
+		return 1
 	}
-	var b strings.Builder
-	for _, m := range []struct {
+	type metric struct {
 		name, kind, help string
 		value            any
-	}{
+	}
+	list := []metric{
 		{"events_total", "counter", "Events taken in.", c.Events}, {"events_repeated_total", "counter", "Events that were here already.", c.Repeated},
 		{"events_gap_total", "counter", "Events that did not join what is here.", c.Gaps}, {"events_refused_total", "counter", "Messages that are no events of their topic.", c.Refused},
 		{"batches_total", "counter", "Writes to the store.", c.Batches}, {"batches_failed_total", "counter", "Writes that failed.", c.Failed},
-		{"broker_up", "gauge", "1 while connected to the broker.", up}, {"boxes", "gauge", "Boxes that were heard of.", v.Boxes},
+		{"store_up", "gauge", "0 while the latest write failed: nothing is acknowledged, the boxes keep it.", up("store")},
+		{"broker_up", "gauge", "1 while connected to the broker.", up("broker")}, {"boxes", "gauge", "Boxes that were heard of.", v.Boxes},
 		{"boxes_silent", "gauge", "Boxes not heard for three minutes, or never.", silent},
 		{"boxes_behind", "gauge", "Boxes that are heard and have not said for three minutes that nothing waits.", behind},
 		{"streams_stuck", "gauge", "Streams that miss an event.", stuck}, {"holes", "gauge", "Known holes in what is kept.", holes},
 		{"quarantine", "gauge", "Events that this program cannot read; a newer one takes them.", v.Quarantine},
-	} {
+	}
+	if h.cfg.Free != nil {
+		if free, err := h.cfg.Free(); err == nil {
+			list = append(list, metric{"disk_free_bytes", "gauge", "What is free where the hub keeps its file.", free})
+		}
+	}
+	var b strings.Builder
+	for _, m := range list {
 		name := "payfleet_hub_" + m.name
 		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n%s %v\n", name, m.help, name, m.kind, name, m.value)
 	}

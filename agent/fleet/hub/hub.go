@@ -32,8 +32,11 @@ type Config struct {
 	Key          sealed.Private // opens what is sealed
 	PersonDays   int            // for how long that is kept
 	KeepDays     int            // for how long anything is kept
-	Logger       *slog.Logger
-	Now          func() time.Time
+	// Free tells how many bytes are free where the store is; nil where that is
+	// not this machine.
+	Free   func() (int64, error)
+	Logger *slog.Logger
+	Now    func() time.Time
 }
 
 // Accepted is a day of a box that counts as complete because somebody says so.

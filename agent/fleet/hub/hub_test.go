@@ -73,7 +73,7 @@ func newRig(t *testing.T, tune func(*hub.Config)) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, broker: uplinktest.NewBroker(), file: filepath.Join(t.TempDir(), "hub.db"), key: key, public: key.Public(), time: noon}
-	r.cfg = hub.Config{Root: "p", Sites: []string{"H1"}, Key: key, PersonDays: 35, KeepDays: 400, Now: r.now}
+	r.cfg = hub.Config{Root: "p", Sites: []string{"H1"}, Key: key, PersonDays: 35, KeepDays: 400, Now: r.now, Free: func() (int64, error) { return 4096, nil }}
 	if tune != nil {
 		tune(&r.cfg)
 	}
@@ -456,11 +456,14 @@ func TestFullStore(t *testing.T) {
 	r.store.set(true)
 	a.send(a.event("E", 2, 1, paid("2", noon, 1), zhang))
 	r.until("the trouble is told", func() bool { return !r.hub.Health().OK })
+	if page := r.metrics(); !strings.Contains(page, "\npayfleet_hub_store_up 0\n") || !strings.Contains(page, "\npayfleet_hub_broker_up 1\n") || !strings.Contains(page, "\npayfleet_hub_disk_free_bytes 4096\n") {
+		t.Error(page)
+	}
 	r.store.set(false)
 	a.acked("E", 1) // the hub has looked at its disk: begin anew behind it
 	a.send(a.event("E", 2, 1, paid("2", noon, 1), zhang))
 	a.acked("E", 2)
-	if h := r.hub.Health(); !h.OK {
+	if h := r.hub.Health(); !h.OK || !strings.Contains(r.metrics(), "\npayfleet_hub_store_up 1\n") {
 		t.Error(h)
 	}
 }
