@@ -31,22 +31,77 @@ type Left struct {
 	OrderType string            `json:"order_type,omitempty"`
 	Operator  string            `json:"operator,omitempty"` // id
 	OwnNumber bool              `json:"own_number,omitempty"`
+	Foreign   bool              `json:"foreign,omitempty"`
 	Handle    string            `json:"handle,omitempty"` // the platform's own key
 	TradeNo   string            `json:"trade_no,omitempty"`
 	State     order.State       `json:"state"`
 	Canceled  bool              `json:"cancel_sent,omitempty"` // a cancel may have been sent
 	CreatedAt time.Time         `json:"created_at"`
+	Booking   *order.Booked     `json:"booking,omitempty"` // what HIS said of it
+	// EndReason and Action are those of an unpaid end; Late: money came after it.
+	EndReason string                 `json:"end_reason,omitempty"`
+	Action    platforms.CancelAction `json:"cancel_action,omitempty"`
+	Late      bool                   `json:"late_money,omitempty"`
+	// Refunded was given back; Refunds had not ended.
+	Refunded platforms.Fen  `json:"refunded_fen,omitempty"`
+	Refunds  []order.Refund `json:"refunds,omitempty"`
 }
 
-// LeftOf is what another box needs to know of an order to answer for it in
-// this one's place; false for one that owes nothing or was never sent.
-func LeftOf(o *order.Order) (Left, bool) {
-	if !o.Owes() || o.SentAt == nil || o.Outcome != "" && o.Outcome != order.Paid || o.Foreign {
-		return Left{}, false
+// Left lists what another box needs to know to answer for this one's orders in
+// its place: first those that owe something, then those whose unpaid end is
+// watched for late money, limit at most. more owe something besides.
+func (a *Agent) Left(limit int) (list []Left, more int) {
+	var watched []Left
+	for _, o := range a.Open() {
+		k, ok := counter.CapsuleOf(o, a.Now())
+		switch {
+		case !ok:
+		case k.Ended != nil && !k.Late:
+			watched = append(watched, leftOf(k, o.State()))
+		case len(list) < limit:
+			list = append(list, leftOf(k, o.State()))
+		default:
+			more++
+		}
 	}
-	return Left{OrderNo: o.No, Bill: o.Bill, Amount: o.Amount, Mode: o.Mode, Till: o.Till, Platform: o.Platform, Profile: o.Merchant.Profile, MerchCode: o.Merchant.Code,
-		Channel: o.PaidVia(), OrderType: o.OrderType, Operator: o.Operator.ID, OwnNumber: o.OwnNumber, Handle: o.Handle, TradeNo: o.TradeNo,
-		State: o.State(), Canceled: o.CancelSent != nil, CreatedAt: time.UnixMilli(o.CreatedAt.Wall).UTC()}, true
+	return append(list, watched[:min(len(watched), limit-len(list))]...), more
+}
+
+func leftOf(k counter.Capsule, state order.State) Left {
+	s := k.Spec
+	l := Left{OrderNo: k.No, Bill: s.Bill, Amount: s.Amount, Mode: s.Mode, Till: s.Till, Platform: s.Platform, Profile: s.Merchant.Profile, MerchCode: s.Merchant.Code,
+		Channel: s.Channel, OrderType: s.OrderType, Operator: s.Operator.ID, OwnNumber: s.OwnNumber, Foreign: s.Foreign, Handle: k.Handle, TradeNo: k.TradeNo,
+		State: state, Canceled: k.Canceled, CreatedAt: time.UnixMilli(k.Created).UTC(), Late: k.Late}
+	if k.Ended != nil {
+		l.EndReason, l.Action = k.Ended.Reason, k.Ended.Action
+	}
+	if s.Elsewhere != nil {
+		l.Refunded = *s.Elsewhere
+	}
+	if b := s.Before; b != nil {
+		if b.Paid {
+			l.State = order.Paid
+		}
+		l.Booking, l.Refunds = b.Booked, b.Refunds
+	}
+	return l
+}
+
+// capsule is l as the counter takes it up.
+func (l Left) capsule() counter.Capsule {
+	k := counter.Capsule{No: l.OrderNo, Created: l.CreatedAt.UnixMilli(), Handle: l.Handle, TradeNo: l.TradeNo, Canceled: l.Canceled, Late: l.Late}
+	k.Spec = order.Created{Bill: l.Bill, Amount: l.Amount, Mode: l.Mode, Till: l.Till, Platform: l.Platform, Merchant: platforms.Merchant{Profile: l.Profile, Code: l.MerchCode},
+		Channel: l.Channel, OrderType: l.OrderType, OwnNumber: l.OwnNumber, Foreign: l.Foreign, Operator: platforms.Operator{ID: l.Operator, Name: l.Operator}}
+	if l.State == order.Failed || l.State == order.Canceled {
+		k.Ended = &order.Ended{State: l.State, Reason: l.EndReason, Action: l.Action}
+	}
+	if l.Refunded > 0 {
+		k.Spec.Elsewhere = &l.Refunded
+	}
+	if l.State == order.Paid || l.Booking != nil || len(l.Refunds) > 0 {
+		k.Spec.Before = &order.Before{Paid: l.State == order.Paid, Booked: l.Booking, Refunds: l.Refunds}
+	}
+	return k
 }
 
 // TakeOver books what another box left open, as orders in doubt that are asked
@@ -59,16 +114,14 @@ func (a *Agent) TakeOver(ctx context.Context, list []Left) error {
 		if _, known := a.shape.Platforms[l.Platform]; !ok || !known || m.Platform != l.Platform {
 			return fmt.Errorf("cannot take over order %s: merchant %s on platform %s is not configured here; put both into the configuration", l.OrderNo, l.Profile, l.Platform)
 		}
-		k := counter.Capsule{No: l.OrderNo, Created: l.CreatedAt.UnixMilli(), Handle: l.Handle, TradeNo: l.TradeNo, Canceled: l.Canceled}
-		k.Spec = order.Created{Bill: l.Bill, Amount: l.Amount, Mode: l.Mode, Till: l.Till, Platform: l.Platform, Merchant: platforms.Merchant{Profile: l.Profile, Code: l.MerchCode},
-			Channel: l.Channel, OrderType: l.OrderType, OwnNumber: l.OwnNumber, Operator: platforms.Operator{ID: l.Operator, Name: l.Operator}}
+		k := l.capsule()
 		for _, t := range a.cfg.Tills {
 			if t.Name != l.Till {
 				continue
 			}
-			k.Spec.TillKind, k.Spec.Terminal, k.Spec.Books = string(t.Kind), t.DeviceNo, a.bookTerms(t)
-			if k.Spec.Books != nil {
-				k.Spec.Books.Silence = 0 // HIS may have booked it over there
+			k.Spec.TillKind, k.Spec.Terminal = string(t.Kind), t.DeviceNo
+			if !l.Foreign {
+				k.Spec.Books = a.bookTerms(t)
 			}
 			if t.Operator.ID == l.Operator || l.Operator == "" {
 				k.Spec.Operator = platforms.Operator{ID: t.Operator.ID, Name: t.Operator.Name}

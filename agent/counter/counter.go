@@ -394,13 +394,8 @@ func (c *Counter) carry(x *entry, v order.Verdict) {
 	if v.Alarm != "" {
 		c.emit(Alarm{Code: v.Alarm, Order: x.o.No, Platform: x.o.Platform})
 	}
-	if x.o.State() == order.Paid && len(x.restore) > 0 {
-		for _, r := range x.restore {
-			f := c.fact(x, order.KindRefund)
-			f.Refund = &r
-			c.write(x, f, Write{Keys: []string{"refund:" + r.Request}})
-		}
-		x.restore = nil
+	if x.o.State() == order.Paid {
+		c.restore(x)
 	}
 }
 

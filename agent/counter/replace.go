@@ -1,6 +1,11 @@
 package counter
 
-import "payagent/agent/order"
+import (
+	"slices"
+	"time"
+
+	"payagent/agent/order"
+)
 
 // Replace says that another box is in the place of this one (FLT-17): from now
 // on nothing new is taken, nothing is canceled and nothing given back here. It
@@ -23,7 +28,35 @@ type Capsule struct {
 	Created  int64 // Unix ms
 	Handle   string
 	TradeNo  string
-	Canceled bool // a cancel may have been sent
+	Canceled bool         // a cancel may have been sent
+	Ended    *order.Ended // it ended unpaid, and money may still come
+	Late     bool         // or has come, and is not given back
+}
+
+// watchedFor is how long after an unpaid end another box still hears of an
+// order. Later money is for the day's comparison to find.
+const watchedFor = 70 * time.Minute
+
+// CapsuleOf tells what another box has to know of an order to answer for it in
+// this one's place; false for one that owes nothing or was never sent.
+func CapsuleOf(o *order.Order, now order.Now) (Capsule, bool) {
+	unpaid := o.Outcome == order.Failed || o.Outcome == order.Canceled
+	watched := unpaid && !o.Unsent && o.Resolution == nil && now.Age(o.EndedAt) < watchedFor
+	if o.SentAt == nil && !o.Foreign || !watched && (!o.Owes() || unpaid && !o.LateFound) {
+		return Capsule{}, false
+	}
+	k := Capsule{No: o.No, Created: o.CreatedAt.Wall, Handle: o.Handle, TradeNo: o.TradeNo, Canceled: o.CancelSent != nil, Late: o.LateFound && !o.LateDone,
+		Spec: order.Created{Bill: o.Bill, Amount: o.Amount, Mode: o.Mode, Till: o.Till, Platform: o.Platform, Merchant: o.Merchant,
+			Channel: o.PaidVia(), OrderType: o.OrderType, OwnNumber: o.OwnNumber, Operator: o.Operator, Foreign: o.Foreign}}
+	if unpaid {
+		k.Ended = &order.Ended{State: o.Outcome, Reason: o.EndReason, Action: o.Action}
+		return k, true
+	}
+	if back := o.RefundedSum() + o.Outside; back > 0 {
+		k.Spec.Elsewhere = &back
+	}
+	k.Spec.Books, k.Spec.Before = o.Books, o.Past()
+	return k, true
 }
 
 // movesElsewhere tells of a box in whose place another one is that a request
@@ -106,14 +139,21 @@ func (c *Counter) takeOver(e TakeOver) {
 	}}, nil, numbers)
 }
 
-// takeUp makes an order in doubt of a capsule, as restoreSlot does of a slot.
-// It holds no till, and from here on it goes the way of every order in doubt:
-// it is asked about. It counts as sent now, which is too late rather than too
-// early.
+// takeUp makes an order in doubt of a capsule, as restoreSlot does of a slot,
+// or one that ended and is watched. It holds no till, and from here on it goes
+// the way of every other: it is asked about. It counts as sent, and as ended,
+// now, which is too late rather than too early.
 func (c *Counter) takeUp(k Capsule) {
 	at := c.now.Instant
 	at.Wall = k.Created
-	x := c.begin(order.Fact{Kind: order.KindCreated, Order: k.No, At: at, Created: &k.Spec}, []string{billKey(k.Spec.Bill), "till:" + k.Spec.Till})
+	if b := k.Spec.Books; b != nil {
+		k.Spec.Books = &order.BookTerms{Prompt: b.Prompt, Alarm: b.Alarm} // without Silence: HIS may have booked it over there
+	}
+	keys := []string{"till:" + k.Spec.Till}
+	if k.Spec.Bill != "" {
+		keys = append(keys, billKey(k.Spec.Bill))
+	}
+	x := c.begin(order.Fact{Kind: order.KindCreated, Order: k.No, At: at, Created: &k.Spec}, keys)
 	verb := order.VerbCharge
 	if k.Spec.Mode.Shown() {
 		verb = order.VerbPresent
@@ -140,10 +180,63 @@ func (c *Counter) takeUp(k Capsule) {
 		c.write(x, f, Write{})
 		x.o.Loop.CancelsLost = 1
 	}
-	f = c.fact(x, order.KindDoubt)
-	f.Reason = order.TakenOver
-	c.write(x, f, Write{})
+	alarm := Alarm{Order: k.No, Platform: k.Spec.Platform}
+	switch {
+	case k.Ended == nil:
+		f = c.fact(x, order.KindDoubt)
+		f.Reason = order.TakenOver
+		c.write(x, f, Write{})
+		alarm.Code = AlarmDoubt
+	case k.Late:
+		c.ends(x, k.Ended)
+		f = c.fact(x, order.KindLate)
+		f.Reason = order.TakenOver
+		c.write(x, f, Write{})
+		alarm.Code = AlarmLateMoney
+	default:
+		c.ends(x, k.Ended)
+	}
 	c.write(x, c.fact(x, order.KindDetached), Write{})
-	c.emit(Alarm{Code: AlarmDoubt, Order: k.No, Platform: k.Spec.Platform})
+	if alarm.Code != "" {
+		c.emit(alarm)
+	}
 	c.advance(x)
+}
+
+func (c *Counter) ends(x *entry, e *order.Ended) {
+	f := c.fact(x, order.KindEnded)
+	f.Ended = e
+	c.write(x, f, Write{})
+}
+
+// restore gives a paid order what is known of it from elsewhere: refunds of
+// which only a slot tells, and what another box had done with it.
+func (c *Counter) restore(x *entry) {
+	list := x.restore
+	x.restore = nil
+	if b := x.o.Before; b != nil {
+		list = append(list, b.Refunds...)
+		if b.Booked != nil && x.o.Word() == nil {
+			var keys []string
+			if flow := b.Booked.FlowID; flow != "" {
+				keys = append(keys, flowKey(flow))
+			}
+			c.heed(x, *b.Booked, keys)
+		}
+	}
+	for _, r := range list {
+		if slices.ContainsFunc(x.o.Refunds, func(l order.RefundLine) bool { return l.Request == r.Request }) {
+			continue
+		}
+		f := c.fact(x, order.KindRefund)
+		f.Refund = &r
+		c.write(x, f, Write{Keys: []string{refundKey(r.Request)}})
+		// It may have left, so what the platform gave back may be this one.
+		f = c.fact(x, order.KindSent)
+		f.Sent = &order.Sent{Verb: order.VerbRefund, Request: r.Request}
+		if r.Via == order.ViaCancel {
+			f.Sent.Verb = order.VerbCancel
+		}
+		c.write(x, f, Write{})
+	}
 }

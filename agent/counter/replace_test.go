@@ -1,6 +1,7 @@
 package counter
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -107,6 +108,88 @@ func TestTakenOverAfterACancelIsNotBelievedPaid(t *testing.T) {
 	calm(t, out)
 	got := w.play(time.Hour+3*time.Minute, out, platforms.Answer{Status: platforms.Paid, OrderNo: "N1", Amount: 100, HasAmount: true})
 	if !slices.Contains(got, order.VerbQuery) || w.c.Order("N1").Loop.CancelsLost == 0 && w.c.Order("N1").State() == order.InDoubt {
+		t.Fatal(got, w.c.Order("N1").State())
+	}
+}
+
+// What one box knew goes on to the next, also over one in between that had not
+// come to ask about it; what people wrote stays where it was.
+func TestWhatIsLeftGoesFromBoxToBox(t *testing.T) {
+	refund := func(no string, sum platforms.Fen, second bool) order.Fact {
+		return order.Fact{Kind: order.KindRefund, Refund: &order.Refund{Request: no, Sum: sum, Operator: platforms.Operator{ID: "1", Name: "Li"}, Reason: "r", Key: order.IdemKey{Key: "k"}, NeedsSecond: second}}
+	}
+	w, _ := found(t, nil, created(platforms.ModeCharge), sent(order.VerbCharge), paid(),
+		order.Fact{Kind: order.KindBooked, Booked: &order.Booked{OK: true, FlowID: "F1", Operator: platforms.Operator{ID: "2", Name: "Wu"}, Card: []byte("c")}},
+		refund("R1", 10, false), order.Fact{Kind: order.KindSent, Sent: &order.Sent{Verb: order.VerbRefund, Request: "R1"}},
+		order.Fact{Kind: order.KindAnswered, Answer: &order.Reply{Verb: order.VerbRefund, Request: "R1", Outcome: order.RefundDone}},
+		refund("R2", 20, false), refund("R3", 30, true))
+	first, ok := CapsuleOf(w.c.Order("N1"), w.now)
+	want := &order.Before{Paid: true, Booked: &order.Booked{OK: true, FlowID: "F1", Operator: platforms.Operator{ID: "2"}},
+		Refunds: []order.Refund{{Request: "R2", Sum: 20, Operator: platforms.Operator{ID: "1"}}}}
+	if !ok || !reflect.DeepEqual(first.Spec.Before, want) || *first.Spec.Elsewhere != 10 {
+		t.Fatalf("%v %+v", ok, first.Spec.Before)
+	}
+	next, out := takenOver(t, first)
+	calm(t, out)
+	second, ok := CapsuleOf(next.c.Order("N1"), next.now)
+	if !ok || !reflect.DeepEqual(second.Spec.Before, want) || *second.Spec.Elsewhere != 10 {
+		t.Fatalf("%v %+v", ok, second.Spec.Before)
+	}
+	// A start in between changes nothing.
+	last := &world{t: t, c: New(testConfig())}
+	last.now = next.now
+	last.step(Recover{Orders: []*order.Order{next.c.Order("N1")}})
+	out = last.step(QueryDone{Order: "N1", Answer: platforms.Answer{Status: platforms.Paid, OrderNo: "N1", Amount: 100, HasAmount: true}})
+	calm(t, out)
+	o := last.c.Order("N1")
+	if len(o.Refunds) != 1 || o.Refunds[0].State != order.RefundSent || o.Word().FlowID != "F1" || o.RefundClaims() != 30 {
+		t.Fatalf("%+v", o)
+	}
+}
+
+func TestEndedOrdersAreLeftWhileMoneyMayCome(t *testing.T) {
+	end := order.Fact{Kind: order.KindEnded, Ended: &order.Ended{State: order.Canceled, Reason: "canceled", Action: platforms.ActionClose}}
+	late := order.Fact{Kind: order.KindLate, Reason: "paid_after_end"}
+	for name, c := range map[string]struct {
+		facts []order.Fact
+		age   time.Duration
+		left  bool
+	}{
+		"just ended":         {[]order.Fact{created(platforms.ModeCharge), sent(order.VerbCharge), end}, time.Minute, true},
+		"long over":          {[]order.Fact{created(platforms.ModeCharge), sent(order.VerbCharge), end}, 2 * time.Hour, false},
+		"late money":         {[]order.Fact{created(platforms.ModeCharge), sent(order.VerbCharge), end, late}, 2 * time.Hour, true},
+		"never sent":         {[]order.Fact{created(platforms.ModeCharge)}, time.Minute, false},
+		"never sent, closed": {[]order.Fact{created(platforms.ModeCharge), end}, time.Minute, false},
+	} {
+		w, _ := found(t, nil, c.facts...)
+		o := w.c.Order("N1")
+		now := w.now
+		now.Mono += c.age
+		k, ok := CapsuleOf(o, now)
+		if ok != c.left {
+			t.Errorf("%s: %v", name, ok)
+		}
+		if !ok {
+			continue
+		}
+		next, out := takenOver(t, k)
+		calm(t, out)
+		if o := next.c.Order("N1"); o.State() != order.Canceled || o.LateFound != k.Late || k.Late != (name == "late money") {
+			t.Errorf("%s: %+v", name, o)
+		}
+		if n := len(has[Alarm](out)); (n == 1) != k.Late {
+			t.Errorf("%s: %d alarms", name, n)
+		}
+	}
+}
+
+// HIS may have booked what was paid over there, so no time-out gives it back.
+func TestWhatWasPaidIsNeverCanceledByTime(t *testing.T) {
+	k := capsule(platforms.ModeCharge)
+	k.Spec.Before = &order.Before{Paid: true}
+	w, out := takenOver(t, k)
+	got := w.play(3*time.Hour, out, platforms.Answer{Status: platforms.Pending, OrderNo: "N1"})
+	if len(got) == 0 || slices.Contains(got, order.VerbCancel) || w.c.Order("N1").State() != order.InDoubt {
 		t.Fatal(got, w.c.Order("N1").State())
 	}
 }

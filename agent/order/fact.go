@@ -100,9 +100,12 @@ type Created struct {
 	// Foreign: this agent did not take the payment; it was asked for at the
 	// platform, so that it can be given back here.
 	Foreign bool `json:"foreign,omitempty"`
-	// Elsewhere is what the platform said of a foreign order: given back before
-	// it was taken up here. Nil where the platform did not tell.
+	// Elsewhere is what was given back before the order was taken up here: by
+	// the platform's word of a foreign one, by the other box's of one that was
+	// taken over. Nil where nobody told.
 	Elsewhere *platforms.Fen `json:"elsewhere_fen,omitempty"`
+	// Before is what another box did with the order; nil unless it was taken over.
+	Before *Before `json:"before,omitempty"`
 }
 
 // BookTerms is how long HIS may take to book a payment, counted from paid.

@@ -222,6 +222,9 @@ func (o *Order) nextOpen(p Policy, t platforms.Traits, now Now) Step {
 		}
 		return do(DoQuery, o.askAt(p, now))
 	}
+	if o.paidBefore() {
+		return do(DoQuery, o.askAt(p, now))
+	}
 	want, when := o.wantsCancel(p, now)
 	if want {
 		return o.nextCancel(p, t, now)

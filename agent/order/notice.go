@@ -152,7 +152,7 @@ func (o *Order) nextTold(p Policy, t platforms.Traits, now Now) Step {
 	if l.Told != nil && !o.CancelOpen && !o.CancelLost {
 		return do(DoBelieve, now.Mono)
 	}
-	if l.Clash || o.Reopened || o.Doubt == amountDiffers {
+	if l.Clash || o.Reopened || o.Doubt == amountDiffers || o.paidBefore() {
 		return waitForEvent() // nobody's guess: a person decides
 	}
 	want, when := o.wantsCancel(p, now)

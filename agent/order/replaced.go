@@ -4,6 +4,64 @@ package order
 // another one is (FLT-17).
 const Replaced = "box_replaced"
 
+// Before is what the box before this one knew of an order that was taken over
+// from it (ORD-20).
+type Before struct {
+	// Paid: it had the platform's proof. Here that is no proof; but nothing that
+	// could give the money back begins by itself.
+	Paid bool `json:"paid,omitempty"`
+	// Booked is what HIS made of the payment; nil for no word.
+	Booked *Booked `json:"booked,omitempty"`
+	// Refunds that had not ended. Each may have left, so each is asked for with
+	// its own number once the platform says paid here too.
+	Refunds []Refund `json:"refunds,omitempty"`
+}
+
+// paidBefore tells that only the platform's word, or people's, may end the
+// order: HIS may have booked it.
+func (o *Order) paidBefore() bool {
+	return o.Before != nil && o.Before.Paid && o.CancelSent == nil
+}
+
+// Past is what another box that takes the order over has to know of it; nil for
+// nothing. A refund that waits for a second person is not in it: nothing of it
+// was sent. Nor is what people wrote.
+func (o *Order) Past() *Before {
+	p := Before{Paid: o.Outcome == Paid, Booked: o.Word()}
+	if p.Booked != nil {
+		p.Booked.Assumed = o.Booking.Assumed
+	}
+	for _, r := range o.Refunds {
+		if !r.State.Final() && r.State != RefundAwaiting {
+			p.Refunds = append(p.Refunds, r.Refund)
+		}
+	}
+	if b := o.Before; b != nil {
+		p.Paid = p.Paid || b.Paid
+		if p.Booked == nil {
+			p.Booked = b.Booked
+		}
+		for _, r := range b.Refunds {
+			if o.refund(r.Request) == nil {
+				p.Refunds = append(p.Refunds, r)
+			}
+		}
+	}
+	if p.Booked != nil {
+		w := *p.Booked
+		w.Operator.Name, w.Reason, w.Card = "", "", nil
+		p.Booked = &w
+	}
+	for i := range p.Refunds {
+		r := &p.Refunds[i]
+		r.Operator.Name, r.Reason, r.Key = "", "", IdemKey{}
+	}
+	if !p.Paid && p.Booked == nil && p.Refunds == nil {
+		return nil
+	}
+	return &p
+}
+
 // NextReplaced is [Order.Next] on a box in whose place another one is. The
 // other box answers for the money: here an open order is asked about and
 // nothing else, because two that cancel or give back would each do it. What was

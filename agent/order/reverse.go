@@ -73,6 +73,9 @@ func (o *Order) nextPaid(p Policy, t platforms.Traits, now Now) Step {
 func (o *Order) nextRefund(p Policy, t platforms.Traits, now Now) (s Step, busy bool) {
 	l := &o.Loop
 	at := now.Mono
+	if o.Before != nil {
+		at = max(at, now.due(o.began(), p.RefundSpacing)) // one may have left just before, elsewhere
+	}
 	for i := range o.Refunds {
 		if r := &o.Refunds[i]; r.State.Final() && r.Code != Declined {
 			at = max(at, now.due(r.EndedAt, p.RefundSpacing))

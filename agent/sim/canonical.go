@@ -55,6 +55,10 @@ func (p Plan) with(change func(*Plan)) Plan {
 
 func script(f map[string]Fault) func(*Plan) { return func(p *Plan) { p.Script = f } }
 
+func swap(at time.Duration) func(*Plan) {
+	return func(p *Plan) { p.Swaps = []time.Duration{t0 + at} }
+}
+
 func cut(from, to time.Duration) []Span {
 	return []Span{{From: t0 + from, To: t0 + to, lag: 4 * time.Second}}
 }
@@ -235,6 +239,26 @@ func Flows() []Flow {
 		}},
 		{"smartpay, log lost after the revoke", func() Plan {
 			return story(after(cancel(sp, 3*time.Second), race)).with(func(p *Plan) { p.Losses = []time.Duration{t0 + 40*time.Second} })
+		}},
+		{"box replaced while paying, the bill asked for again", func() Plan {
+			return story(after(Bill{Replay: 50 * time.Second, Other: 55 * time.Second}, 80*time.Second)).with(swap(10 * time.Second))
+		}},
+		{"box replaced while canceling", func() Plan {
+			return story(after(cancel(sp, 3*time.Second), race)).with(swap(19 * time.Second)).with(script(map[string]Fault{"N0001/cancel/0": LostAfter}))
+		}},
+		{"box replaced while a refund is under way", func() Plan {
+			return story(Bill{Returns: []Return{{After: 20 * time.Second, Sum: 345}, {After: 20 * time.Second, Sum: 5_000}}}).
+				with(swap(100 * time.Second)).with(script(map[string]Fault{"N0001/refund/1": LostAfter, "N0001/refund/2": LostAfter}))
+		}},
+		{"box replaced while HIS's failure goes back", func() Plan {
+			return story(Bill{Word: wordFailed, WordAfter: 20 * time.Second}).with(swap(24500 * time.Millisecond)).with(script(map[string]Fault{"N0001/cancel/0": LostAfter}))
+		}},
+		{"box replaced, then late money", func() Plan {
+			return story(sp).with(func(p *Plan) { p.LieAfter = 3 * time.Minute }).with(swap(time.Minute))
+		}},
+		{"box replaced while late money goes back", func() Plan {
+			return story(sp).with(func(p *Plan) { p.LieAfter = 90 * time.Second }).with(swap(2*time.Minute + 12*time.Second)).
+				with(script(map[string]Fault{"N0001/cancel/0": LostBefore, "N0001/cancel/1": LostAfter}))
 		}},
 		{"HIS fails", func() Plan { return story(Bill{Word: wordFailed, WordAfter: 3 * time.Second, Again: 1}) }},
 		{"HIS fails, the cancel's reply is lost", func() Plan {

@@ -73,6 +73,8 @@ type checker struct {
 	lastBack map[string]string        // order → refund that left last
 	backAt   map[string]time.Duration
 	linked   map[string]bool // orders reversed on silence while HIS could speak
+	paidThen map[string]bool // orders that were paid at the box before this one
+	owedThen []string        // orders that it had not done with
 }
 
 func newChecker(w *World) *checker {
@@ -80,7 +82,7 @@ func newChecker(w *World) *checker {
 		accepted: map[string]bool{}, codes: map[string]*codeSeen{}, sent: map[string]time.Duration{}, lag: map[string]time.Duration{}, charges: map[string]int{},
 		queried: map[string]time.Duration{}, alarms: map[string]map[string]bool{}, liars: map[string]bool{}, paidTold: map[string]bool{},
 		endTold: map[string]bool{}, finalAt: map[string]time.Duration{}, bornAt: map[string]time.Duration{}, forgot: map[string]bool{}, refunds: map[string]map[string]platforms.Fen{},
-		scans: map[string][]seenScan{}, grips: map[string]*gripTold{}, keyOrder: map[string]string{}, askedAt: map[string]time.Duration{}, woken: map[string]time.Duration{}, states: map[string]bool{}, lastBack: map[string]string{}, backAt: map[string]time.Duration{}, linked: map[string]bool{}}
+		scans: map[string][]seenScan{}, grips: map[string]*gripTold{}, keyOrder: map[string]string{}, askedAt: map[string]time.Duration{}, woken: map[string]time.Duration{}, states: map[string]bool{}, lastBack: map[string]string{}, backAt: map[string]time.Duration{}, linked: map[string]bool{}, paidThen: map[string]bool{}}
 }
 
 func (c *checker) fail(name, no, format string, args ...any) {
@@ -142,6 +144,29 @@ func (c *checker) logLost() {
 	}
 	for _, t := range c.w.his.orders {
 		t.final = "" // what was final may come back as in doubt, with an alarm
+	}
+}
+
+// swapped forgets what only the old box knows; what the new one takes over
+// stays under every rule.
+func (c *checker) swapped(left []counter.Capsule) {
+	kept := map[string]bool{}
+	for no := range c.forgot {
+		kept[no] = true // lost before
+	}
+	for no, s := range c.w.journal.streams {
+		if !s.closed && !kept[no] {
+			c.owedThen = append(c.owedThen, no)
+		}
+	}
+	c.logLost()
+	for _, k := range left {
+		c.paidThen[k.No] = k.Spec.Before != nil && k.Spec.Before.Paid && !k.Canceled
+		for _, name := range []string{k.No, k.Spec.Bill} {
+			if !kept[name] {
+				delete(c.forgot, name)
+			}
+		}
 	}
 }
 
@@ -319,6 +344,9 @@ func (c *checker) cancelRule(e counter.Call) {
 		if age := w.g - left + c.lag[e.Order]; age < 15*time.Second {
 			c.fail("PAY-03", e.Order, "canceled %s after the charge", age)
 		}
+	}
+	if c.paidThen[e.Order] && o.State() != order.Paid {
+		c.fail("ORD-20", e.Order, "a cancel of what was paid at the box before, and HIS may have booked")
 	}
 	if w.plats[e.Platform].traits.NoQuery {
 		return // there is nothing that it could rest on

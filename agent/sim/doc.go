@@ -22,6 +22,9 @@
 //     from I6 and I7.
 //   - When the whole log is lost, orders that were never sent and orders that
 //     were closed are forgotten with it; what had a slot is resolved.
+//   - When another box takes the place of this one, orders that were never sent
+//     and orders that were over are forgotten. One that was paid at the box
+//     before, on a platform that has no query, stays in_doubt with an alarm.
 //   - A charge that is delayed on its way may still be executed up to
 //     [lateBound] after it left; nothing is executed later than that.
 //   - PAY-03 counts from the intent, not from the moment at which the disk had

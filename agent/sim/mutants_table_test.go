@@ -109,7 +109,7 @@ func mutants() []mutant {
 		{"M45", "unknown number, canceled in vain once: not paid", w("I6", "I1"), []edit{{fLoop,
 			"	return l.NotFound >= p.QuickCancels && now.Age(o.began()) >= p.NotFoundFinal", "	return l.NotFound >= 1"}}},
 	}
-	return slices.Concat(list, moreMutants(), scannerMutants(), onlineMutants(), bookingMutants())
+	return slices.Concat(list, moreMutants(), scannerMutants(), onlineMutants(), bookingMutants(), swapMutants())
 }
 
 func moreMutants() []mutant {

@@ -344,6 +344,9 @@ func onlineFlows() []Flow {
 				Letter{At: at(20 * time.Second), No: "N0001", Status: platforms.Paid, More: 1},
 				Letter{At: at(22 * time.Second), No: "N0001", Status: platforms.Closed, More: -1}))
 		}},
+		{"page, no query, paid, then the box is replaced", func() Plan {
+			return story(with(after(page, 20*time.Second), func(b *Bill) { b.Word = wordNone })).with(swap(45 * time.Second))
+		}},
 		{"page, no query, its address lost", func() Plan {
 			return story(page).with(script(map[string]Fault{"N0001/present/0": LostAfter}))
 		}},

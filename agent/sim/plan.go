@@ -18,6 +18,7 @@ type Plan struct {
 	Bills  []Bill
 	Kills  []Kill
 	Losses []time.Duration
+	Swaps  []time.Duration // another box takes this one's place
 	DiskLow,
 	FWCCuts, SPCuts, FWCToken, SPToken []Span
 	Hurries []time.Duration

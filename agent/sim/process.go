@@ -46,6 +46,7 @@ func (w *World) startProcess() {
 	w.check.restarted(r)
 	w.note("start", strconv.Itoa(p.id), strconv.Itoa(len(r.Orders)), strconv.Itoa(len(r.Lost)))
 	p.step(r)
+	p.takeOver()
 	if w.diskLow && !p.dead {
 		p.step(counter.Disk{Low: true})
 	}
@@ -92,6 +93,37 @@ func (w *World) loseLog() {
 	w.check.logLost()
 	w.kill(true, 30*time.Second, "log lost")
 	w.journal.lose()
+}
+
+// swap puts another box in the place of this one: what it has is what the old
+// one had told of its open orders, and is told anew until it has it on disk.
+func (w *World) swap() {
+	if w.proc == nil {
+		return
+	}
+	w.lostTimes++
+	w.left = nil
+	for _, o := range w.journal.recover().Orders {
+		if k, ok := counter.CapsuleOf(o, w.now()); ok {
+			w.left = append(w.left, k)
+		}
+	}
+	w.check.swapped(w.left)
+	w.kill(true, 30*time.Second, "box replaced")
+	w.journal.lose()
+	w.journal.slots = nil
+}
+
+// takeOver tells the core of this life what the box before it left.
+func (p *process) takeOver() {
+	w := p.w
+	if len(w.left) > 0 && !p.dead {
+		p.step(counter.TakeOver{Reply: w.his.id(func(r counter.Reply) {
+			if r.Code == counter.CodeDone {
+				w.left = nil
+			}
+		}), Orders: w.left})
+	}
 }
 
 // step gives one event to the core.

@@ -212,7 +212,9 @@ func (c *checker) excused(d *order.Order) bool {
 	// Paid that proves nothing, a cancel that may have worked, and a flat no to
 	// another one: only a person can find out.
 	stuck := p.saidNo[d.No] && p.traits.PaidIsSticky && d.CancelLost
-	return p.unresolved(d.No) || keyless || stuck
+	// Nobody can be asked, and what another box said of it is no proof.
+	told := p.traits.NoQuery && c.paidThen[d.No]
+	return p.unresolved(d.No) || keyless || stuck || told
 }
 
 // atEnd checks what must hold when everything has come to rest.
@@ -228,6 +230,11 @@ func (c *checker) atEnd() {
 	for _, no := range sorted(c.accepted) {
 		if j.at(no) == nil && !c.forgot[no] {
 			c.fail("I4", no, "accepted, and not in the log")
+		}
+	}
+	for _, no := range c.owedThen {
+		if net := w.net(no); net != 0 && j.at(no) == nil {
+			c.fail("I10", no, "the payer is out of %d, and the new box knows nothing of it", net)
 		}
 	}
 	kept := 0
@@ -313,9 +320,13 @@ func (c *checker) endPaid(d *order.Order, net platforms.Fen) bool {
 	for _, r := range d.Refunds {
 		open = open || !r.State.Final()
 	}
-	if back != d.RefundedSum() && !c.forgot[d.No] && !open {
-		c.fail("I8", d.No, "given back are %d, the log says %d", back, d.RefundedSum())
-		c.fail("I1", d.No, "net is %d instead of %d", net, d.Amount-d.RefundedSum())
+	known := d.RefundedSum()
+	if d.Elsewhere != nil {
+		known += *d.Elsewhere // by the box before this one
+	}
+	if back != known && !c.forgot[d.No] && !open {
+		c.fail("I8", d.No, "given back are %d, the log says %d", back, known)
+		c.fail("I1", d.No, "net is %d instead of %d", net, d.Amount-known)
 	}
 	if r := d.Reversal(); open && r != nil && r.State == order.RefundInDoubt && c.excused(d) {
 		if m := c.alarms[d.No]; !m[counter.AlarmRefundDoubt] && !m["reversal_refused"] {

@@ -50,7 +50,8 @@ type World struct {
 	crashBoot bool
 	Cover     Cover
 	lostTimes int
-	opened    map[string]bool // pages and stops that a payer or HIS saw
+	left      []counter.Capsule // of the box before this one, until it is taken over
+	opened    map[string]bool   // pages and stops that a payer or HIS saw
 }
 
 // Cover counts what was hit: fault kinds by the state of the order they hit.
@@ -266,6 +267,9 @@ func (w *World) schedule() {
 	}
 	for _, t := range p.Losses {
 		w.at(t, func() { w.loseLog() })
+	}
+	for _, t := range p.Swaps {
+		w.at(t, func() { w.swap() })
 	}
 	for _, d := range p.DiskLow {
 		w.at(d.From, func() { w.setDisk(true) })

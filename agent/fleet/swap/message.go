@@ -129,7 +129,15 @@ func open(data, authority []byte, at fleet.Place) (*x509.Certificate, List, erro
 }
 
 func plausible(o agent.Left) bool {
-	for _, s := range []string{o.OrderNo, o.Bill, o.Till, o.Platform, o.Profile, o.MerchCode, string(o.Channel), o.OrderType, o.Operator, o.Handle, o.TradeNo} {
+	texts := []string{o.OrderNo, o.Bill, o.Till, o.Platform, o.Profile, o.MerchCode, string(o.Channel), o.OrderType, o.Operator, o.Handle, o.TradeNo, o.EndReason, string(o.Action)}
+	back := o.Refunded
+	for _, r := range o.Refunds {
+		texts = append(texts, r.Request, r.Operator.ID, string(r.Via), r.Through)
+		if back += r.Sum; r.Sum <= 0 || r.Request == "" || back > o.Amount || back < r.Sum {
+			return false
+		}
+	}
+	for _, s := range texts {
 		if len(s) > 128 {
 			return false
 		}
@@ -144,5 +152,5 @@ func plausible(o agent.Left) bool {
 	default:
 		return false
 	}
-	return o.OrderNo != "" && len(o.OrderNo) <= 64 && o.Amount > 0 && o.Amount < 1e12 && !o.CreatedAt.IsZero()
+	return o.OrderNo != "" && len(o.OrderNo) <= 64 && o.Refunded >= 0 && back <= o.Amount && o.Amount > 0 && o.Amount < 1e12 && !o.CreatedAt.IsZero()
 }

@@ -13,7 +13,6 @@ import (
 
 	"payagent/agent"
 	"payagent/agent/fleet"
-	"payagent/agent/order"
 	"payagent/uplink"
 )
 
@@ -34,7 +33,7 @@ const AlarmNotTaken = "orders_not_taken_over"
 
 // Counter is what an agent does here.
 type Counter interface {
-	Open() []*order.Order
+	Left(limit int) (list []agent.Left, more int)
 	Changed() <-chan struct{}
 	TakeOver(ctx context.Context, list []agent.Left) error
 	Replace(ctx context.Context)
@@ -165,15 +164,8 @@ func (s *Swap) topic(generation string) string {
 // then, or have ended.
 func (s *Swap) publish(ctx context.Context, bus uplink.Bus) {
 	l := List{Site: s.o.Place.Site, Box: s.o.Place.Box, Generation: s.generation, Orders: []agent.Left{}}
-	for _, o := range s.o.Counter.Open() {
-		left, ok := agent.LeftOf(o)
-		switch {
-		case ok && len(l.Orders) < maxOrders:
-			l.Orders = append(l.Orders, left)
-		case ok:
-			l.More++
-		}
-	}
+	list, more := s.o.Counter.Left(maxOrders)
+	l.Orders, l.More = append(l.Orders, list...), more
 	payload, err := json.Marshal(l)
 	if err != nil {
 		return

@@ -107,6 +107,84 @@ func TestSwap(t *testing.T) {
 	})
 }
 
+// TestSwapWithARefundUnderWay: nobody heard how a refund ended. The new one asks
+// for it under its own number, so it is given back once, and it knows what HIS
+// booked. What ended unpaid a moment ago it knows as that.
+func TestSwapWithARefundUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		old := s.enrols()
+		old.start()
+		pass(2 * time.Second)
+		_, o := old.collect(bill)
+		s.bank.Pay(o.No)
+		old.world.Until(t, o.No, func(o *order.Order) bool { return o.State() == order.Paid })
+		old.world.Book(t, o.No, "F1", "")
+		old.world.GiveBack(t, o.No, "RF1", 200, "op7")
+		s.bank.HoldRefunds(true)
+		ask := func(m *machine) string {
+			r, err := m.world.Agent.Refund(context.Background(), o.No, agent.RefundRequest{Key: platforms.Hide("r"), Body: platforms.Hide("b"), Request: "RF2", Sum: 1000,
+				Operator: platforms.Operator{ID: "op7", Name: "李收费"}, Reason: payer + "多收"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r.Code
+		}
+		if code := ask(old); code != counter.CodeAccepted {
+			t.Fatal(code)
+		}
+		old.world.Until(t, o.No, func(o *order.Order) bool { return len(o.Refunds) == 2 && o.Refunds[1].State == order.RefundSent })
+		_, dead := old.collect("BILL-U")
+		if r, err := old.world.Agent.Act(context.Background(), dead.No, order.ActCancel, platforms.Operator{}, ""); err != nil || r.Code != counter.CodeAccepted {
+			t.Fatal(r.Code, err)
+		}
+		dead = old.world.Until(t, dead.No, func(o *order.Order) bool { return o.State() == order.Canceled })
+		pass(time.Second)
+		l := s.listed("1")
+		if l == nil || len(l.Orders) != 2 {
+			t.Fatalf("%+v", l)
+		}
+		if x := l.Orders[0]; x.OrderNo != o.No || x.State != order.Paid || x.Booking == nil || x.Booking.FlowID != "F1" || x.Refunded != 200 ||
+			len(x.Refunds) != 1 || x.Refunds[0].Request != "RF2" || x.Refunds[0].Sum != 1000 {
+			t.Fatalf("%+v", x)
+		}
+		if x := l.Orders[1]; x.OrderNo != dead.No || x.State != order.Canceled || x.EndReason != dead.EndReason || x.Late {
+			t.Fatalf("%+v", x)
+		}
+		m, _ := s.broker.Retained(place().Topic("open", "1"))
+		docs, err := fleettest.Read("../../../docs/mqtt.md", "payagent")
+		if err == nil {
+			err = docs.Check(m)
+		}
+		var x struct{ Payload []byte }
+		if err != nil || !fromJSON(m.Payload, &x) || bytes.Contains(x.Payload, []byte(payer)) || bytes.Contains(x.Payload, []byte("李收费")) {
+			t.Fatal(err, string(x.Payload))
+		}
+		old.die()
+		s.bank.HoldRefunds(false)
+
+		fresh := s.enrols()
+		fresh.start()
+		defer fresh.end()
+		pass(2 * time.Second)
+		got := fresh.world.Until(t, o.No, func(o *order.Order) bool { return len(o.Refunds) == 1 && o.Refunds[0].State.Final() })
+		if r := got.Refunds[0]; r.State != order.RefundDone || r.Request != "RF2" || got.RefundClaims() != 1200 || got.Booking == nil || got.Booking.FlowID != "F1" || got.Booking.State != order.BookBooked {
+			t.Fatalf("%+v %+v", got.Refunds, got.Booking)
+		}
+		asked := len(s.bank.Calls("refund"))
+		if code := ask(fresh); code == counter.CodeAccepted {
+			t.Fatal("the same refund is taken for another one")
+		}
+		pass(5 * time.Minute)
+		if n := len(s.bank.Calls("refund")); n != asked {
+			t.Fatal("it left again", asked, n)
+		}
+		if o, err := fresh.world.Agent.Order(dead.No); err != nil || o == nil || o.State() != order.Canceled || o.EndReason != dead.EndReason {
+			t.Fatal(o, err)
+		}
+	})
+}
+
 // TestReplacedOnline: the old one is at work when the new one comes. It learns
 // of it at the broker, tells what it has open, asks about it and does nothing
 // else, and stays so over a restart. A new enrolment brings it back.
