@@ -192,6 +192,8 @@ func (w *Watch) done(f order.Fact) []signals.Act {
 	case f.Kind == order.KindRefund && f.Refund != nil && !f.Refund.Auto:
 		act.Kind, act.Operator, act.Refund = signals.Asked, f.Refund.Operator.ID, f.Refund.Request
 		act.PaidAt, act.PaidBy = o.EndedAt.Wall, o.Operator.ID
+		// Who gives back what a machine took is a person, unless it is in the machine's own name.
+		act.Counter = act.Counter || act.Operator != o.Operator.ID
 		if o.Foreign { // taken elsewhere, nobody knows by whom
 			act.PaidAt, act.PaidBy = o.PaidAt, ""
 		}

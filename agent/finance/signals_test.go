@@ -163,6 +163,25 @@ func TestSigns(t *testing.T) {
 			t.Errorf("%v\n%s", err, csv.String())
 		}
 	})
+	// Closed: what a machine takes, and gives back in its own name, is its
+	// business; who gives it back by hand is a person at a counter.
+	synctest.Test(t, func(t *testing.T) {
+		w, watch := watched(t, &mem.Disk{}, 0, func(s *config.Signals) {
+			s.Hours = map[string]string{"mon": "08:00-17:00"}
+			s.AlwaysOpen = []string{agenttest.W2}
+		})
+		o := w.Take(t, agenttest.Payment{Till: agenttest.K1, Fen: 30000})
+		w.GiveBack(t, o.No, "R1", 100, o.Operator.ID)
+		w.Take(t, agenttest.Payment{Till: agenttest.W2, Fen: 1000, By: "1002"})
+		w.GiveBack(t, o.No, "R2", 100, "1002") // works where it never closes
+		if list := found(t, w, watch); len(list) != 0 {
+			t.Errorf("%v", list)
+		}
+		w.GiveBack(t, o.No, "R3", 100, "1001")
+		if list := found(t, w, watch); !slices.Equal(list, []string{"after_hours k1 1001 1"}) {
+			t.Errorf("%v", list)
+		}
+	})
 	// Muted, nothing is told or listed.
 	synctest.Test(t, func(t *testing.T) {
 		w, watch := watched(t, &mem.Disk{}, 0, func(s *config.Signals) { s.Mute = []string{"many_cancels"} })

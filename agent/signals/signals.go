@@ -19,6 +19,10 @@
 //     while nobody is named there.
 //   - after_hours: something about money in a person's name, at a counter,
 //     while by Hours the hospital is closed.
+//
+// A request for a refund names no till. It is taken for one of the counter at
+// which the same person began an order last, within a shift; of who began none,
+// for one of the till where the order was paid.
 package signals
 
 import (
@@ -63,7 +67,7 @@ type Act struct {
 	At       int64 // Unix milliseconds
 	Order    string
 	Till     string // where the order is, or the code was shown
-	Counter  bool   // that till is staffed
+	Counter  bool   // that till is staffed; Asked: a person asked, wherever the order was paid
 	Operator string
 	Amount   platforms.Fen // Taken, Given
 	Refund   string        // Asked: its number
@@ -131,6 +135,8 @@ type Watcher struct {
 // person is what is kept of one operator.
 type person struct {
 	last    int64
+	till    string // the counter where they began an order last
+	tillAt  int64
 	cancels []mark
 	hours   []sums
 }
@@ -171,7 +177,15 @@ func (w *Watcher) See(a Act) []Signal {
 	case CodeAgain:
 		put(w.twoTills(a))
 		return list
+	case Begun:
+		if a.Counter {
+			p := w.person(a)
+			p.till, p.tillAt = a.Till, a.At
+		}
 	case Asked:
+		if p := w.people[a.Operator]; p != nil && p.till != "" && a.At-p.tillAt < w.c.Shift.Milliseconds() {
+			a.Till = p.till
+		}
 		put(w.absent(a))
 	case Canceled:
 		if a.Counter { // patients cancel at kiosks
