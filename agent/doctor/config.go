@@ -15,7 +15,7 @@ import (
 
 func configChecks() []Check {
 	return []Check{
-		{ID: "config.valid", Group: GroupConfig, Fails: true, Title: words.Text{ZH: "配置文件正确，驱动接受其设置", EN: "the configuration is right and its drivers take their settings"},
+		{ID: idConfig, Group: GroupConfig, Fails: true, Title: words.Text{ZH: "配置文件正确，驱动接受其设置", EN: "the configuration is right and its drivers take their settings"},
 			Cure: words.Text{ZH: "按提示改正配置，再执行 payagent config check", EN: "put the configuration right as it says, then run payagent config check"}, do: checkConfig},
 		{ID: "config.files", Group: GroupConfig, Fails: true, Title: words.Text{ZH: "配置引用的文件存在，密钥文件仅本用户可读", EN: "the files that it names are there, and secrets only this user's"},
 			Cure: words.Text{ZH: "补上文件；密钥文件执行 chmod 600，属主为代理的用户", EN: "put the file there; chmod 600 for secrets, owned by the agent's user"}, do: checkFiles},
@@ -32,7 +32,15 @@ func configChecks() []Check {
 
 func checkConfig(_ context.Context, s *Subject, r *report) {
 	if s.ConfigErr != nil {
-		r.fail(s.File, words.Text{ZH: s.ConfigErr.Error(), EN: s.ConfigErr.Error()})
+		var file *fs.PathError
+		var cure words.Text
+		switch {
+		case errors.Is(s.ConfigErr, fs.ErrPermission):
+			cure = words.Text{ZH: "以代理的用户或管理员执行：sudo -u payagent payagent doctor …；仍如此则把文件交给代理的用户", EN: "run it as the agent's user or as administrator: sudo -u payagent payagent doctor …; if that does not help, give the file to the agent's user"}
+		case errors.Is(s.ConfigErr, fs.ErrNotExist) && errors.As(s.ConfigErr, &file) && file.Path == s.File:
+			cure = words.Text{ZH: "核对 --config 后的路径；还没有配置则执行 payagent init", EN: "check the path after --config; payagent init writes a configuration"}
+		}
+		r.fail(s.File, words.Text{ZH: s.ConfigErr.Error(), EN: s.ConfigErr.Error()}, cure)
 		return
 	}
 	if s.Aside != "" {
@@ -98,12 +106,18 @@ func checkTokens(_ context.Context, s *Subject, r *report) {
 	}
 }
 
-// certificate judges one certificate.
-func (s *Subject) certificate(r *report, about, file string) {
+// certificate judges one certificate and whether it fits its key; cure is for
+// what cannot be used.
+func (s *Subject) certificate(r *report, about, file, key string, cure words.Text) {
 	days, valid, err := enrol.Left(file, s.System.Now())
+	kept := false
+	if err == nil {
+		_, err = seal.KeyPair(file, key)
+		kept = errors.Is(err, seal.ErrNotService)
+	}
 	switch {
-	case err != nil:
-		r.fail(about, say("读不到：%v", "cannot be read: %v", err))
+	case err != nil && !kept:
+		r.fail(about, say("证书与私钥不能用：%v", "certificate and key cannot be used: %v", err), cure)
 	case !valid:
 		r.fail(about, say("按本机时钟尚未生效：%s", "does not count yet by this clock: %s", file), words.Text{ZH: "先校准时钟（见 clock.*）", EN: "set the clock first (see clock.*)"})
 	case days <= 0:
@@ -113,6 +127,9 @@ func (s *Subject) certificate(r *report, about, file string) {
 	default:
 		r.ok(about, say("还剩 %.0f 天", "%.0f days left", days))
 	}
+	if kept {
+		r.skipped(about, serviceAlone())
+	}
 }
 
 func checkListenerCerts(_ context.Context, s *Subject, r *report) {
@@ -120,9 +137,13 @@ func checkListenerCerts(_ context.Context, s *Subject, r *report) {
 		return
 	}
 	c := s.Config
-	for _, l := range []struct{ name, cert string }{{"door", c.Door.TLS.Cert}, {"facade", c.Facade.TLS.Cert}, {"books", c.Books.TLS.Cert}, {"callback", c.Callback.TLS.Cert}} {
-		if l.cert != "" {
-			s.certificate(r, l.name, l.cert)
+	for _, l := range []struct {
+		name string
+		tls  config.TLS
+	}{{"door", c.Door.TLS}, {"facade", c.Facade.TLS}, {"books", c.Books.TLS}, {"callback", c.Callback.TLS}} {
+		if l.tls.Cert != "" {
+			s.certificate(r, l.name, l.tls.Cert, l.tls.Key, words.Text{
+				ZH: "放好成对的证书与私钥，代理的用户要能读；否则代理不能启动", EN: "put a certificate and its key there, readable for the agent's user; without them the agent does not start"})
 		}
 	}
 	if len(r.list) == 0 {
@@ -139,12 +160,7 @@ func checkFleetCert(_ context.Context, s *Subject, r *report) {
 		r.skipped("", words.Text{ZH: "未加入机群", EN: "not part of a fleet"})
 		return
 	}
-	s.certificate(r, "fleet", f.CertFile)
-	if _, err := (enrol.Files{CA: f.CAFile, Cert: f.CertFile, Key: f.KeyFile}).Pair(); errors.Is(err, seal.ErrNotService) {
-		r.skipped("fleet", serviceAlone())
-	} else if err != nil && len(r.list) == 1 && r.list[0].Level != Fail {
-		r.fail("fleet", say("证书与私钥不能用：%v", "certificate and key cannot be used: %v", err))
-	}
+	s.certificate(r, "fleet", f.CertFile, f.KeyFile, words.Text{ZH: "重新入网：payagent enrol", EN: "enrol the box anew: payagent enrol"})
 	if f.CAURL == "" {
 		r.warn("fleet.ca_url", words.Text{ZH: "未配置，证书不会自动续期", EN: "not set: the certificate is not renewed by itself"}, words.Text{ZH: "写上发证机地址 fleet.ca_url", EN: "write the authority's address into fleet.ca_url"})
 	}

@@ -66,8 +66,9 @@ type Check struct {
 
 // report collects the findings of one check.
 type report struct {
-	check Check
-	list  []Finding
+	check    Check
+	list     []Finding
+	unusable bool // the configuration kept it from looking
 }
 
 func (r *report) add(level, about string, found, cure words.Text) {
@@ -104,6 +105,9 @@ func say(zh, en string, args ...any) words.Text {
 	}
 	return words.Text{ZH: fmt.Sprintf(zh, args...), EN: fmt.Sprintf(en, args...)}
 }
+
+// idConfig is the first check: others look at nothing where it fails.
+const idConfig = "config.valid"
 
 // Checks lists all of them in order.
 func Checks() []Check {
@@ -164,6 +168,11 @@ func Run(ctx context.Context, s *Subject, only string) (_ Result, ok bool) {
 		})
 	}
 	group.Wait()
+	if slices.ContainsFunc(reports, func(r report) bool { return r.unusable }) && todo[0].ID != idConfig {
+		why := report{check: Checks()[0]}
+		checkConfig(ctx, s, &why)
+		reports = append([]report{why}, reports...)
+	}
 	out := Result{Version: s.Version, At: s.System.Now(), File: s.File, Running: s.Running, Worst: OK}
 	for _, r := range reports {
 		for _, f := range r.list {

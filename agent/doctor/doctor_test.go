@@ -247,10 +247,10 @@ func TestBroken(t *testing.T) {
 		{"no tokens", "tokens.exist", Fail, func(_ *testing.T, b *box) { delete(b.stats, "/var/lib/payagent/tokens.json") }},
 		{"tokens open", "tokens.exist", Warn, func(_ *testing.T, b *box) { b.stats["/var/lib/payagent/tokens.json"] = File{Mode: 0o644} }},
 		{"door cert soon", "certificates.listeners", Warn, func(t *testing.T, b *box) {
-			b.Config.Door.TLS.Cert, _, _ = certificateFor(t, noon.Add(-time.Hour), noon.Add(20*24*time.Hour))
+			b.Config.Door.TLS.Cert, b.Config.Door.TLS.Key, _ = certificateFor(t, noon.Add(-time.Hour), noon.Add(20*24*time.Hour))
 		}},
 		{"door cert over", "certificates.listeners", Fail, func(t *testing.T, b *box) {
-			b.Config.Door.TLS.Cert, _, _ = certificateFor(t, noon.Add(-48*time.Hour), noon.Add(-24*time.Hour))
+			b.Config.Door.TLS.Cert, b.Config.Door.TLS.Key, _ = certificateFor(t, noon.Add(-48*time.Hour), noon.Add(-24*time.Hour))
 		}},
 		{"fleet cert of 2030", "certificates.fleet", Fail, func(t *testing.T, b *box) {
 			b.Config.Fleet.CertFile, b.Config.Fleet.KeyFile, _ = certificateFor(t, noon.Add(4*365*24*time.Hour), noon.Add(5*365*24*time.Hour))

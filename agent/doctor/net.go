@@ -26,9 +26,9 @@ func netChecks() []Check {
 		{ID: "net.proxy", Group: GroupNet, Fails: true, Title: words.Text{ZH: "代理服务器连得上", EN: "the proxy can be reached"},
 			Cure: words.Text{ZH: "检查 proxy.address 和代理服务器", EN: "check proxy.address and the proxy"}, Call: words.Text{ZH: "代理服务器管理员", EN: "whoever runs the proxy"}, do: checkProxy},
 		{ID: "net.tcp", Group: GroupNet, Fails: true, Title: words.Text{ZH: "平台地址连得上（TCP）", EN: "the platform's address takes connections (TCP)"},
-			Cure: words.Text{ZH: "检查防火墙、路由、前置机；请其放行此地址", EN: "check firewall, route and front-end machine; have this address let through"}, Call: network, do: checkTCP},
+			Cure: words.Text{ZH: "没有应答：检查防火墙、路由，请其放行此地址；被拒绝（refused）：核对端口，前置机上的程序是否在运行", EN: "no answer: check firewall and route, have this address let through; refused: check the port, and whether the front-end's program runs"}, Call: network, do: checkTCP},
 		{ID: "net.tls", Group: GroupNet, Fails: true, Title: words.Text{ZH: "加密握手成功：版本、证书链、到期、公钥", EN: "TLS agrees: version, chain, days left, pins"},
-			Cure: words.Text{ZH: "见所列原因", EN: "see the reason"}, Call: words.Text{ZH: "支付平台；若证书来自院内网关则是网络管理员", EN: "the payment platform; the network administrator where a gateway of the hospital shows the certificate"}, do: checkTLS},
+			Cure: words.Text{ZH: "核对地址与端口（此端口上可能不是 https）；防火墙或代理可能拦截加密，请网络管理员放行", EN: "check address and port (it may not speak https there); a firewall or proxy may cut TLS off: have it let through"}, Call: words.Text{ZH: "支付平台；若证书来自院内网关则是网络管理员", EN: "the payment platform; the network administrator where a gateway of the hospital shows the certificate"}, do: checkTLS},
 		{ID: "net.platform", Group: GroupNet, Fails: true, Title: words.Text{ZH: "平台应用应答（无害的询问，不扣款）", EN: "the platform's application answers something harmless; nothing is charged"},
 			Cure: words.Text{ZH: "核对地址、商户号和令牌；平台故障时等待", EN: "check address, merchant and token; wait if the platform is down"}, Call: words.Text{ZH: "支付平台客服", EN: "the payment platform's support"}, do: checkPlatform},
 		{ID: "net.his", Group: GroupNet, Title: words.Text{ZH: "HIS 的回调地址连得上", EN: "the address of HIS's webhook can be reached"},
@@ -293,13 +293,22 @@ func checkPlatform(ctx context.Context, s *Subject, r *report) {
 		case !a.can:
 			r.skipped(t.name, words.Text{ZH: "平台没有无害的询问方式", EN: "the platform has nothing harmless to ask"})
 		case a.err != nil:
-			r.fail(t.name, say("%v", "%v", a.err))
+			r.fail(t.name, say("%v", "%v", a.err), cureAsking(a.err))
 		case t.kind == "relayed":
 			r.ok(t.name, words.Text{ZH: "经消息服务器与中继可达", EN: "reached through the broker and the relay"})
 		default:
 			r.ok(t.name, words.Text{ZH: "应答正常", EN: "answers"})
 		}
 	})
+}
+
+// cureAsking is for platforms that refuse this machine's certificate: under TLS
+// 1.3 they say so only to a request.
+func cureAsking(err error) words.Text {
+	if text := err.Error(); strings.Contains(text, "remote error: tls: ") && strings.Contains(text, "certificate") {
+		return words.Text{ZH: "平台要求本机出示证书，或不接受所出示的：核对 client_cert 与 client_key，是否到期", EN: "the platform wants a certificate of this machine, or does not take it: check client_cert and client_key, and whether it has ended"}
+	}
+	return words.Text{}
 }
 
 func checkHIS(ctx context.Context, s *Subject, r *report) {

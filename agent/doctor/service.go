@@ -24,7 +24,7 @@ func serviceChecks() []Check {
 		{ID: "process.ready", Group: GroupService, Fails: true, Title: words.Text{ZH: "代理正在运行，可以收款", EN: "the agent runs and can take a payment"},
 			Cure: words.Text{ZH: "按原因处理；未运行时执行 payagent service start", EN: "do what the reason says; if it does not run, payagent service start"}, do: checkReady},
 		{ID: "process.ports", Group: GroupService, Fails: true, Title: words.Text{ZH: "各监听地址属于本机，且空闲或由代理占用", EN: "every address to listen at is this machine's, and free or ours"},
-			Cure: words.Text{ZH: "停掉占用端口的程序，或在配置中换端口、改成本机地址", EN: "stop the program that has the port, or choose another port or address in the configuration"}, do: checkPorts},
+			Cure: words.Text{ZH: "端口被占用：ss -ltnp（Windows：netstat -abno）查出程序并停掉，或在配置中换端口；地址不是本机的：改成本机地址", EN: "address in use: ss -ltnp (on Windows netstat -abno) names the program; stop it, or choose another port; cannot assign: write an address of this machine"}, do: checkPorts},
 		{ID: "process.cores", Group: GroupService, Title: words.Text{ZH: "不产生核心转储（其中会有付款码）", EN: "no core dumps, which would hold payment codes"},
 			Cure: words.Text{ZH: "设置 kernel.core_pattern 为 |/bin/false 或卸载崩溃收集程序", EN: "set kernel.core_pattern to |/bin/false, or remove the crash collector"}, do: checkCores},
 		{ID: "service.installed", Group: GroupService, Title: words.Text{ZH: "已安装为系统服务", EN: "installed as a service"},

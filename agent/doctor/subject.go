@@ -155,6 +155,7 @@ type System struct {
 // skip reports that the configuration is needed. It tells whether to go on.
 func (s *Subject) usable(r *report) bool {
 	if s.ConfigErr != nil {
+		r.unusable = true
 		r.skipped("", say("配置有误，先改正", "the configuration must be put right first"))
 		return false
 	}
