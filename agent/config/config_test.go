@@ -459,3 +459,18 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestEncodings: what editors on Windows make of the file is read where it can
+// be, and told where not: a name in another encoding would reach the platform.
+func TestEncodings(t *testing.T) {
+	const text = "site: {hospital_id: \"H1\", name: 演示}\n"
+	c, err := config.Parse("c.yaml", []byte("\xef\xbb\xbf"+text))
+	if err != nil || c.Site.Name != "演示" {
+		t.Errorf("with a byte order mark: %v %q", err, c.Site.Name)
+	}
+	for name, data := range map[string]string{"GBK": "site: {hospital_id: \"H1\", name: \xd1\xdd\xca\xbe}\n", "UTF-16": "\xff\xfes\x00i\x00t\x00e\x00:\x00", "UTF-16 in ASCII": "s\x00i\x00t\x00e\x00:\x00"} {
+		if _, err := config.Parse("c.yaml", []byte(data)); err == nil || !strings.Contains(err.Error(), "UTF-8") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

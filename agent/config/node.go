@@ -1,8 +1,10 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
@@ -74,6 +76,12 @@ type reader struct{ probs *problems }
 func parseNode(data []byte, probs *problems) (root node) {
 	if len(data) > maxFileBytes {
 		probs.add(0, "", "the file is larger than 1 MiB; check that it is the configuration")
+		return node{kind: kindBad}
+	}
+	// Editors on Windows write a mark before the text.
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
+		probs.add(0, "", "the file is not text in UTF-8; save it anew in that encoding")
 		return node{kind: kindBad}
 	}
 	// The parser is not ours and the file may be anything: whatever happens
