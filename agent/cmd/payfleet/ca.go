@@ -42,18 +42,20 @@ const caUsage = `payfleet ca — the fleet's certificate authority   机群证�
   payfleet ca client --dir DIR --out DIR NAME              for a program beside the broker: hub, relay, an operator   程序证书
   payfleet ca list   --dir DIR                             what was issued, and open codes   列出
   payfleet ca revoke --dir DIR BOX|SERIAL [--reason TEXT]  end certificates; then copy crl.pem to the broker (payfleet broker --crl)   吊销
+                     a box revoked so still takes payments; to stop that too, name it twice   只离开机群，仍能收款；停止收款要把名称写两遍
+  payfleet ca revoke --dir DIR [--site SITE] BOX --stop BOX [--reason TEXT]   no payments any more, until it is enrolled anew   停止收款，重新入网恢复
   payfleet ca revoke --dir DIR [--site SITE] --replaced BOX          those of the machines before the present one only   只吊销被替换的
 `
 
 // caOptions are the flags of payfleet ca.
 type caOptions struct {
-	dir, site, box, name, listen, in, out, reason string
-	domains, networks, keys                       string
-	valid                                         time.Duration
-	replaced                                      bool
-	told                                          fleet.Settings
-	set                                           *flag.FlagSet
-	words                                         []string
+	dir, site, box, name, listen, in, out, reason, stop string
+	domains, networks, keys                             string
+	valid                                               time.Duration
+	replaced                                            bool
+	told                                                fleet.Settings
+	set                                                 *flag.FlagSet
+	words                                               []string
 }
 
 func caCommand(ctx context.Context, args []string, c console) error {
@@ -72,7 +74,7 @@ func caCommand(ctx context.Context, args []string, c console) error {
 	}
 	o := caOptions{set: flag.NewFlagSet("ca "+verb, flag.ContinueOnError)}
 	for name, v := range map[string]*string{"dir": &o.dir, "site": &o.site, "box": &o.box, "name": &o.name, "listen": &o.listen, "in": &o.in, "out": &o.out,
-		"reason": &o.reason, "domain": &o.domains, "network": &o.networks, "keys": &o.keys, "broker": &o.told.Broker, "root": &o.told.Root,
+		"reason": &o.reason, "stop": &o.stop, "domain": &o.domains, "network": &o.networks, "keys": &o.keys, "broker": &o.told.Broker, "root": &o.told.Root,
 		"server-name": &o.told.ServerName, "ack": &o.told.Ack, "hub-key": &o.told.HubKey, "relay-key": &o.told.RelayKey, "ca-url": &o.told.CAURL} {
 		o.set.StringVar(v, name, "", name)
 	}
@@ -381,31 +383,6 @@ func caList(_ context.Context, o caOptions, c console) error {
 		}
 	}
 	return err
-}
-
-func caRevoke(_ context.Context, o caOptions, c console) error {
-	a, err := ca.Open(o.dir, time.Now)
-	if err != nil {
-		return err
-	}
-	var ended []ca.Issued
-	if o.replaced {
-		if o.site, err = siteOf(a, o.site); err == nil {
-			ended, err = a.RevokeReplaced(o.site, o.words[0], cmp.Or(o.reason, "replaced"))
-		}
-	} else {
-		ended, err = a.Revoke(o.words[0], o.reason)
-	}
-	if err != nil {
-		return err
-	}
-	for _, i := range ended {
-		if err := say(c, "已吊销 revoked: %s %s %s\n", i.Kind, i.Name, i.Serial); err != nil {
-			return err
-		}
-	}
-	return say(c, "请把 %s 复制给消息服务器：payfleet broker --crl 几秒内断开并拒绝它们；mosquitto（crlfile）要重启才断开。\nCopy %s to the broker: payfleet broker --crl throws them off within seconds; mosquitto (crlfile) must be restarted for that.\n",
-		filepath.Join(o.dir, "crl.pem"), filepath.Join(o.dir, "crl.pem"))
 }
 
 // printText writes a fingerprint for people to compare.

@@ -114,7 +114,21 @@ func TestAuthorityCommands(t *testing.T) {
 	if _, err := fleetRun("ca", "sign", "--dir", at("ca"), "--in", at("ask.json"), "--out", at("x"), "--box", "other"); err == nil || !strings.Contains(err.Error(), "wrong_box") {
 		t.Error(err)
 	}
-	if out := must("ca", "revoke", "--dir", at("ca"), "box-2", "--reason", "stolen"); !strings.Contains(out, "crl.pem") {
+	// Once is not enough to stop a box, and it is told.
+	if _, err := fleetRun("ca", "revoke", "--dir", at("ca"), "--site", "H2", "box-2", "--stop", "box-3"); !errors.Is(err, errUsage) {
+		t.Error(err)
+	}
+	if out := must("ca", "revoke", "--dir", at("ca"), "box-2", "--reason", "stolen"); !strings.Contains(out, at("ca")+"/crl.pem") || !strings.Contains(out, "ca revoke --dir "+at("ca")+" box-2 --stop box-2") ||
+		!strings.Contains(out, "仍能收款") || !strings.Contains(out, "still takes payments") {
+		t.Error(out)
+	}
+	if out := must("ca", "list", "--dir", at("ca")); strings.Contains(out, "generation") {
+		t.Error(out)
+	}
+	if out := must("ca", "revoke", "--dir", at("ca"), "--site", "H2", "box-2", "--stop", "box-2"); !strings.Contains(out, "takes no payment any more") || !strings.Contains(out, "payfleet ca swap box-2") {
+		t.Error(out)
+	}
+	if out := must("ca", "list", "--dir", at("ca")); !strings.Contains(out, "generation 2  已吊销 revoked") {
 		t.Error(out)
 	}
 	out = must("ca", "list", "--dir", at("ca"))

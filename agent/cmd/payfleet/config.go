@@ -21,7 +21,7 @@ import (
 
 const configUsage = `payfleet config — configurations of boxes   机器配置
 
-  payfleet config get      BOX                              what the fleet wants of it (YAML), and what it reports   期望与上报
+  payfleet config get      BOX [--out DOC]                  what the fleet wants of it (YAML, or DOC as it was signed), and what it reports   期望与上报
   payfleet config diff     BOX FILE                         lines that FILE would change of that   比较
   payfleet config sign     FILE --out DOC --sign-with KEY BOX…  make a signed document for boxes of one site; KEY of rôle config   签名
                            --version N (seconds since 1970 by default)  --valid 720h  --note TEXT
@@ -74,13 +74,15 @@ func configCommand(ctx context.Context, args []string, c console) error {
 	return do(ctx, o, s)
 }
 
-// wanted is the text at desired/config of a box; empty for none.
-func (s *session) wanted(ctx context.Context, k view.Key, quiet time.Duration) (fleet.Desired, error) {
+// wanted is the document at desired/config of a box, and what it says; empty
+// for none.
+func (s *session) wanted(ctx context.Context, k view.Key, quiet time.Duration) ([]byte, fleet.Desired, error) {
 	data, err := s.retained(ctx, quiet, fleet.Place{Root: s.Root, Site: k.Site, Box: k.Box}.Topic(fleet.LevelDesired, "config"))
 	if err != nil || len(data) == 0 {
-		return fleet.Desired{}, err
+		return nil, fleet.Desired{}, err
 	}
-	return fleet.PeekDesired(data)
+	d, err := fleet.PeekDesired(data)
+	return data, d, err
 }
 
 func configGet(ctx context.Context, o configFlags, s *session) error {
@@ -88,7 +90,7 @@ func configGet(ctx context.Context, o configFlags, s *session) error {
 	if err != nil {
 		return err
 	}
-	d, err := s.wanted(ctx, k, o.settle)
+	data, d, err := s.wanted(ctx, k, o.settle)
 	if err != nil {
 		return err
 	}
@@ -111,6 +113,12 @@ func configGet(ctx context.Context, o configFlags, s *session) error {
 	if d.Version == 0 {
 		return errors.New(s.pick("没有给这台机器下发过配置", "the fleet has not given this box a configuration"))
 	}
+	if o.out != "" {
+		if time.Now().After(d.Expires) {
+			return fmt.Errorf(s.pick("配置 %d 已于 %s 过期，机器不再接受：用 payfleet config sign 重新签名", "configuration %d ended on %s and boxes take it no more: sign it anew with payfleet config sign"), d.Version, d.Expires.Format(time.DateOnly))
+		}
+		return seal.WriteFile(o.out, data)
+	}
 	_, err = fmt.Fprintf(s.out, "# configuration %d of %s, for %s\n%s", d.Version, d.Issued.Format(time.RFC3339), strings.Join(d.Boxes, ", "), d.Text)
 	return err
 }
@@ -124,7 +132,7 @@ func configDiff(ctx context.Context, o configFlags, s *session) error {
 	if err != nil {
 		return fmt.Errorf("cannot read the new configuration: %w", err)
 	}
-	d, err := s.wanted(ctx, k, o.settle)
+	_, d, err := s.wanted(ctx, k, o.settle)
 	if err != nil {
 		return err
 	}

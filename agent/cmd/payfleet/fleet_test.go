@@ -289,6 +289,13 @@ func TestConfig(t *testing.T) {
 	if out := p.must("config", "get", "B1"); !strings.Contains(out, "a: 1\nb: 2\n") {
 		t.Error(out)
 	}
+	// As it was signed, for a machine that is new in that place.
+	p.must("config", "get", "B1", "--out", p.file("again.json"))
+	for _, name := range []string{"doc.json", "again.json"} {
+		if _, d, err := readDocument(p.file(name)); err != nil || d.Version != 7 {
+			t.Error(name, d.Version, err)
+		}
+	}
 	if err := os.WriteFile(p.file("newer.yaml"), []byte("a: 1\nb: 3\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

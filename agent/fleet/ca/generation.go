@@ -1,6 +1,11 @@
 package ca
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -105,6 +110,28 @@ func (a *Authority) generationFor(site, box, key string) (uint64, error) {
 		n--
 	}
 	return n, err
+}
+
+// Stop makes an enrolment of the box that no machine has, and ends its
+// certificates: whoever is in that place finds, once the broker lets it in no
+// more, that the authority's newest certificate is another's, and takes no
+// payment any more. A later enrolment brings the place back.
+func (a *Authority) Stop(site, box, reason string) ([]Issued, error) {
+	if _, err := a.Newest(site, box); err != nil {
+		return nil, err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader) // kept nowhere
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+	if err != nil {
+		return nil, fmt.Errorf("cannot stop %s: %w", box, err)
+	}
+	if _, err := a.Sign(fleet.EnrolRequest{CSR: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))}, site, box); err != nil {
+		return nil, err
+	}
+	return a.Revoke(box, reason)
 }
 
 // RevokeReplaced ends the certificates of a box's earlier enrolments.

@@ -268,6 +268,44 @@ func TestReplacedOffline(t *testing.T) {
 	})
 }
 
+// TestStopped: the authority gave the place to nobody, and revoked everybody.
+// The box finds out by itself once the broker lets it in no more; what it had
+// open waits for the next enrolment, which may be its own.
+func TestStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		box := s.enrols()
+		box.start()
+		pass(time.Second)
+		_, o := box.collect(bill)
+		pass(2 * time.Second)
+		if ended, err := s.authority.Stop("H1", "B1", "stolen"); err != nil || len(ended) != 2 {
+			t.Fatal(ended, err)
+		}
+		s.broker.Refuse(true)
+		s.broker.Cut("B1")
+		pass(time.Minute)
+		if code, _ := box.collect("BILL-2"); code != counter.CodeReplaced || !box.hasLeft() {
+			t.Fatal(code)
+		}
+		box.end()
+		box.start()
+		if code, _ := box.collect("BILL-2"); code != counter.CodeReplaced {
+			t.Fatal(code)
+		}
+		box.end()
+		s.broker.Refuse(false)
+		fresh := s.enrols()
+		fresh.start()
+		defer fresh.end()
+		pass(time.Minute)
+		if fresh.hasLeft() {
+			t.Fatal("a later enrolment is stopped, too")
+		}
+		fresh.world.Until(t, o.No, func(o *order.Order) bool { return o.State() == order.Canceled })
+	})
+}
+
 // TestComesBack: the old one took a payment while it was away from the broker,
 // and hears of the new one when it is back. What it has open is taken over then.
 func TestComesBack(t *testing.T) {
