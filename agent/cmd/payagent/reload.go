@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"payagent/agent/service"
@@ -30,7 +31,7 @@ func (b *assembly) awaitReload(ctx context.Context, x *exchange) error {
 		case <-ctx.Done():
 			return nil
 		case <-asked:
-			_, err := x.files.Look()
+			err := b.wouldStart(x)
 			if err != nil {
 				b.log.Error("the configuration has a mistake; the old one stays", "error", err)
 				notify(b.log, service.Say("配置有错，仍用旧配置 the configuration has a mistake, the old one stays"))
@@ -40,4 +41,14 @@ func (b *assembly) awaitReload(ctx context.Context, x *exchange) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// wouldStart tells what in the configuration as it lies there now would keep a
+// new start from serving. Credentials are not looked at: new ones come with it.
+func (b *assembly) wouldStart(x *exchange) error {
+	next, err := x.files.Look()
+	if err != nil {
+		return err
+	}
+	return errors.Join(checkMembers(next.Config), keepsInUse(x.effective.Config, next.Config, b.store))
 }
