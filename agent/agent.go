@@ -20,6 +20,7 @@ import (
 
 	"payagent/agent/config"
 	"payagent/agent/counter"
+	"payagent/agent/limits"
 	"payagent/agent/order"
 	"payagent/agent/seal"
 	"payagent/agent/words"
@@ -95,6 +96,7 @@ type Agent struct {
 	gates   map[string]chan struct{}
 	probes  map[string]chan struct{}
 	stats   *Stats
+	limits  *limits.Limits
 	dead    chan struct{} // closed by the first storage error
 	over    chan struct{} // closed when nothing reads events any more
 	once    sync.Once
@@ -111,6 +113,7 @@ func New(p Parts) (*Agent, error) {
 	a := &Agent{parts: p, cfg: p.Config, log: p.Logger, rules: rules, random: p.Random,
 		events: make(chan counter.Event, 256), jobs: newMailbox(), memory: newMemory(),
 		gates: map[string]chan struct{}{}, gears: newGears(p), words: words.New(), probes: map[string]chan struct{}{}, stats: newStats(), dead: make(chan struct{}), over: make(chan struct{})}
+	a.limits = limits.New(p.Config.Door.Limits, func() time.Duration { return a.Now().Mono })
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}

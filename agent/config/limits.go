@@ -2,8 +2,9 @@ package config
 
 import "time"
 
-// DoorLimits is what a program that has gone wrong is held up by. Queries,
-// cancels and whatever else ends an order are never held up.
+// DoorLimits is what a program that has gone wrong is held up by, here and at
+// the façades. Queries, cancels and whatever else ends an order are never held
+// up.
 type DoorLimits struct {
 	// New orders a minute of one workstation (a token at a till); ten times as many at an online till. 0: no limit.
 	Creates int

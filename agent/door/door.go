@@ -84,7 +84,6 @@ type door struct {
 	waiters chan struct{} // a place for each event stream and long poll
 
 	listening listening
-	limits    *limits
 
 	shifts    *finance.Shifts
 	comparing chan struct{} // a place for the one comparison of a day
@@ -94,7 +93,7 @@ type door struct {
 // answers 503.
 func New(a *agent.Agent, opts Options) http.Handler {
 	d := &door{agent: a, opts: opts, log: opts.Logger, words: words.New(), waiters: make(chan struct{}, maxStreams),
-		shifts: finance.NewShifts(a), comparing: make(chan struct{}, 1), limits: newLimits(a)}
+		shifts: finance.NewShifts(a), comparing: make(chan struct{}, 1)}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}

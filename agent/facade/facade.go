@@ -12,6 +12,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 	"time"
 
 	"payagent/agent"
@@ -100,6 +102,9 @@ func (f *Front) collect(ctx context.Context, c platforms.Charge) (*order.Order, 
 	if err := f.checkMerchant(till, c); err != nil {
 		return nil, err
 	}
+	if err := f.turn(ctx, "create", till.Name); err != nil {
+		return nil, err
+	}
 	op := c.Operator
 	if op.ID != "" && op.Name == "" {
 		if op.Name = op.ID; op.ID == till.Operator.ID {
@@ -121,6 +126,19 @@ func (f *Front) collect(ctx context.Context, c platforms.Charge) (*order.Order, 
 		return o, err
 	}
 	return nil, f.refusal(reply)
+}
+
+// turn holds up a HIS program that has gone wrong, as the door does: only what
+// begins a payment or a refund, never a question or a cancel.
+func (f *Front) turn(ctx context.Context, what, till string) error {
+	t := f.agent.Turn("facade", what, till)
+	if t.Wait == 0 {
+		return nil
+	}
+	f.agent.TooOften(ctx, t, "")
+	f.agent.DoorRefused(what)
+	e, _ := f.words.Find(words.Problem, "rate_limited")
+	return refuse(platforms.FrontBusy, "", e.Cashier.Fill("wait_s", strconv.Itoa(max(1, int(math.Ceil(t.Wait.Seconds()))))).ZH)
 }
 
 // till finds the till of a terminal: as configured for the façade, else the

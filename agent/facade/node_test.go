@@ -84,8 +84,8 @@ const (
 	secret = "s3cr3tpath0123456789"
 )
 
-func is(want string) func(platforms.Hidden) bool {
-	return func(h platforms.Hidden) bool { return h.Reveal() == want }
+func is(want string) func(context.Context, platforms.Hidden) bool {
+	return func(_ context.Context, h platforms.Hidden) bool { return h.Reveal() == want }
 }
 
 func fwcDoc(fields ...string) string {

@@ -29,6 +29,11 @@ func (f *Front) Refund(ctx context.Context, r platforms.Refund, op platforms.Ope
 	case o.TradeNo != "" && o.TradeNo != r.TradeNo:
 		return none, refuse(platforms.FrontNumber, "trade_no", "支付平台订单号与订单不一致，没有退款")
 	}
+	if line(o, r.RequestNo).Request == "" {
+		if err := f.turn(ctx, "refund", o.Till); err != nil {
+			return none, err
+		}
+	}
 	if op.ID == "" {
 		op = f.operator(o)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"payagent/agent"
 	"payagent/agent/config"
 	"payagent/agent/listen"
 	"payagent/agent/seal"
@@ -40,9 +41,10 @@ func Handler(h Handlers) http.Handler {
 
 // Serve opens the addresses of the section and answers there until the context
 // ends.
-func Serve(ctx context.Context, c config.Config, h Handlers, log *slog.Logger) error {
-	return listen.Serve(ctx, listen.Options{Key: "facade", At: c.Facade.Listener, Programs: true, Answer: c.Facade.Wait + slack, Logger: log},
-		func([]string) http.Handler { return Handler(h) })
+func Serve(ctx context.Context, a *agent.Agent, h Handlers, log *slog.Logger) error {
+	c := a.Config().Facade
+	return listen.Serve(ctx, listen.Options{Key: "facade", At: c.Listener, Programs: true, Answer: c.Wait + slack, Logger: log},
+		func([]string) http.Handler { return Counted(a, "facade", Handler(h)) })
 }
 
 // booksAnswer is how long an answer to reconciliation may take; a long list
@@ -51,24 +53,48 @@ const booksAnswer = 2 * time.Minute
 
 // ServeBooks opens the addresses of the section books and answers there what
 // reconciliation asks, until the context ends.
-func ServeBooks(ctx context.Context, c config.Config, h http.Handler, log *slog.Logger) error {
-	return listen.Serve(ctx, listen.Options{Key: "books", At: c.Books.Listener, Programs: true, Answer: booksAnswer, Logger: log},
-		func([]string) http.Handler { return h })
+func ServeBooks(ctx context.Context, a *agent.Agent, h http.Handler, log *slog.Logger) error {
+	return listen.Serve(ctx, listen.Options{Key: "books", At: a.Config().Books.Listener, Programs: true, Answer: booksAnswer, Logger: log},
+		func([]string) http.Handler { return Counted(a, "books", h) })
+}
+
+// visit is what became of the secrets that one request presented.
+type visit struct{ right, wrong bool }
+
+type visiting struct{}
+
+// Counted counts requests with a wrong secret by their address, as the door does
+// with tokens, and tells people of it: section says which listener they met. A
+// right one is let in at once, whoever else is at its address.
+func Counted(a *agent.Agent, section string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var v visit
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visiting{}, &v)))
+		if v.wrong && !v.right && a.WrongToken(r.Context(), section+" "+listen.Address(r), "") > 0 {
+			a.DoorRefused("token")
+		}
+	})
 }
 
 // Secret gives the check of a presented secret against the one that stands in a
 // file, which is read anew each time, so that a renewed one counts at once. A
 // file that cannot be read, or holds less than least characters, lets nobody
 // in, and is logged. The comparison takes equally long for every guess.
-func Secret(path string, least int, log *slog.Logger) func(platforms.Hidden) bool {
-	return func(presented platforms.Hidden) bool {
+func Secret(path string, least int, log *slog.Logger) func(context.Context, platforms.Hidden) bool {
+	return func(ctx context.Context, presented platforms.Hidden) bool {
 		want, _, err := seal.ReadSecret(path)
 		if err != nil || len(want.Reveal()) < least {
 			log.Error("a secret cannot be used; nobody is let in", "file", path, "least", least, "error", err)
 			return false
 		}
 		a, b := sha256.Sum256([]byte(want.Reveal())), sha256.Sum256([]byte(presented.Reveal()))
-		return subtle.ConstantTimeCompare(a[:], b[:]) == 1
+		ok := subtle.ConstantTimeCompare(a[:], b[:]) == 1
+		// What is too short for a secret is no guess, but an address that
+		// somebody mistyped, or nothing at all.
+		if v, _ := ctx.Value(visiting{}).(*visit); v != nil {
+			v.right, v.wrong = v.right || ok, v.wrong || !ok && len(presented.Reveal()) >= least
+		}
+		return ok
 	}
 }
 

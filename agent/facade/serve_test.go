@@ -20,7 +20,7 @@ func TestSecret(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secret")
 	var log strings.Builder
 	ok := facade.Secret(path, 16, slog.New(slog.NewTextHandler(&log, nil)))
-	is := func(s string) bool { return ok(platforms.Hide(s)) }
+	is := func(s string) bool { return ok(t.Context(), platforms.Hide(s)) }
 	if is("") || is("0123456789abcdef") {
 		t.Error("let in without a file")
 	}

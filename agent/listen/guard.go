@@ -64,3 +64,6 @@ func host(remote string) string {
 	}
 	return "?"
 }
+
+// Address is where a request comes from, without the port.
+func Address(r *http.Request) string { return host(r.RemoteAddr) }

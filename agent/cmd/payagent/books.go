@@ -23,6 +23,6 @@ func (b *assembly) openBooks(c config.Config) error {
 	if err != nil {
 		return fmt.Errorf("books: %w", err)
 	}
-	b.beside = append(b.beside, func(ctx context.Context) error { return facade.ServeBooks(ctx, c, h, b.log) })
+	b.beside = append(b.beside, func(ctx context.Context) error { return facade.ServeBooks(ctx, b.agent, h, b.log) })
 	return nil
 }

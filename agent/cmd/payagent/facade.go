@@ -53,6 +53,6 @@ func (b *assembly) openFacade(c config.Config) error {
 			return fmt.Errorf("facade.fwc: %w", err)
 		}
 	}
-	b.beside = append(b.beside, func(ctx context.Context) error { return facade.Serve(ctx, c, h, b.log) })
+	b.beside = append(b.beside, func(ctx context.Context) error { return facade.Serve(ctx, b.agent, h, b.log) })
 	return nil
 }

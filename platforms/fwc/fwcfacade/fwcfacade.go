@@ -54,7 +54,7 @@ type Config struct {
 	ActionPrefix string
 	ParamName    string
 	// Token tells whether an AccessToken is good. Required.
-	Token func(presented platforms.Hidden) bool
+	Token func(ctx context.Context, presented platforms.Hidden) bool
 	// Wait is the longest that a call is held open; Cnt may shorten it.
 	Wait time.Duration
 	// Pending is IsSuccess of a pay answer while the payer has not finished:
@@ -141,7 +141,7 @@ func (f *facade) answer(ctx context.Context, call message.Call) (message.Result,
 	if call.Err != nil {
 		return illegal("报文无法解析，请检查格式"), nil
 	}
-	if !f.cfg.Token(platforms.Hide(head.Get("AccessToken"))) {
+	if !f.cfg.Token(ctx, platforms.Hide(head.Get("AccessToken"))) {
 		return message.Result{Success: message.TokenRefused, Message: "AccessToken验证失败"}, nil
 	}
 	for _, name := range message.Mandatory(call.Op) {

@@ -71,7 +71,7 @@ func (d *desk) Refund(_ context.Context, r platforms.Refund, _ platforms.Operato
 
 func open(t testing.TB, d *desk, change ...func(*fwcfacade.Config)) http.Handler {
 	t.Helper()
-	cfg := fwcfacade.Config{Token: func(h platforms.Hidden) bool { return h.Reveal() == token }, Wait: time.Minute, HospitalID: "H0001"}
+	cfg := fwcfacade.Config{Token: func(_ context.Context, h platforms.Hidden) bool { return h.Reveal() == token }, Wait: time.Minute, HospitalID: "H0001"}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -384,7 +384,7 @@ func TestPay(t *testing.T) {
 	if got := ask(t, h, fwc.RawXMLPost, opPresent, strings.Replace(sample(t, opPresent+".req", v), " APPOINTMENT", "HOSPITALIZATION", 1)); !strings.Contains(got, "TradeDetail") {
 		t.Error(got)
 	}
-	for _, c := range []fwcfacade.Config{{}, {Token: func(platforms.Hidden) bool { return true }}, {Token: func(platforms.Hidden) bool { return true }, Wait: time.Second, Pending: "7"}} {
+	for _, c := range []fwcfacade.Config{{}, {Token: func(context.Context, platforms.Hidden) bool { return true }}, {Token: func(context.Context, platforms.Hidden) bool { return true }, Wait: time.Second, Pending: "7"}} {
 		if _, err := fwcfacade.New(d, c); err == nil {
 			t.Errorf("taken: %+v", c)
 		}
@@ -505,7 +505,7 @@ func (l *one) Addr() net.Addr { return &net.TCPAddr{} }
 func TestHeldOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &slow{desk{order: paidOrder()}}
-		h, err := fwcfacade.New(s, fwcfacade.Config{Token: func(platforms.Hidden) bool { return true }, Wait: 2 * time.Minute})
+		h, err := fwcfacade.New(s, fwcfacade.Config{Token: func(context.Context, platforms.Hidden) bool { return true }, Wait: 2 * time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}

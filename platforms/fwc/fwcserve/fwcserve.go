@@ -43,7 +43,7 @@ type Config struct {
 	ActionPrefix string
 	ParamName    string
 	// Token tells whether an AccessToken is good. Required.
-	Token func(presented platforms.Hidden) bool
+	Token func(ctx context.Context, presented platforms.Hidden) bool
 	// RequireToken demands it of the list too, which has none in the document.
 	RequireToken bool
 
@@ -163,7 +163,7 @@ func echo(call message.Call) message.Fields {
 
 // order answers HIS_IF_Query.
 func (s *server) order(ctx context.Context, w http.ResponseWriter, call message.Call) {
-	if !s.cfg.Token(platforms.Hide(call.Head.Get("AccessToken"))) {
+	if !s.cfg.Token(ctx, platforms.Hide(call.Head.Get("AccessToken"))) {
 		s.say(w, call, message.Result{Success: message.TokenRefused, Message: "AccessToken验证失败"})
 		return
 	}

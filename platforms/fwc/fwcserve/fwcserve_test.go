@@ -67,7 +67,7 @@ func (b *books) Order(_ context.Context, no string) (platforms.OrderBooks, error
 
 func open(t testing.TB, b *books, change ...func(*fwcserve.Config)) http.Handler {
 	t.Helper()
-	cfg := fwcserve.Config{Token: func(h platforms.Hidden) bool { return h.Reveal() == token }, MaxRange: 744 * time.Hour}
+	cfg := fwcserve.Config{Token: func(_ context.Context, h platforms.Hidden) bool { return h.Reveal() == token }, MaxRange: 744 * time.Hour}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -242,7 +242,7 @@ func TestSwitches(t *testing.T) {
 	if own.ServeHTTP(rec, httptest.NewRequest("GET", "http://h/x?wsdl", nil)); !strings.Contains(rec.Body.String(), `targetNamespace="urn:his"`) || !strings.Contains(rec.Body.String(), `name="request"`) {
 		t.Error(rec.Body.String())
 	}
-	for _, c := range []fwcserve.Config{{}, {Token: func(platforms.Hidden) bool { return true }, RefundSign: "x"}, {Token: func(platforms.Hidden) bool { return true }, PayTypes: "x"}, {Token: func(platforms.Hidden) bool { return true }, Root: "x"}} {
+	for _, c := range []fwcserve.Config{{}, {Token: func(context.Context, platforms.Hidden) bool { return true }, RefundSign: "x"}, {Token: func(context.Context, platforms.Hidden) bool { return true }, PayTypes: "x"}, {Token: func(context.Context, platforms.Hidden) bool { return true }, Root: "x"}} {
 		if _, err := fwcserve.New(b, c); err == nil {
 			t.Errorf("taken: %+v", c)
 		}

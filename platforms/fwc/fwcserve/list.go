@@ -25,7 +25,7 @@ const stepTime = 30 * time.Second
 
 // list answers IF_Get_Hospital_Trade_List.
 func (s *server) list(ctx context.Context, w http.ResponseWriter, call message.Call) {
-	if s.cfg.RequireToken && !s.cfg.Token(platforms.Hide(call.Head.Get("AccessToken"))) {
+	if s.cfg.RequireToken && !s.cfg.Token(ctx, platforms.Hide(call.Head.Get("AccessToken"))) {
 		s.say(w, call, message.Result{Success: message.TokenRefused, Message: "AccessToken验证失败"})
 		return
 	}

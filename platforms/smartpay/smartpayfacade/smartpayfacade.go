@@ -53,7 +53,7 @@ const slack = 15 * time.Second
 type Config struct {
 	// Secret tells whether the first element of a path, or a token, is the
 	// secret. Required.
-	Secret func(presented platforms.Hidden) bool
+	Secret func(ctx context.Context, presented platforms.Hidden) bool
 	// Wait is the longest that a call is held open.
 	Wait time.Duration
 	// OrderTypes maps ServiceId to the API's order type, CardTypes CardType to
@@ -99,7 +99,7 @@ const (
 
 func (f *facade) serve(w http.ResponseWriter, r *http.Request) {
 	secret, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	known := f.cfg.Secret(platforms.Hide(secret))
+	known := f.cfg.Secret(r.Context(), platforms.Hide(secret))
 	if !known {
 		path = r.URL.Path
 	}
@@ -114,7 +114,7 @@ func (f *facade) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	call, form, no := message.Read(r, path, body)
 	token := call.Variant == message.FormXML || call.Variant == message.JSONGate
-	if !known && !(token && f.cfg.Secret(platforms.Hide(message.Token(r, form)))) {
+	if !known && !(token && f.cfg.Secret(r.Context(), platforms.Hide(message.Token(r, form)))) {
 		if token {
 			f.refuse(w, call, message.Refusal{Code: codeNoSession, Words: "token 无效"})
 			return

@@ -53,7 +53,7 @@ func (d *desk) Cancel(_ context.Context, no string, op platforms.Operator, wait 
 
 func open(t testing.TB, d *desk, change ...func(*smartpayfacade.Config)) http.Handler {
 	t.Helper()
-	cfg := smartpayfacade.Config{Secret: func(h platforms.Hidden) bool { return h.Reveal() == secret }, Wait: time.Minute,
+	cfg := smartpayfacade.Config{Secret: func(_ context.Context, h platforms.Hidden) bool { return h.Reveal() == secret }, Wait: time.Minute,
 		OrderTypes: map[string]string{"008": "TREATMENT"}, CardTypes: map[string]string{"1": "medical_card", "14": "admission_no"}}
 	for _, f := range change {
 		f(&cfg)
@@ -366,7 +366,7 @@ func TestPay(t *testing.T) {
 	if d.charge.Merchant.Code != "" || d.charge.Patient.AdmissionNo.Reveal() != "0012345678" {
 		t.Errorf("%+v", d.charge)
 	}
-	for _, c := range []smartpayfacade.Config{{}, {Secret: func(platforms.Hidden) bool { return true }}} {
+	for _, c := range []smartpayfacade.Config{{}, {Secret: func(context.Context, platforms.Hidden) bool { return true }}} {
 		if _, err := smartpayfacade.New(d, c); err == nil {
 			t.Errorf("taken: %+v", c)
 		}
