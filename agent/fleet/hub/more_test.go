@@ -278,3 +278,36 @@ func TestCopy(t *testing.T) {
 		t.Errorf("the list was answered without a till of which the hub has nothing: %q", got)
 	}
 }
+
+// TestMergeOverMachines: a box was replaced while a refund was under way. The
+// machine after it knows the payment as in doubt at first, and never of the
+// refund that was over. The list that HIS asks for has all of it, all the time.
+func TestMergeOverMachines(t *testing.T) {
+	at := func(m int) *time.Time { x := time.Unix(1700000000, 0).Add(time.Duration(m) * time.Minute); return &x }
+	old := hub.Order{Epoch: "E1", Rev: 9, Seq: 9, Changed: *at(9), Facts: fleet.Order{State: "paid", AmountFen: 100, EndedAt: at(1),
+		Entries: []fleet.Entry{{HisFlowID: "F1", AmountFen: 100, BookedAt: at(2)}, {HisFlowID: "F2", RefundNo: "R1", AmountFen: -10, BookedAt: at(4)}},
+		Refunds: []fleet.Refund{{RefundNo: "R1", AmountFen: 10, State: "done", EndedAt: at(3)}, {RefundNo: "R2", AmountFen: 20, State: "sent"}}}}
+	doubt := hub.Order{Epoch: "E2", Rev: 4, Seq: 1, Changed: *at(20), Facts: fleet.Order{State: "in_doubt", AmountFen: 100}}
+	done := hub.Order{Epoch: "E2", Rev: 9, Seq: 2, Changed: *at(21), Facts: fleet.Order{State: "paid", AmountFen: 100, EndedAt: at(21),
+		Entries: []fleet.Entry{{HisFlowID: "F1", AmountFen: 100, BookedAt: at(2)}, {HisFlowID: "F3", RefundNo: "R2", AmountFen: -20, BookedAt: at(22)}},
+		Refunds: []fleet.Refund{{RefundNo: "R2", AmountFen: 20, State: "done", EndedAt: at(21)}}}}
+	got := hub.Merge(old, doubt)
+	if f := got.Facts; f.State != "in_doubt" || len(f.Entries) != 2 || len(f.Refunds) != 2 || f.Refunds[1].State != "sent" {
+		t.Fatalf("%+v", f)
+	}
+	for _, list := range [][]hub.Order{{old, doubt, done}, {done, doubt, old}, {old, done, doubt, done}} {
+		got := list[0]
+		for _, o := range list[1:] {
+			got = hub.Merge(got, o)
+		}
+		f := got.Facts
+		if f.State != "paid" || len(f.Entries) != 3 || len(f.Refunds) != 2 {
+			t.Fatalf("%+v", f)
+		}
+		for _, r := range f.Refunds {
+			if r.State != "done" {
+				t.Fatalf("%+v", f.Refunds)
+			}
+		}
+	}
+}

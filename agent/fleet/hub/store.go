@@ -100,7 +100,9 @@ type Item struct {
 }
 
 // Merge gives what to keep of an order that is there and one that comes: the
-// newer facts, and the last that was sealed.
+// newer facts, and the last that was sealed. A machine that took the order over
+// from another one does not know of refunds that were over by then, and of what
+// HIS booked only once the order is paid there, too; what was so stays so.
 func Merge(old, next Order) Order {
 	newer := next.Changed.After(old.Changed)
 	if next.Epoch == old.Epoch {
@@ -112,6 +114,17 @@ func Merge(old, next Order) Order {
 	}
 	if keep.Sealed == "" {
 		keep.Sealed, keep.SealedIn = other.Sealed, other.SealedIn
+	}
+	f := &keep.Facts
+	for _, e := range other.Facts.Entries {
+		if !slices.ContainsFunc(f.Entries, func(x fleet.Entry) bool { return x.RefundNo == e.RefundNo }) {
+			f.Entries = append(slices.Clip(f.Entries), e)
+		}
+	}
+	for _, r := range other.Facts.Refunds {
+		if !slices.ContainsFunc(f.Refunds, func(x fleet.Refund) bool { return x.RefundNo == r.RefundNo }) {
+			f.Refunds = append(slices.Clip(f.Refunds), r)
+		}
 	}
 	return keep
 }

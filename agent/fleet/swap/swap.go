@@ -283,6 +283,10 @@ func (s *Swap) takeOver(ctx context.Context, n uint64) {
 		}
 		return
 	}
+	if l.More > 0 && !s.alarmed { // nobody but people can find those
+		s.alarmed = true
+		s.o.Alarm(AlarmNotTaken)
+	}
 	if len(l.Orders) > 0 || l.More > 0 {
 		s.o.Logger.Info("open orders of the box before this one were taken over", "generation", n, "orders", len(l.Orders), "not_told", l.More)
 	}

@@ -516,6 +516,27 @@ func TestForged(t *testing.T) {
 	})
 }
 
+// TestMoreThanFits: what did not fit into the list is nobody's, so people are
+// told.
+func TestMoreThanFits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		old, box := s.enrols(), s.enrols()
+		box.start()
+		defer box.end()
+		c := s.broker.Bus("old", nil)
+		defer func() { _ = c.Close() }()
+		l := swap.List{Site: "H1", Box: "B1", Generation: 1, Orders: []agent.Left{left("N1")}, More: 2}
+		if err := c.Publish(context.Background(), uplink.Message{Topic: place().Topic("open", "1"), Payload: swap.Sign(t, l, old.pair), Retain: true}); err != nil {
+			t.Fatal(err)
+		}
+		pass(2 * time.Second)
+		if o, _ := box.world.Agent.Order("N1"); o == nil || !box.raised(swap.AlarmNotTaken) {
+			t.Fatal(o, box.alarms)
+		}
+	})
+}
+
 // TestProofOutlastsWhatWasDamaged: a proof that cannot be read stops the box,
 // and so does a lost certificate; only a later enrolment does not.
 func TestReplacedAtTheStart(t *testing.T) {
