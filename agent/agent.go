@@ -88,6 +88,7 @@ type Agent struct {
 	events  chan counter.Event
 	jobs    *mailbox
 	memory  *memory
+	facts   factReader
 	calls   sync.WaitGroup
 	gears   *gears
 	words   words.Catalogue
@@ -111,7 +112,7 @@ func New(p Parts) (*Agent, error) {
 		return nil, err
 	}
 	a := &Agent{parts: p, cfg: p.Config, log: p.Logger, rules: rules, random: p.Random,
-		events: make(chan counter.Event, 256), jobs: newMailbox(), memory: newMemory(),
+		events: make(chan counter.Event, 256), jobs: newMailbox(), memory: newMemory(), facts: newFactReader(),
 		gates: map[string]chan struct{}{}, gears: newGears(p), words: words.New(), probes: map[string]chan struct{}{}, stats: newStats(), dead: make(chan struct{}), over: make(chan struct{})}
 	a.limits = limits.New(p.Config.Door.Limits, func() time.Duration { return a.Now().Mono })
 	if a.log == nil {

@@ -10,6 +10,7 @@ import (
 
 	"payagent/agent/counter"
 	"payagent/agent/order"
+	"payagent/agent/plainjson"
 	"payagent/agent/seal"
 	"payagent/platforms"
 	"payagent/queue"
@@ -151,32 +152,33 @@ func (a *Agent) fold(no string) (*order.Order, error) {
 	if err != nil || len(entries) == 0 {
 		return nil, err
 	}
-	return foldEntries(no, entries)
-}
-
-func foldEntries(no string, entries []queue.Entry) (*order.Order, error) {
-	facts, err := decodeFacts(entries)
+	facts, err := a.facts.read(entries)
 	if err != nil {
 		return nil, err
 	}
 	return foldFacts(no, facts)
 }
 
-func decodeFacts(entries []queue.Entry) ([]order.Fact, error) {
+// factReader reads the facts that stand in the log.
+type factReader struct{ plainjson.Reader[order.Fact] }
+
+func newFactReader() factReader { return factReader{plainjson.New[order.Fact]()} }
+
+func (r factReader) read(entries []queue.Entry) ([]order.Fact, error) {
 	facts := make([]order.Fact, 0, len(entries)+1)
 	var err error
 	for _, e := range entries {
-		if facts, err = decodeFact(facts, e); err != nil {
+		if facts, err = r.add(facts, e); err != nil {
 			return nil, err
 		}
 	}
 	return facts, nil
 }
 
-// decodeFact appends the fact of a record.
-func decodeFact(facts []order.Fact, e queue.Entry) ([]order.Fact, error) {
+// add appends the fact of a record.
+func (r factReader) add(facts []order.Fact, e queue.Entry) ([]order.Fact, error) {
 	facts = append(facts, order.Fact{})
-	if err := json.Unmarshal(e.Data, &facts[len(facts)-1]); err != nil {
+	if err := r.Read(e.Data, &facts[len(facts)-1]); err != nil {
 		return nil, fmt.Errorf("cannot read record %d of order %s: %w", e.Seq, e.Stream, err)
 	}
 	return facts, nil

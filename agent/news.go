@@ -3,8 +3,6 @@ package agent
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
-	"fmt"
 	"slices"
 
 	"payagent/agent/order"
@@ -106,12 +104,12 @@ func (a *Agent) follow(entries []queue.Entry, lane, of int, see func(Event) erro
 			continue
 		}
 		// What is behind the last place is not read for a record that is no news.
-		if w[e.Stream] == nil && kindOf(e.Data) != order.KindCreated && dull(e.Data) {
+		if w[e.Stream] == nil && kindOf(e.Data) != order.KindCreated && a.dull(e.Data) {
 			continue
 		}
 		facts, err := a.until(w, e)
 		if err != nil {
-			if dull(e.Data) {
+			if a.dull(e.Data) {
 				continue
 			}
 			return err
@@ -172,10 +170,11 @@ func (a *Agent) Records(seq uint64, limit int, look func(Record) error) (read, f
 			}
 			r.Note = &n
 		} else {
-			r.Fact = &order.Fact{}
-			if err := json.Unmarshal(e.Data, r.Fact); err != nil {
-				return fmt.Errorf("cannot read record %d of order %s: %w", e.Seq, e.Stream, err)
+			facts, err := a.facts.add(nil, e)
+			if err != nil {
+				return err
 			}
+			r.Fact = &facts[0]
 		}
 		return look(r)
 	})
@@ -198,10 +197,10 @@ func (a *Agent) each(seq uint64, limit int, look func(queue.Entry) error) (read,
 
 // dull tells that a record can be no news, whatever came before it, so that
 // its order need not be read.
-func dull(data []byte) bool {
+func (a *Agent) dull(data []byte) bool {
 	head := order.Fact{Kind: kindOf(data)}
 	if head.Kind == "" || head.Kind == order.KindSent {
-		if json.Unmarshal(data, &head) != nil {
+		if a.facts.Read(data, &head) != nil {
 			return false
 		}
 	}

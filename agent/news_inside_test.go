@@ -12,6 +12,7 @@ import (
 func TestDull(t *testing.T) {
 	news := map[order.Kind]bool{order.KindAnswered: true, order.KindEnded: true, order.KindDoubt: true, order.KindRefund: true, order.KindLate: true, order.KindBooked: true, order.KindResolved: true, "unheard of": true}
 	dulls := []order.Kind{order.KindCreated, order.KindKey, order.KindConfirmed, order.KindDetached, order.KindCancelAsked, order.KindLeft}
+	dull := (&Agent{facts: newFactReader()}).dull
 	look := func(f order.Fact, want bool) {
 		t.Helper()
 		written, err := json.Marshal(f)

@@ -3,7 +3,6 @@ package agent
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"slices"
 
 	"payagent/agent/counter"
@@ -147,14 +146,14 @@ func (a *Agent) until(w walk, e queue.Entry) ([]order.Fact, error) {
 		if i := slices.IndexFunc(stream, func(x queue.Entry) bool { return x.Seq >= e.Seq }); i >= 0 {
 			stream = stream[:i]
 		}
-		if facts, err = decodeFacts(stream); err != nil {
+		if facts, err = a.facts.read(stream); err != nil {
 			return nil, err
 		}
 	}
 	if facts == nil {
 		facts = make([]order.Fact, 0, 4)
 	}
-	facts, err := decodeFact(facts, e)
+	facts, err := a.facts.add(facts, e)
 	if err == nil {
 		w[e.Stream] = facts
 	}
@@ -200,15 +199,7 @@ func ReadFacts(log queue.Reader, no string) ([]order.Fact, error) {
 	if err != nil {
 		return nil, err
 	}
-	facts := make([]order.Fact, 0, len(entries))
-	for _, e := range entries {
-		var f order.Fact
-		if err := json.Unmarshal(e.Data, &f); err != nil {
-			return nil, err
-		}
-		facts = append(facts, f)
-	}
-	return facts, nil
+	return newFactReader().read(entries)
 }
 
 // Changed is closed when something that a reader may care about changed: an

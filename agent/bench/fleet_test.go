@@ -14,6 +14,7 @@ import (
 	"payagent/agent/fleet"
 	"payagent/agent/fleet/box"
 	"payagent/agent/fleet/sealed"
+	"payagent/agent/service"
 	"payagent/agent/signed"
 	"payagent/uplink"
 	"payagent/uplink/uplinktest"
@@ -32,7 +33,7 @@ func (r *rig) joinBy(name string, pubAck bool, key *sealed.Public, open func(box
 	r.b.Helper()
 	start, err := box.NewStart(fleet.Place{Root: "payagent", Site: "H1", Box: name}, 10*time.Second, "bench")
 	must(r.b, err)
-	x, err := box.New(box.Options{Agent: r.agent, Cursors: r.store, Dir: filepath.Join(r.dir, "fleet"), Keys: []signed.Key{}, PubAck: pubAck, HubKey: key, Start: start,
+	x, err := box.New(box.Options{Agent: r.agent, Cursors: r.store, Dir: filepath.Join(r.dir, "fleet"), Keys: []signed.Key{}, PubAck: pubAck, HubKey: key, Start: start, Hurry: service.Hurry,
 		Lock: r.agent.Quiet(agent.QuietTerms{}), Verbs: []box.Verb{box.Restart()}, End: func(string) {}})
 	must(r.b, err)
 	bus := open(start, x.OnUp)

@@ -30,7 +30,12 @@ func (r *RefundLine) leaves(v Via) {
 
 // Reversal gives the refund by which a paid order goes back by itself; nil for
 // none.
-func (o *Order) Reversal() *RefundLine { return o.refund(ReversalRequest(o.No)) }
+func (o *Order) Reversal() *RefundLine {
+	if len(o.Refunds) == 0 { // as of most, whose number need not be made
+		return nil
+	}
+	return o.refund(ReversalRequest(o.No))
+}
 
 // reversing tells that a paid order is on its way back by itself, or will be.
 func (o *Order) reversing() bool {

@@ -24,6 +24,7 @@ import (
 	"payagent/agent/fleet/sealed"
 	"payagent/agent/machine"
 	"payagent/agent/seal"
+	"payagent/agent/service"
 	"payagent/agent/trial"
 	"payagent/agent/update"
 	"payagent/queue/bolt"
@@ -132,7 +133,7 @@ func (b *assembly) openFleet(c config.Config, x *exchange) error {
 		Lock: b.agent.Quiet(agent.QuietTerms{Idle: c.Fleet.Idle, From: from, To: to}),
 		Twin: func(context.Context) map[string]any { return b.twin(c, x) }, Conditions: func() []agent.Alarm { return b.conditions(c, x) },
 		Lasting: []string{"certificate_expired", "certificate_1_day", "certificate_7_days", "certificate_30_days", alarmSkew, alarmWorn, alarmClock, alarmSecondWay, alarmSecondWayDown, alarmGone, alarmAside},
-		End:     x.restart}
+		End:     x.restart, Hurry: service.Hurry}
 	if c.Fleet.HubKey != "" {
 		key, err := sealed.ParsePublic(c.Fleet.HubKey)
 		if err != nil {

@@ -46,6 +46,9 @@ type Options struct {
 	Conditions func() []agent.Alarm
 	// Lasting are the codes that Conditions may give.
 	Lasting []string
+	// Hurry is called when a backlog begins to be told and what it gives when that
+	// ends; nil for none.
+	Hurry func() (end func())
 	// End ends the process so that the service manager starts it again.
 	End func(why string)
 	// Logger may be nil.

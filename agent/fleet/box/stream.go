@@ -159,16 +159,21 @@ func (s *stream) fill(c *conn, limit int) (more bool, err error) {
 		s.gen, s.stop = context.WithCancel(c.ctx)
 	}
 	for limit > 0 && len(s.flight) < window {
-		if len(s.ready) == 0 {
-			if !s.more {
-				return false, nil
+		// In a backlog only whole batches leave: what the window has room for at
+		// the moment may be one event, and would be one event ever after.
+		if len(s.ready) < fleet.BatchEvents && s.more {
+			if s.more, err = s.load(); err != nil {
+				return false, err
 			}
-			if s.more, err = s.load(); err != nil || len(s.ready) == 0 {
-				return s.more, err
+			if s.more && len(s.ready) < fleet.BatchEvents {
+				return true, nil
 			}
 		}
-		n, err := s.send(min(limit, window-len(s.flight)))
-		if err != nil {
+		n := min(limit, len(s.ready), fleet.BatchEvents)
+		if n == 0 || n > window-len(s.flight) {
+			return false, nil
+		}
+		if n, err = s.send(n); err != nil {
 			return false, err
 		}
 		limit -= n
@@ -223,7 +228,7 @@ func (s *stream) load() (more bool, err error) {
 	}
 	if first > s.read+1 {
 		g := fleet.Gap{From: s.read + 1, To: first - 1, Reason: "pruned"}
-		s.ready = []item{{seq: g.To, before: s.read, at: s.b.o.Agent.Now().Wall, kind: fleet.TypeGap, subject: s.name, data: g}}
+		s.ready = append(s.ready, item{seq: g.To, before: s.read, at: s.b.o.Agent.Now().Wall, kind: fleet.TypeGap, subject: s.name, data: g})
 		s.read = g.To
 		s.b.stats.add(&s.b.stats.gaps, 1)
 		return true, nil
@@ -233,7 +238,7 @@ func (s *stream) load() (more bool, err error) {
 		list[i].before = before
 		before = list[i].seq
 	}
-	s.ready, s.read = list, read
+	s.ready, s.read = append(s.ready, list...), read
 	more = read < s.b.o.Agent.LastEvent()
 	if more && len(list) > 0 {
 		ahead := make(chan *look, 1)
@@ -307,12 +312,15 @@ func (b *Box) tell(ctx context.Context) error {
 	defer b.orders.rest()
 	changed := b.o.Agent.Changed()
 	var look time.Time // when what changed is looked at; zero for nothing changed
+	var calm func()    // ends the hurry; nil for none
+	defer func() { b.hurry(false, &calm) }()
 	for {
 		if !look.IsZero() && !time.Now().Before(look) {
 			changed, look = b.o.Agent.Changed(), time.Time{}
 			b.alarms.more, b.orders.more = true, true
 		}
 		c, rung := b.online()
+		b.hurry(c != nil && b.o.Agent.LastEvent() > b.orders.read+readAhead, &calm)
 		var down <-chan struct{}
 		more, err := false, error(nil)
 		b.mu.Lock()
@@ -357,6 +365,17 @@ func (b *Box) tell(ctx context.Context) error {
 			b.orders.took(err)
 		case <-timer.C:
 		}
+	}
+}
+
+// hurry begins or ends one.
+func (b *Box) hurry(on bool, calm *func()) {
+	switch {
+	case on && *calm == nil && b.o.Hurry != nil:
+		*calm = b.o.Hurry()
+	case !on && *calm != nil:
+		(*calm)()
+		*calm = nil
 	}
 }
 

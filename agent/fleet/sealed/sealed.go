@@ -1,8 +1,8 @@
 // Package sealed closes what concerns a patient so that only the hospital's hub
 // can read it: HPKE (RFC 9180) with X25519, HKDF-SHA256 and AES-256-GCM from the
 // standard library. The broker, and whoever reads along, sees bytes. Agreeing on
-// a secret is by far the dearest part, so the events of a backlog share one:
-// each is sealed with a key of its own that is exported from it (RFC 9180, 5.3).
+// a secret is by far the dearest part, so the events of a backlog share one: they
+// are sealed with a key that is exported from it (RFC 9180, 5.3).
 //
 // What is sealed is bound to the box and the event that it belongs to: taken
 // out of one event and put into another, it does not open.
@@ -99,9 +99,10 @@ func (k Private) GoString() string { return "[hidden]" }
 // info binds what is sealed to where it belongs.
 func info(p fleet.Place) []byte { return []byte("payagent hub v2 " + p.Site + "/" + p.Box) }
 
-// cipherOf is what seals one event's patient, with a key of its own.
-func cipherOf(export func(context string, length int) ([]byte, error), event string) (cipher.AEAD, error) {
-	key, err := export(event, 32)
+// cipherOf is what seals the patients of a sealer: with the key that both sides
+// export from what they agreed on.
+func cipherOf(export func(context string, length int) ([]byte, error)) (cipher.AEAD, error) {
+	key, err := export("patients", 32)
 	if err != nil {
 		return nil, err
 	}
@@ -119,10 +120,11 @@ const maxPlain = 4 << 10
 const encSize = 32
 
 // Sealer seals the patients of some events of one box: it agrees with the hub
-// on a secret once. It may be used by several goroutines.
+// on a secret once. It may be used by several goroutines, and is for thousands
+// of patients and not for millions, since each gets a nonce by chance.
 type Sealer struct {
-	enc    []byte
-	sender *hpke.Sender
+	enc  []byte
+	aead cipher.AEAD
 }
 
 // Sealer agrees on a new secret.
@@ -131,7 +133,11 @@ func (k Public) Sealer(p fleet.Place) (*Sealer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot seal to the hub's key: %w", err)
 	}
-	return &Sealer{enc, sender}, nil
+	aead, err := cipherOf(sender.Export)
+	if err != nil {
+		return nil, fmt.Errorf("cannot seal to the hub's key: %w", err)
+	}
+	return &Sealer{enc, aead}, nil
 }
 
 // Seal closes a person for the event with this id; base64. A person of whom
@@ -144,11 +150,7 @@ func (s *Sealer) Seal(event string, who Person) (string, error) {
 	if err != nil || len(text) > maxPlain {
 		return "", fmt.Errorf("cannot seal a patient of event %s: it is no text or longer than %d bytes", event, maxPlain)
 	}
-	aead, err := cipherOf(s.sender.Export, event)
-	if err != nil {
-		return "", fmt.Errorf("cannot seal a patient of event %s: %w", event, err)
-	}
-	return base64.StdEncoding.EncodeToString(aead.Seal(slices.Clone(s.enc), nil, text, nil)), nil
+	return base64.StdEncoding.EncodeToString(s.aead.Seal(slices.Clone(s.enc), nil, text, []byte(event))), nil
 }
 
 // Open reads what Seal closed for the same event of the same box. An empty text
@@ -177,9 +179,9 @@ func (k Private) open(p fleet.Place, event string, data []byte) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	aead, err := cipherOf(r.Export, event)
+	aead, err := cipherOf(r.Export)
 	if err != nil {
 		return nil, err
 	}
-	return aead.Open(nil, nil, data[encSize:], nil)
+	return aead.Open(nil, nil, data[encSize:], []byte(event))
 }
