@@ -3,8 +3,10 @@ package door
 import (
 	"math"
 	"net/http"
+	"strings"
 	"time"
 
+	"payagent/agent/access"
 	"payagent/agent/listen"
 	"payagent/agent/order"
 	"payagent/agent/words"
@@ -80,10 +82,19 @@ func (d *door) slowDown(w http.ResponseWriter, c caller, what string, f fault, w
 	d.problem(w, c, f)
 }
 
-// held says who has to wait, for people.
-func (d *door) held() []warningView {
+// held says who has to wait, for people: all of them for who looks after the
+// machine, and else what holds the caller itself up. A cashier who can take
+// payments must not read that somebody else cannot.
+func (d *door) held(r *http.Request, c caller) []warningView {
 	out := []warningView{}
+	all := c.token.Allows(access.Admin, "")
 	for _, x := range d.agent.Limits().List() {
+		if !all && !strings.HasPrefix(x.Subject, c.token.Name+"@") && !strings.HasPrefix(x.Subject, c.token.Name+" ") {
+			if c.wait == 0 || x.Subject != listen.Address(r) {
+				continue
+			}
+			x.Left = c.wait
+		}
 		e, _ := d.words.Find(words.Problem, x.Code)
 		n := itoa(waits(x.Left))
 		say := e.Cashier.Fill("wait_s", n)

@@ -29,10 +29,10 @@ func from(address string) header {
 	return func(r *http.Request) { r.RemoteAddr = address + ":40000" }
 }
 
-func (r *rig) warned(token string) string {
+func (r *rig) warned(token string, change ...header) string {
 	r.t.Helper()
 	var list []string
-	for _, w := range r.call("GET", "/readyz", token, nil).want(200, "").get("warnings").([]any) {
+	for _, w := range r.call("GET", "/readyz", token, nil, change...).want(200, "").get("warnings").([]any) {
 		if code := w.(object)["code"].(string); code == "locked_out" || code == "rate_limited" {
 			list = append(list, code+" "+w.(object)["say"].(object)["en"].(string))
 		}
@@ -77,6 +77,9 @@ func TestWorkstationLimit(t *testing.T) {
 		r.create(bill("L8", object{"till": "w2"}), key(13)).want(201, "")
 		if got := r.warned(his); got != "rate_limited his@w1 create: This workstation asks too often, try again in 12 s; queries and cancels go on" {
 			t.Errorf("readyz warns of %q", got)
+		}
+		if got := r.warned(collector); got != "" || r.warned(admin) == "" {
+			t.Errorf("another token reads %q", got)
 		}
 		if n := r.alarms("door_rate_limited"); n != 1 {
 			t.Errorf("%d alarms", n)
@@ -151,6 +154,13 @@ func TestLockOut(t *testing.T) {
 		r.createAs(collector, bill("L3"), set("Idempotency-Key", "k3"), from("10.1.2.4")).want(201, "")
 		if got := r.warned(admin); got != "locked_out 10.1.2.3: Too many wrong tokens from this address, try again in 60 s; queries and cancels go on" {
 			t.Errorf("readyz warns of %q", got)
+		}
+		const own = "Too many wrong tokens from this address, try again in 60 s; queries and cancels go on"
+		if got := r.warned(his) + r.warned(his, from(bad)) + r.warned(collector); got != "" {
+			t.Errorf("who is not held up reads %q", got)
+		}
+		if got := r.warned(collector, from(bad)); got != "locked_out 10.1.2.3: "+own {
+			t.Errorf("who is reads %q", got)
 		}
 		if r.alarms("door_locked_out") != 1 || !strings.Contains(r.out.String(), "an address is locked out") {
 			t.Error("nobody is told")

@@ -218,12 +218,12 @@ type reasonView struct {
 }
 
 // readyz tells whether a payment can be taken now, and if not, why (OBS-02).
-func (d *door) readyz(w http.ResponseWriter, _ *http.Request, _ caller) {
+func (d *door) readyz(w http.ResponseWriter, r *http.Request, c caller) {
 	ok, why := d.agent.Ready()
 	if d.agent.Stopped() {
 		ok, why = false, append(why, "shutting_down")
 	}
-	v := readyView{Ready: ok, Reasons: []reasonView{}, Warnings: append(d.warnings(), d.held()...)}
+	v := readyView{Ready: ok, Reasons: []reasonView{}, Warnings: append(d.warnings(), d.held(r, c)...)}
 	slices.Sort(why)
 	for _, s := range slices.Compact(why) {
 		code, name, _ := strings.Cut(s, ":")
