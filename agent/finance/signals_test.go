@@ -102,7 +102,7 @@ func TestSigns(t *testing.T) {
 			t.Fatalf("%v, want %v", list, want)
 		}
 		canceled(t, w, 1, "1001")
-		w.Take(t, agenttest.Payment{Till: agenttest.W2, Fen: 1000, By: "1002"})
+		w.Take(t, agenttest.Payment{Till: agenttest.W2, Fen: 19999, By: "1002"})
 		w.GiveBack(t, first.No, "R2", 20000, "1002")
 		// The watcher ends before it has looked.
 		w.Stop()
