@@ -1,9 +1,9 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"slices"
+	"sort"
 
 	"payagent/agent/counter"
 	"payagent/agent/order"
@@ -85,8 +85,9 @@ func (a *Agent) Find(by By, value string) ([]*order.Order, error) {
 // late money, and those with refunds under way, oldest first.
 func (a *Agent) Open() []*order.Order {
 	list := a.memory.open()
-	slices.SortFunc(list, func(x, y *order.Order) int {
-		return cmp.Or(cmp.Compare(x.CreatedAt.Wall, y.CreatedAt.Wall), cmp.Compare(x.No, y.No))
+	sort.Slice(list, func(i, j int) bool {
+		x, y := list[i], list[j]
+		return x.CreatedAt.Wall < y.CreatedAt.Wall || x.CreatedAt.Wall == y.CreatedAt.Wall && x.No < y.No
 	})
 	return list
 }

@@ -95,7 +95,7 @@ func (c *Counter) take(x *entry, p Platform, s order.Step) (gone bool) {
 // way may have read the log before the order's last fact, a refund too, and
 // would decide on old sums, so the order stays until that lookup is answered.
 func (c *Counter) close(x *entry) bool {
-	if under := slices.Sorted(maps.Keys(c.pending)); len(under) > 0 && under[0] <= x.endTok {
+	if len(c.pending) > 0 && slices.Min(slices.Collect(maps.Keys(c.pending))) <= x.endTok {
 		c.setWake(x, c.now.Mono+closeLater)
 		return true
 	}

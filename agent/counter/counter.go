@@ -12,6 +12,7 @@ import (
 	"container/heap"
 	"maps"
 	"slices"
+	"sort"
 	"time"
 
 	"payagent/agent/order"
@@ -261,7 +262,9 @@ func (c *Counter) OpenOrders() []*order.Order {
 }
 
 func (c *Counter) sorted() []*entry {
-	return slices.SortedFunc(maps.Values(c.orders), func(a, b *entry) int { return a.seq - b.seq })
+	list := slices.Collect(maps.Values(c.orders))
+	sort.Slice(list, func(i, j int) bool { return list[i].seq < list[j].seq })
+	return list
 }
 
 func (c *Counter) emit(e Effect) { c.out = append(c.out, e) }

@@ -1,11 +1,11 @@
 package door
 
 import (
-	"cmp"
 	"context"
 	"net/http"
 	"regexp"
 	"slices"
+	"sort"
 	"time"
 
 	"payagent/agent"
@@ -303,7 +303,7 @@ func (d *door) findState(ctx context.Context, value string) ([]*order.Order, err
 			return nil, err
 		}
 	}
-	slices.SortFunc(list, func(x, y *order.Order) int { return cmp.Compare(x.CreatedAt.Wall, y.CreatedAt.Wall) })
+	sort.Slice(list, func(i, j int) bool { return list[i].CreatedAt.Wall < list[j].CreatedAt.Wall })
 	return list, nil
 }
 

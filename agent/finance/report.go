@@ -70,6 +70,7 @@ type Group struct {
 
 // Open is an order that somebody should look at before the money is handed in.
 type Open struct {
+	_          [0]func()     // never compared: no code is made for it
 	OutTradeNo string        `json:"out_trade_no"`
 	Why        string        `json:"why"` // open, unknown, refund_unknown, unbooked
 	State      order.State   `json:"state"`

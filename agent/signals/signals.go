@@ -63,6 +63,7 @@ const (
 
 // Act is one thing that somebody did.
 type Act struct {
+	_        [0]func() // never compared: no code is made for it
 	Kind     Kind
 	At       int64 // Unix milliseconds
 	Order    string

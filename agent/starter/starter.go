@@ -64,22 +64,24 @@ type TransactionCodes struct {
 
 // Till is a place that takes money.
 type Till struct {
-	Name         string   `json:"name"`
-	Title        string   `json:"title,omitempty"`
-	DeviceNo     string   `json:"device_no"`
-	OperatorID   string   `json:"operator_id,omitempty"`
-	OperatorName string   `json:"operator_name,omitempty"`
-	Scanner      *Scanner `json:"scanner,omitempty"` // nil: none
+	_            [0]func() // never compared: no code is made for it
+	Name         string    `json:"name"`
+	Title        string    `json:"title,omitempty"`
+	DeviceNo     string    `json:"device_no"`
+	OperatorID   string    `json:"operator_id,omitempty"`
+	OperatorName string    `json:"operator_name,omitempty"`
+	Scanner      *Scanner  `json:"scanner,omitempty"` // nil: none
 }
 
 // Scanner is a scanner of a till; the fields are those of the configuration.
 type Scanner struct {
-	Driver    string `json:"driver,omitempty"` // hid, serial or wedge; may be left out with a model
-	Model     string `json:"model,omitempty"`
-	Interface string `json:"interface,omitempty"`
-	Port      string `json:"port,omitempty"` // USB place
-	Path      string `json:"path,omitempty"` // serial port
-	ID        string `json:"id,omitempty"`   // USB vendor:product
+	_         [0]func() // never compared: no code is made for it
+	Driver    string    `json:"driver,omitempty"` // hid, serial or wedge; may be left out with a model
+	Model     string    `json:"model,omitempty"`
+	Interface string    `json:"interface,omitempty"`
+	Port      string    `json:"port,omitempty"` // USB place
+	Path      string    `json:"path,omitempty"` // serial port
+	ID        string    `json:"id,omitempty"`   // USB vendor:product
 }
 
 // Profiles are the names of the profiles.

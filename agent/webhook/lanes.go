@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -66,7 +67,7 @@ func (d *Deliverer) begin() error {
 		l.items, d.aside[n.Seq] = append(l.items, it), true
 	}
 	for _, l := range d.lanes {
-		slices.SortFunc(l.items, func(a, b *item) int { return cmp.Compare(a.seq, b.seq) })
+		sort.Slice(l.items, func(i, j int) bool { return l.items[i].seq < l.items[j].seq })
 	}
 	return nil
 }
@@ -206,7 +207,7 @@ func (d *Deliverer) start(ctx context.Context) {
 			due = append(due, l)
 		}
 	}
-	slices.SortFunc(due, func(a, b *lane) int { return cmp.Compare(a.items[0].seq, b.items[0].seq) })
+	sort.Slice(due, func(i, j int) bool { return due[i].items[0].seq < due[j].items[0].seq })
 	if g := d.lanes[gapLane]; g != nil && g.fails == 0 {
 		due = slices.DeleteFunc(due, func(l *lane) bool { return l != g }) // first of all: it says from where on to listen
 	}

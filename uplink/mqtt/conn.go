@@ -13,6 +13,7 @@ import (
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/eclipse/paho.mqtt.golang/packets"
+	"sort"
 
 	"payagent/uplink"
 )
@@ -277,7 +278,7 @@ func (x *conn) takeBack() []*pending {
 			out = append(out, p)
 		}
 	}
-	slices.SortFunc(out, func(a, b *pending) int { return int(int64(a.serial) - int64(b.serial)) })
+	sort.Slice(out, func(i, j int) bool { return out[i].serial < out[j].serial })
 	return out
 }
 

@@ -3,6 +3,7 @@ package box
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -36,7 +37,7 @@ func (b *Box) readOrders(after uint64, limit int) (list []item, read, first uint
 		list = append(list, it)
 		return nil
 	})
-	slices.SortFunc(list, func(x, y item) int { return cmp.Compare(x.seq, y.seq) })
+	sort.Slice(list, func(i, j int) bool { return list[i].seq < list[j].seq })
 	return list, read, first, err
 }
 

@@ -24,7 +24,7 @@ func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var head Fields
 		for _, name := range []string{"AccessToken", "OutTradeNo", "Caption", "OrderType"} {
-			head = append(head, Field{name, anyText().Draw(t, name)})
+			head = append(head, Field{Name: name, Value: anyText().Draw(t, name)})
 		}
 		doc, err := WriteRequest(head)
 		if err != nil {
@@ -36,7 +36,7 @@ func TestRoundTrip(t *testing.T) {
 		}
 		op := rapid.SampledFrom(ops()).Draw(t, "op")
 		said := Result{Success: "1", Message: anyText().Draw(t, "message"), SubCode: "X", SubMessage: anyText().Draw(t, "sub")}
-		result := Fields{{"TradeNo", anyText().Draw(t, "trade")}}
+		result := Fields{{Name: "TradeNo", Value: anyText().Draw(t, "trade")}}
 		root, err := strictxml.ParseText(WriteReply(op, head, said, result))
 		if err != nil {
 			t.Fatal(err)
@@ -64,7 +64,7 @@ func TestWhatIsNoMessage(t *testing.T) {
 			t.Errorf("%s: %v", name, f)
 		}
 	}
-	if _, err := WriteRequest(Fields{{"A", "\x01"}}); err == nil {
+	if _, err := WriteRequest(Fields{{Name: "A", Value: "\x01"}}); err == nil {
 		t.Error("a character that XML cannot carry was written")
 	}
 }
