@@ -418,6 +418,37 @@ func TestOffline(t *testing.T) {
 	r.row("the network is back, the order of before", r.ends(bill))
 }
 
+// TestCredentials: the platform's token lies closed by systemd alone; one that was
+// exchanged counts after a reload, without a restart by hand.
+func TestCredentials(t *testing.T) {
+	r, _ := newRig(t, "")
+	r.run(unload)
+	r.run(install)
+	// As docs/operations.md says; the platform takes this token no more.
+	closed := " | systemd-creds encrypt --name=fwc.token - /etc/payagent/fwc.token.cred"
+	r.run("rm /etc/payagent/fwc.token && echo an-ended-token" + closed + ` && mkdir -p /etc/systemd/system/payagent.service.d &&
+		printf '[Service]\nLoadCredentialEncrypted=fwc.token:/etc/payagent/fwc.token.cred\n' >/etc/systemd/system/payagent.service.d/token.conf &&
+		sed -i 's#/etc/payagent/fwc.token#"credential:fwc.token"#' ` + conf + " && systemctl daemon-reload")
+	r.run(agent + " service start")
+	r.until("systemctl show payagent -p ActiveState", "ActiveState=active")
+	seen := func() string { return r.run("cat /run/credentials/payagent.service/fwc.token") }
+	if got := seen(); got != "an-ended-token" {
+		t.Fatal("the service has another token:", got)
+	}
+	pid := r.show("MainPID")
+	r.run("cat /mnt/fwc.token" + closed)
+	if seen() != "an-ended-token" {
+		t.Error("systemd opens a credential before the service starts anew; docs/operations.md says otherwise")
+	}
+	r.run("systemctl reload payagent")
+	r.until("systemctl show payagent -p MainPID --value | grep -vx -e "+pid+" -e 0 && echo anew", "anew")
+	r.ready(true)
+	if seen() == "an-ended-token" {
+		t.Error("the new token is not there after the reload")
+	}
+	r.row("the platform's token as a systemd credential, exchanged, `systemctl reload`", "a payment with the new one: "+r.ends(r.charge(0)))
+}
+
 // Scanners at two tills more, by what the models say of them.
 const scanners = `  - {name: w2, kind: counter, device_no: "W2", operator: {id: "1", name: Wang}, scanners: [{name: pos, driver: hid, options: {id: "0c2e:0b61"}}]}
   - {name: w3, kind: counter, device_no: "W3", operator: {id: "1", name: Wang}, scanners: [{name: line, driver: serial, options: {id: "1eab:0d06"}}]}
