@@ -79,6 +79,7 @@ type shiftView struct {
 // shiftWarning is something that should be settled before the money is handed
 // in; it does not keep the shift open.
 type shiftWarning struct {
+	_     [0]func()  // never compared: no code is made for it
 	Code  string     `json:"code"`
 	Count int        `json:"count"`
 	Say   words.Text `json:"say"`

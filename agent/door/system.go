@@ -211,6 +211,7 @@ type readyView struct {
 }
 
 type reasonView struct {
+	_    [0]func()  // never compared: no code is made for it
 	Code string     `json:"code"`
 	Name string     `json:"name,omitempty"` // platform or merchant profile
 	Say  words.Text `json:"say"`

@@ -25,6 +25,7 @@ func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.
 
 // safetyView answers one of the two questions of PAY-21.
 type safetyView struct {
+	_      [0]func()     // never compared: no code is made for it
 	Answer order.Answer3 `json:"answer"`
 	WaitS  int64         `json:"wait_s"` // 0 unless the answer is wait
 	Reason string        `json:"reason"`

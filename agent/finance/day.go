@@ -13,6 +13,7 @@ import (
 
 // DayOptions say what a day is compared with.
 type DayOptions struct {
+	_         [0]func()       // never compared: no code is made for it
 	Day       time.Time       // any instant of the day (UTC+8)
 	Statement *reconcile.File // the platform's; nil: every order is asked for
 	HIS       *reconcile.File // HIS's; nil: what it acknowledged

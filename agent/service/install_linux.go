@@ -60,7 +60,7 @@ func Install(o Options, out io.Writer) error {
 			return err
 		}
 		if text := paths(o); text != "" {
-			if err := write(file{dropIn, text}); err != nil {
+			if err := write(file{path: dropIn, text: text}); err != nil {
 				return err
 			}
 		}

@@ -13,6 +13,7 @@ import (
 
 // file is one that the installation writes.
 type file struct {
+	_    [0]func() // never compared: no code is made for it
 	path string
 	text string
 }
@@ -28,15 +29,15 @@ const (
 // files are what is written beside the unit.
 func files(o Options) []file {
 	list := []file{
-		{"/etc/sysusers.d/payagent.conf", install.Users},
-		{"/etc/tmpfiles.d/payagent.conf", install.Folders},
-		{"/etc/udev/rules.d/70-payagent.rules", install.Scanners},
-		{"/etc/udev/rules.d/71-payagent-boards.rules", install.Boards},
-		{"/etc/needrestart/conf.d/payagent.conf", install.NeedRestart},
-		{"/etc/polkit-1/rules.d/50-payagent.rules", install.Polkit},
+		{path: "/etc/sysusers.d/payagent.conf", text: install.Users},
+		{path: "/etc/tmpfiles.d/payagent.conf", text: install.Folders},
+		{path: "/etc/udev/rules.d/70-payagent.rules", text: install.Scanners},
+		{path: "/etc/udev/rules.d/71-payagent-boards.rules", text: install.Boards},
+		{path: "/etc/needrestart/conf.d/payagent.conf", text: install.NeedRestart},
+		{path: "/etc/polkit-1/rules.d/50-payagent.rules", text: install.Polkit},
 	}
 	if text := paths(o); text != "" {
-		list = append(list, file{dropIn, text})
+		list = append(list, file{path: dropIn, text: text})
 	}
 	return list
 }

@@ -106,6 +106,7 @@ func (i Interface) Text() string {
 
 // SetupCode sets a scanner up when it reads it, or is sent to it.
 type SetupCode struct {
+	_         [0]func() // never compared: no code is made for it
 	What      devices.Said
 	Code      string // as in the manual
 	Symbology string // one of CodeQR, Code128, CodeCommand

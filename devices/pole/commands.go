@@ -8,6 +8,7 @@ import (
 // command is one command of a family: its first bytes and how many further
 // ones it takes.
 type command struct {
+	_     [0]func() // never compared: no code is made for it
 	first string
 	args  int
 	// to is the highest value of an argument, from its lowest; both 0 mean
@@ -20,17 +21,17 @@ type command struct {
 func commands(family string) []command {
 	switch family {
 	case LED8:
-		return []command{{first: "\x1b@"}, {first: "\x0c"}, {"\x1bs", 1, '0', '4'}}
+		return []command{{first: "\x1b@"}, {first: "\x0c"}, {first: "\x1bs", args: 1, from: '0', to: '4'}}
 	case CD5220:
 		return []command{{first: "\x1b@"}, {first: "\x0c"}, {first: "\x18"}, {first: "\x0b"}, {first: "\x0d"}, {first: "\x0a"},
-			{first: "\x1b\x11"}, {first: "\x1b\x12"}, {first: "\x1b\x13"}, {"\x1b_", 1, 0, 1}, {"\x1b*", 1, 1, 4}, {first: "\x1bf", args: 1}}
+			{first: "\x1b\x11"}, {first: "\x1b\x12"}, {first: "\x1b\x13"}, {first: "\x1b_", args: 1, from: 0, to: 1}, {first: "\x1b*", args: 1, from: 1, to: 4}, {first: "\x1bf", args: 1}}
 	case DMD:
 		// ESC DC3 and ESC _ are what Bixolon's displays of this family want.
-		return []command{{first: "\x1b@"}, {"\x1b=", 1, 1, 3}, {first: "\x0c"}, {first: "\x18"}, {first: "\x0b"}, {first: "\x1bt", args: 1},
-			{first: "\x1f\x01"}, {first: "\x1f\x02"}, {first: "\x1f\x03"}, {"\x1fC", 1, 0, 1}, {"\x1fX", 1, 1, 4}, {first: "\x1fE", args: 1},
-			{"\x1fr", 1, 0, 1}, {first: "\x1b\x13"}, {"\x1b_", 1, 0, 1}}
+		return []command{{first: "\x1b@"}, {first: "\x1b=", args: 1, from: 1, to: 3}, {first: "\x0c"}, {first: "\x18"}, {first: "\x0b"}, {first: "\x1bt", args: 1},
+			{first: "\x1f\x01"}, {first: "\x1f\x02"}, {first: "\x1f\x03"}, {first: "\x1fC", args: 1, from: 0, to: 1}, {first: "\x1fX", args: 1, from: 1, to: 4}, {first: "\x1fE", args: 1},
+			{first: "\x1fr", args: 1, from: 0, to: 1}, {first: "\x1b\x13"}, {first: "\x1b_", args: 1, from: 0, to: 1}}
 	case UTC:
-		return []command{{first: "\x1f"}, {first: "\x11"}, {first: "\x12"}, {first: "\x13"}, {first: "\x14"}, {"\x0f", 1, 0, 39}}
+		return []command{{first: "\x1f"}, {first: "\x11"}, {first: "\x12"}, {first: "\x13"}, {first: "\x14"}, {first: "\x0f", args: 1, from: 0, to: 39}}
 	case UTCEnhanced:
 		return []command{{first: "\x1bd"}}
 	}

@@ -97,12 +97,13 @@ func (p *Platform) parseMoney(s string) (platforms.Fen, error) {
 
 // goods is one line of TradeDetail, its members spelled and ordered as in §5.5.
 type goods struct {
-	GoodsID       string `json:"goods_id"`
-	GoodsName     string `json:"goods_name"`
-	GoodsCategory string `json:"goods_category"`
-	Price         string `json:"price"` // yuan
-	Quantity      string `json:"quantity"`
-	Body          string `json:"body"`
+	_             [0]func() // never compared: no code is made for it
+	GoodsID       string    `json:"goods_id"`
+	GoodsName     string    `json:"goods_name"`
+	GoodsCategory string    `json:"goods_category"`
+	Price         string    `json:"price"` // yuan
+	Quantity      string    `json:"quantity"`
+	Body          string    `json:"body"`
 }
 
 // tradeDetail writes the JSON text of §5.5; no details give the empty text.
@@ -112,7 +113,7 @@ func tradeDetail(all []platforms.Detail) string {
 	}
 	lines := make([]goods, len(all))
 	for i, d := range all {
-		lines[i] = goods{d.GoodsID, d.GoodsName, d.GoodsCategory, d.PriceFen.Yuan(), d.Quantity, d.Body}
+		lines[i] = goods{GoodsID: d.GoodsID, GoodsName: d.GoodsName, GoodsCategory: d.GoodsCategory, Price: d.PriceFen.Yuan(), Quantity: d.Quantity, Body: d.Body}
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

@@ -69,6 +69,7 @@ func (r reply) refusal() error {
 
 // slot is a place for the value of one element.
 type slot struct {
+	_    [0]func() // never compared: no code is made for it
 	name string
 	to   *string
 }
@@ -77,8 +78,8 @@ type slot struct {
 // a reply carries must fit.
 func (r *reply) body() []slot {
 	return []slot{
-		{"OrderId", &r.orderID}, {"HisOrderId", &r.hisOrderID}, {"TotalFee", &r.totalFee}, {"PayTime", &r.payTime},
-		{"TransactionId", &r.transactionID}, {"MerchCode", &r.merchCode}, {"OrderState", &r.orderState},
+		{name: "OrderId", to: &r.orderID}, {name: "HisOrderId", to: &r.hisOrderID}, {name: "TotalFee", to: &r.totalFee}, {name: "PayTime", to: &r.payTime},
+		{name: "TransactionId", to: &r.transactionID}, {name: "MerchCode", to: &r.merchCode}, {name: "OrderState", to: &r.orderState},
 	}
 }
 

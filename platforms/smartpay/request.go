@@ -11,6 +11,7 @@ import (
 // element is one child of Data. Field is the API's name of what the value was
 // taken from, for refusals.
 type element struct {
+	_                  [0]func() // never compared: no code is made for it
 	name, value, field string
 }
 
@@ -27,27 +28,27 @@ func (p *Platform) chargeElements(c platforms.Charge) []element {
 		eqpt = otherEqptType
 	}
 	return []element{
-		{"HisOrderId", c.OrderNo, "out_trade_no"},
-		{"TotalFee", wireFen(c.Amount), "amount_fen"},
-		{"Subject", c.Subject, "subject"},
-		{"OrderMemo", memo, "memo"},
-		{"CardNo", c.Patient.CardNo.Reveal(), "patient.card_no"},
-		{"CardType", p.cfg.CardTypes[c.Patient.CardType], "patient.card_type"},
-		{"OperatorId", c.Operator.ID, "operator.id"},
-		{"OperatorName", c.Operator.Name, "operator.name"},
-		{"ServiceId", p.cfg.ServiceIDs[c.OrderType], "order_type"},
-		{"EqptType", eqpt, "till"},
-		{"MerchCode", c.Merchant.Code, "merchant"},
-		{"AuthCode", c.Code.Reveal(), "auth_code"},
-		{"DeviceInfo", c.Terminal, "till"},
+		{name: "HisOrderId", value: c.OrderNo, field: "out_trade_no"},
+		{name: "TotalFee", value: wireFen(c.Amount), field: "amount_fen"},
+		{name: "Subject", value: c.Subject, field: "subject"},
+		{name: "OrderMemo", value: memo, field: "memo"},
+		{name: "CardNo", value: c.Patient.CardNo.Reveal(), field: "patient.card_no"},
+		{name: "CardType", value: p.cfg.CardTypes[c.Patient.CardType], field: "patient.card_type"},
+		{name: "OperatorId", value: c.Operator.ID, field: "operator.id"},
+		{name: "OperatorName", value: c.Operator.Name, field: "operator.name"},
+		{name: "ServiceId", value: p.cfg.ServiceIDs[c.OrderType], field: "order_type"},
+		{name: "EqptType", value: eqpt, field: "till"},
+		{name: "MerchCode", value: c.Merchant.Code, field: "merchant"},
+		{name: "AuthCode", value: c.Code.Reveal(), field: "auth_code"},
+		{name: "DeviceInfo", value: c.Terminal, field: "till"},
 	}
 }
 
 // queryElements lists the Data of QueryOrderState (000:276-281).
 func queryElements(key, merchCode string) []element {
 	return []element{
-		{"OrderId", key, "out_trade_no"},
-		{"MerchCode", merchCode, "merchant"},
+		{name: "OrderId", value: key, field: "out_trade_no"},
+		{name: "MerchCode", value: merchCode, field: "merchant"},
 	}
 }
 
@@ -55,10 +56,10 @@ func queryElements(key, merchCode string) []element {
 // OrderId with HisOrderId; its table and the known server say OrderId.
 func revokeElements(key string, ref platforms.Ref) []element {
 	return []element{
-		{"OrderId", key, "out_trade_no"},
-		{"OperatorId", ref.Operator.ID, "operator.id"},
-		{"OperatorName", ref.Operator.Name, "operator.name"},
-		{"MerchCode", ref.Merchant.Code, "merchant"},
+		{name: "OrderId", value: key, field: "out_trade_no"},
+		{name: "OperatorId", value: ref.Operator.ID, field: "operator.id"},
+		{name: "OperatorName", value: ref.Operator.Name, field: "operator.name"},
+		{name: "MerchCode", value: ref.Merchant.Code, field: "merchant"},
 	}
 }
 

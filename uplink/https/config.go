@@ -110,6 +110,7 @@ func (c Config) Warnings() []string {
 
 // target is what a Config means after checking.
 type target struct {
+	_       [0]func() // never compared: no code is made for it
 	scheme  string
 	host    string // host:port, lower case, port always there
 	name    string // host without port

@@ -36,7 +36,8 @@ func (c *counted) Write(p []byte) (int, error) {
 // once is the connection of exactly one request. It knows whether any byte of
 // that request left, and after seal no further one can.
 type once struct {
-	net.Conn // as the request sees it: TLS or not
+	_        [0]func() // never compared: no code is made for it
+	net.Conn           // as the request sees it: TLS or not
 	raw      *counted
 	base     int64 // bytes of proxy and handshake, before the request
 

@@ -36,12 +36,13 @@ const (
 
 // Config says how a scanner is set up. The zero value is usable.
 type Config struct {
-	End    string // one of the End constants; empty means EndLine
-	Prefix string // taken off the front where it stands there
-	Suffix string // taken off the back where it stands there
-	AIM    bool   // the scanner sends an AIM identifier ("]Q1") in front
-	Min    int    // shortest code in bytes, default 1
-	Max    int    // longest code in bytes, default and limit 512
+	_      [0]func() // never compared: no code is made for it
+	End    string    // one of the End constants; empty means EndLine
+	Prefix string    // taken off the front where it stands there
+	Suffix string    // taken off the back where it stands there
+	AIM    bool      // the scanner sends an AIM identifier ("]Q1") in front
+	Min    int       // shortest code in bytes, default 1
+	Max    int       // longest code in bytes, default and limit 512
 	// Charset is in what text above ASCII is sent, see the Charset constants.
 	// Codes come out as UTF-8.
 	Charset string
