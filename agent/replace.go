@@ -51,27 +51,28 @@ type Left struct {
 // its place: first those that owe something, then those whose unpaid end is
 // watched for late money, limit at most. more owe something besides.
 func (a *Agent) Left(limit int) (list []Left, more int) {
-	var watched []Left
-	for _, o := range a.Open() {
-		k, ok := counter.CapsuleOf(o, a.Now())
-		switch {
-		case !ok:
-		case k.Ended != nil && !k.Late:
-			watched = append(watched, leftOf(k, o.State()))
-		case len(list) < limit:
-			list = append(list, leftOf(k, o.State()))
-		default:
-			more++
+	for _, watched := range []bool{false, true} {
+		for _, o := range a.Open() {
+			k, ok := counter.CapsuleOf(o, a.Now())
+			switch {
+			case !ok || watched != (k.Ended != nil && !k.Late):
+			case len(list) < limit:
+				list = append(list, Left{})
+				list[len(list)-1].fill(&k, o.State())
+			case !watched:
+				more++
+			}
 		}
 	}
-	return append(list, watched[:min(len(watched), limit-len(list))]...), more
+	return list, more
 }
 
-func leftOf(k counter.Capsule, state order.State) Left {
-	s := k.Spec
-	l := Left{OrderNo: k.No, Bill: s.Bill, Amount: s.Amount, Mode: s.Mode, Till: s.Till, Platform: s.Platform, Profile: s.Merchant.Profile, MerchCode: s.Merchant.Code,
-		Channel: s.Channel, OrderType: s.OrderType, Operator: s.Operator.ID, OwnNumber: s.OwnNumber, Foreign: s.Foreign, Handle: k.Handle, TradeNo: k.TradeNo,
-		State: state, Canceled: k.Canceled, CreatedAt: time.UnixMilli(k.Created).UTC(), Late: k.Late}
+func (l *Left) fill(k *counter.Capsule, state order.State) {
+	s := &k.Spec
+	l.OrderNo, l.Bill, l.Amount, l.Mode, l.Till, l.Platform = k.No, s.Bill, s.Amount, s.Mode, s.Till, s.Platform
+	l.Profile, l.MerchCode, l.Channel, l.OrderType, l.Operator = s.Merchant.Profile, s.Merchant.Code, s.Channel, s.OrderType, s.Operator.ID
+	l.OwnNumber, l.Foreign, l.Handle, l.TradeNo, l.State = s.OwnNumber, s.Foreign, k.Handle, k.TradeNo, state
+	l.Canceled, l.CreatedAt, l.Late = k.Canceled, time.UnixMilli(k.Created).UTC(), k.Late
 	if k.Ended != nil {
 		l.EndReason, l.Action = k.Ended.Reason, k.Ended.Action
 	}
@@ -84,11 +85,10 @@ func leftOf(k counter.Capsule, state order.State) Left {
 		}
 		l.Booking, l.Refunds = b.Booked, b.Refunds
 	}
-	return l
 }
 
 // capsule is l as the counter takes it up.
-func (l Left) capsule() counter.Capsule {
+func (l *Left) capsule() counter.Capsule {
 	k := counter.Capsule{No: l.OrderNo, Created: l.CreatedAt.UnixMilli(), Handle: l.Handle, TradeNo: l.TradeNo, Canceled: l.Canceled, Late: l.Late}
 	k.Spec = order.Created{Bill: l.Bill, Amount: l.Amount, Mode: l.Mode, Till: l.Till, Platform: l.Platform, Merchant: platforms.Merchant{Profile: l.Profile, Code: l.MerchCode},
 		Channel: l.Channel, OrderType: l.OrderType, OwnNumber: l.OwnNumber, Foreign: l.Foreign, Operator: platforms.Operator{ID: l.Operator, Name: l.Operator}}
@@ -109,7 +109,8 @@ func (l Left) capsule() counter.Capsule {
 // over. nil means that all of them are on disk.
 func (a *Agent) TakeOver(ctx context.Context, list []Left) error {
 	var orders []counter.Capsule
-	for _, l := range list {
+	for i := range list {
+		l := &list[i]
 		m, ok := a.cfg.MerchantNamed(l.Profile)
 		if _, known := a.shape.Platforms[l.Platform]; !ok || !known || m.Platform != l.Platform {
 			return fmt.Errorf("cannot take over order %s: merchant %s on platform %s is not configured here; put both into the configuration", l.OrderNo, l.Profile, l.Platform)

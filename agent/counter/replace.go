@@ -1,7 +1,6 @@
 package counter
 
 import (
-	"slices"
 	"time"
 
 	"payagent/agent/order"
@@ -224,12 +223,13 @@ func (c *Counter) restore(x *entry) {
 			c.heed(x, *b.Booked, keys)
 		}
 	}
-	for _, r := range list {
-		if slices.ContainsFunc(x.o.Refunds, func(l order.RefundLine) bool { return l.Request == r.Request }) {
+	for i := range list {
+		r := &list[i]
+		if x.o.HasRefund(r.Request) {
 			continue
 		}
 		f := c.fact(x, order.KindRefund)
-		f.Refund = &r
+		f.Refund = r
 		c.write(x, f, Write{Keys: []string{refundKey(r.Request)}})
 		// It may have left, so what the platform gave back may be this one.
 		f = c.fact(x, order.KindSent)

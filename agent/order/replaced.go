@@ -31,8 +31,8 @@ func (o *Order) Past() *Before {
 	if p.Booked != nil {
 		p.Booked.Assumed = o.Booking.Assumed
 	}
-	for _, r := range o.Refunds {
-		if !r.State.Final() && r.State != RefundAwaiting {
+	for i := range o.Refunds {
+		if r := &o.Refunds[i]; !r.State.Final() && r.State != RefundAwaiting {
 			p.Refunds = append(p.Refunds, r.Refund)
 		}
 	}
@@ -41,9 +41,9 @@ func (o *Order) Past() *Before {
 		if p.Booked == nil {
 			p.Booked = b.Booked
 		}
-		for _, r := range b.Refunds {
-			if o.refund(r.Request) == nil {
-				p.Refunds = append(p.Refunds, r)
+		for i := range b.Refunds {
+			if o.refund(b.Refunds[i].Request) == nil {
+				p.Refunds = append(p.Refunds, b.Refunds[i])
 			}
 		}
 	}
@@ -61,6 +61,9 @@ func (o *Order) Past() *Before {
 	}
 	return &p
 }
+
+// HasRefund tells whether a refund of that number was asked for.
+func (o *Order) HasRefund(request string) bool { return o.refund(request) != nil }
 
 // NextReplaced is [Order.Next] on a box in whose place another one is. The
 // other box answers for the money: here an open order is asked about and

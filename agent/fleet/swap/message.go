@@ -120,18 +120,19 @@ func open(data, authority []byte, at fleet.Place) (*x509.Certificate, List, erro
 	if l.Site != at.Site || l.Box != at.Box || l.Generation != fleet.Generation(c) || len(l.Orders) > maxOrders {
 		return c, l, errFalse
 	}
-	for _, o := range l.Orders {
-		if !plausible(o) {
+	for i := range l.Orders {
+		if o := &l.Orders[i]; !plausible(o) {
 			return c, l, fmt.Errorf("order %.40q makes no sense", o.OrderNo)
 		}
 	}
 	return c, l, nil
 }
 
-func plausible(o agent.Left) bool {
+func plausible(o *agent.Left) bool {
 	texts := []string{o.OrderNo, o.Bill, o.Till, o.Platform, o.Profile, o.MerchCode, string(o.Channel), o.OrderType, o.Operator, o.Handle, o.TradeNo, o.EndReason, string(o.Action)}
 	back := o.Refunded
-	for _, r := range o.Refunds {
+	for i := range o.Refunds {
+		r := &o.Refunds[i]
 		texts = append(texts, r.Request, r.Operator.ID, string(r.Via), r.Through)
 		if back += r.Sum; r.Sum <= 0 || r.Request == "" || back > o.Amount || back < r.Sum {
 			return false
