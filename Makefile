@@ -27,7 +27,7 @@ build: ## 编译 build the programs into build/
 cgo: ## 编译含 karalabe/hid 的版本（需要 C 编译器） build/cgo/payagent: with karalabe/hid in it, needs a C compiler
 	@HID=1 ./.ci/build $(BIN)/cgo payagent
 
-size: ## 程序大小上限 the shipped program on both boards, against the limit
+size: ## 程序大小上限 the shipped program on both boards and the largest of all, against the limit
 	@./.ci/size $(BIN)/size
 
 size-all: ## 全部十个程序的大小 the programs of all machines, with and without karalabe/hid (compilers as for make cross)
