@@ -462,14 +462,24 @@ func FuzzParse(f *testing.F) {
 
 // TestEncodings: what editors on Windows make of the file is read where it can
 // be, and told where not: a name in another encoding would reach the platform.
+// A comment reaches nobody, and must not keep a till from its start.
 func TestEncodings(t *testing.T) {
 	const text = "site: {hospital_id: \"H1\", name: 演示}\n"
-	c, err := config.Parse("c.yaml", []byte("\xef\xbb\xbf"+text))
-	if err != nil || c.Site.Name != "演示" {
-		t.Errorf("with a byte order mark: %v %q", err, c.Site.Name)
+	for name, data := range map[string]string{"a byte order mark": "\xef\xbb\xbf" + text, "comments in GBK": "# \xca\xd5\xb7\xd1 \x95\x5c\n" + text + "# \xb4\xb0\xbf\xda"} {
+		c, err := config.Parse("c.yaml", []byte(data))
+		if err != nil || c.Site.Name != "演示" {
+			t.Errorf("with %s: %v %q", name, err, c.Site.Name)
+		}
 	}
-	for name, data := range map[string]string{"GBK": "site: {hospital_id: \"H1\", name: \xd1\xdd\xca\xbe}\n", "UTF-16": "\xff\xfes\x00i\x00t\x00e\x00:\x00", "UTF-16 in ASCII": "s\x00i\x00t\x00e\x00:\x00"} {
-		if _, err := config.Parse("c.yaml", []byte(data)); err == nil || !strings.Contains(err.Error(), "UTF-8") {
+	for name, c := range map[string]struct{ data, where string }{
+		"GBK":             {"site:\n  hospital_id: \"H1\"\n  name: \xd1\xdd\xca\xbe # \xca\xd5\n", "line 3: site.name: "},
+		"GBK in a block":  {"site:\n  name: |\n    \xd1\xdd\xca\xbe\n", "site.name"},
+		"a key in GBK":    {"facade:\n  tills:\n    \xb4\xb0\xbf\xda: w1\n", "line 3: facade.tills."},
+		"GBK and no YAML": {"site: {name: \x95\x7d}\n", ""},
+		"UTF-16":          {"\xff\xfes\x00i\x00t\x00e\x00:\x00", ""},
+		"UTF-16 in ASCII": {"s\x00i\x00t\x00e\x00:\x00", ""},
+	} {
+		if _, err := config.Parse("c.yaml", []byte(c.data)); err == nil || !strings.Contains(err.Error(), "UTF-8") || !strings.Contains(err.Error(), c.where) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

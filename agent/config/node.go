@@ -68,6 +68,10 @@ func (k nodeKind) String() string {
 	return "nothing"
 }
 
+// notUTF8 is said of values and keys, which go to the platform. What is no text
+// in a comment is nobody's concern: a till that runs with it starts again.
+const notUTF8 = "this is not text in UTF-8; save the file anew in that encoding"
+
 // reader turns the parser's tree into nodes and collects what is wrong.
 type reader struct{ probs *problems }
 
@@ -80,8 +84,8 @@ func parseNode(data []byte, probs *problems) (root node) {
 	}
 	// Editors on Windows write a mark before the text.
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
-		probs.add(0, "", "the file is not text in UTF-8; save it anew in that encoding")
+	if bytes.IndexByte(data, 0) >= 0 {
+		probs.add(0, "", notUTF8)
 		return node{kind: kindBad}
 	}
 	// The parser is not ours and the file may be anything: whatever happens
@@ -105,7 +109,11 @@ func parseNode(data []byte, probs *problems) (root node) {
 			}
 		}
 		msg, _, _ = strings.Cut(msg, "\n")
-		probs.add(line, "", "the file is not correct YAML here: "+msg+"; check indentation (blanks, no tabs), colons and quotes")
+		msg = "the file is not correct YAML here: " + msg + "; check indentation (blanks, no tabs), colons and quotes"
+		if !utf8.Valid(data) { // a byte of a character was taken for a bracket or a quote
+			msg = notUTF8
+		}
+		probs.add(line, "", msg)
 		return node{kind: kindBad}
 	}
 	var body ast.Node
@@ -186,8 +194,15 @@ func (r reader) value(n ast.Node, path string, depth int) node {
 		out.kind = kindBad
 		r.probs.add(out.line, path, "this is not something a configuration can hold; compare it with the sample file")
 	}
+	if out.kind == kindText && mangled(out.text) {
+		out.kind = kindBad
+		r.probs.add(out.line, path, notUTF8)
+	}
 	return out
 }
+
+// mangled finds what the parser makes of bytes that are no UTF-8.
+func mangled(s string) bool { return strings.ContainsRune(s, utf8.RuneError) }
 
 func (r reader) pair(out *node, mv *ast.MappingValueNode, path string, depth int) {
 	line := lineOf(mv.Key)
@@ -197,6 +212,10 @@ func (r reader) pair(out *node, mv *ast.MappingValueNode, path string, depth int
 		return
 	}
 	at := join(path, key)
+	if mangled(key) {
+		r.probs.add(line, at, notUTF8)
+		return
+	}
 	for _, p := range out.pairs {
 		if p.key == key {
 			r.probs.add(line, at, fmt.Sprintf("the key is given twice, first on line %d; keep one of them", p.line))
