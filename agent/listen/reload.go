@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"payagent/agent/config"
 	"payagent/agent/seal"
 )
 
@@ -95,6 +96,17 @@ func (r *reloader) read() (*tls.Config, error) {
 		return nil, fmt.Errorf("cannot open %s: %s.client_ca does not hold the authority of the clients; renew the file: %w", o.Key, o.Key, err)
 	}
 	return c, nil
+}
+
+// Usable tells why the addresses of a section could not be opened with the files
+// of its certificate. Where the service manager keeps the key that is not
+// looked at: the next start may get another one.
+func Usable(key string, at config.Listener) error {
+	if len(at.Listen) == 0 || at.TLS.Cert == "" || seal.Closed(at.TLS.Key) {
+		return nil
+	}
+	_, err := (&reloader{options: Options{Key: key, At: at}}).read()
+	return err
 }
 
 // secured gives the TLS settings of a section; its files are read once now, so

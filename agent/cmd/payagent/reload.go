@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	listeners "payagent/agent/listen"
 	"payagent/agent/service"
 )
 
@@ -50,5 +51,7 @@ func (b *assembly) wouldStart(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(checkMembers(next.Config), keepsInUse(x.effective.Config, next.Config, b.store))
+	c := next.Config
+	return errors.Join(checkMembers(c), keepsInUse(x.effective.Config, c, b.store), listeners.Usable("door", c.Door.Listener()),
+		listeners.Usable("facade", c.Facade.Listener), listeners.Usable("books", c.Books.Listener), listeners.Usable("callback", c.Callback.Listener))
 }
