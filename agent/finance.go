@@ -104,9 +104,6 @@ func (a *Agent) DoorRefused(what string) {
 	a.stats.add("payagent_door_refused_total", fmt.Sprintf(`what=%q`, what), 1)
 }
 
-// DoorHeld says how many addresses and workstations have to wait now.
-func (a *Agent) DoorHeld(n int) { a.stats.set("payagent_door_held", "", float64(n)) }
-
 // Flush returns when everything that the counter decided before is on disk and
 // can be read.
 func (a *Agent) Flush(ctx context.Context) error {

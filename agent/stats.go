@@ -173,6 +173,7 @@ func (a *Agent) WriteMetrics(w io.Writer, version string) error {
 			lines[series{"payagent_device_reads_total", fmt.Sprintf(`device=%q,what=%q`, d.Name, what)}] = float64(n)
 		}
 	}
+	lines[series{"payagent_door_held", ""}] = float64(len(a.limits.List()))
 	lines[series{"payagent_ready", ""}] = 0
 	if ok, _ := a.Ready(); ok {
 		lines[series{"payagent_ready", ""}] = 1

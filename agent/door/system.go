@@ -245,7 +245,6 @@ func (d *door) metrics(w http.ResponseWriter, _ *http.Request, c caller) {
 		d.problem(w, c, fault{code: "not_found"})
 		return
 	}
-	d.agent.DoorHeld(len(d.agent.Limits().List()))
 	own := func(w io.Writer) error { return d.agent.WriteMetrics(w, d.opts.Version) }
 	page, err := metrics.Page(append([]func(io.Writer) error{own}, d.opts.Metrics...)...)
 	if err != nil {

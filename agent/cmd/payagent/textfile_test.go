@@ -39,7 +39,7 @@ func TestTextfile(t *testing.T) {
 			series++
 		}
 	}
-	if !bytes.Contains(page, []byte("\npayagent_ready ")) || !bytes.Contains(page, []byte("\npayagent_clock_steps_total 0\n")) ||
+	if !bytes.Contains(page, []byte("\npayagent_ready ")) || !bytes.Contains(page, []byte("\npayagent_door_held 0\n")) || !bytes.Contains(page, []byte("\npayagent_clock_steps_total 0\n")) ||
 		!bytes.HasSuffix(page, []byte("payagent_metrics_left_out 0\n")) || series < 5 || series > metrics.Most {
 		t.Errorf("%d series:\n%s", series, page)
 	}
