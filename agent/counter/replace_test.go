@@ -183,6 +183,25 @@ func TestEndedOrdersAreLeftWhileMoneyMayCome(t *testing.T) {
 	}
 }
 
+// A second person said yes before the refund left: nobody is asked again, and
+// whoever were could decline what has been given back.
+func TestWhatWasApprovedIsNotAskedForAgain(t *testing.T) {
+	w, _ := found(t, nil, created(platforms.ModeCharge), sent(order.VerbCharge), paid(),
+		order.Fact{Kind: order.KindRefund, Refund: &order.Refund{Request: "R1", Sum: 20, NeedsSecond: true}},
+		order.Fact{Kind: order.KindDecided, Decided: &order.Decided{Refund: "R1", OK: true}},
+		order.Fact{Kind: order.KindSent, Sent: &order.Sent{Verb: order.VerbRefund, Request: "R1"}})
+	k, ok := CapsuleOf(w.c.Order("N1"), w.now)
+	if !ok {
+		t.Fatal("it is not left")
+	}
+	next, out := takenOver(t, k)
+	calm(t, out)
+	calm(t, next.step(QueryDone{Order: "N1", Answer: platforms.Answer{Status: platforms.Paid, OrderNo: "N1", Amount: 100, HasAmount: true}}))
+	if o := next.c.Order("N1"); len(o.Refunds) != 1 || o.Refunds[0].State != order.RefundSent {
+		t.Fatalf("%+v", o.Refunds)
+	}
+}
+
 // HIS may have booked what was paid over there, so no time-out gives it back.
 func TestWhatWasPaidIsNeverCanceledByTime(t *testing.T) {
 	k := capsule(platforms.ModeCharge)

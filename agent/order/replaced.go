@@ -55,6 +55,7 @@ func (o *Order) Past() *Before {
 	for i := range p.Refunds {
 		r := &p.Refunds[i]
 		r.Operator.Name, r.Reason, r.Key = "", "", IdemKey{}
+		r.NeedsSecond = false // a second person said yes
 	}
 	if !p.Paid && p.Booked == nil && p.Refunds == nil {
 		return nil
