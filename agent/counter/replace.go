@@ -54,6 +54,9 @@ func CapsuleOf(o *order.Order, now order.Now) (Capsule, bool) {
 	if back := o.RefundedSum() + o.Outside; back > 0 {
 		k.Spec.Elsewhere = &back
 	}
+	if r := o.Reversal(); o.Outcome == order.Paid && (r == nil || r.Via != order.ViaCancel) {
+		k.Canceled = false // paid was believed only once no cancel before could have worked
+	}
 	k.Spec.Books, k.Spec.Before = o.Books, o.Past()
 	return k, true
 }

@@ -202,6 +202,37 @@ func TestWhatWasApprovedIsNotAskedForAgain(t *testing.T) {
 	}
 }
 
+// A cancel from before the payment was believed did nothing, so it is no reason
+// to cancel what HIS booked. One by which the payment goes back is.
+func TestCanceledInVainThenPaid(t *testing.T) {
+	vain := []order.Fact{created(platforms.ModeCharge), sent(order.VerbCharge), sent(order.VerbCancel),
+		{Kind: order.KindAnswered, Answer: &order.Reply{Verb: order.VerbCancel}}, paid()}
+	back := func(v order.Via) order.Fact {
+		return order.Fact{Kind: order.KindRefund, Refund: &order.Refund{Request: order.ReversalRequest("N1"), Sum: 100, Auto: true, Via: v}}
+	}
+	for name, c := range map[string]struct {
+		more   []order.Fact
+		cancel bool
+	}{
+		"booked, a refund is under way": {[]order.Fact{{Kind: order.KindBooked, Booked: &order.Booked{OK: true, FlowID: "F1"}},
+			{Kind: order.KindRefund, Refund: &order.Refund{Request: "R1", Sum: 20}}}, false},
+		"not booked yet":        {nil, false},
+		"goes back by a refund": {[]order.Fact{back(order.ViaRefund)}, false},
+		"goes back by a cancel": {[]order.Fact{back(order.ViaCancel)}, true},
+	} {
+		w, _ := found(t, nil, slices.Concat(vain, c.more)...)
+		k, ok := CapsuleOf(w.c.Order("N1"), w.now)
+		if !ok || k.Canceled != c.cancel {
+			t.Errorf("%s: %v %v", name, ok, k.Canceled)
+		}
+		next, out := takenOver(t, k)
+		got := next.play(3*time.Hour, out, platforms.Answer{Status: platforms.Pending, OrderNo: "N1"})
+		if len(got) == 0 || slices.Contains(got, order.VerbCancel) != c.cancel {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 // HIS may have booked what was paid over there, so no time-out gives it back.
 func TestWhatWasPaidIsNeverCanceledByTime(t *testing.T) {
 	k := capsule(platforms.ModeCharge)
