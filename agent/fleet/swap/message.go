@@ -128,6 +128,10 @@ func open(data, authority []byte, at fleet.Place) (*x509.Certificate, List, erro
 	return c, l, nil
 }
 
+// maxText bounds a text of a list, in bytes: with what the log puts before it, it
+// is still a key that the log takes. Otherwise the log would stop, and payments.
+const maxText = 120
+
 func plausible(o *agent.Left) bool {
 	texts := []string{o.OrderNo, o.Bill, o.Till, o.Platform, o.Profile, o.MerchCode, string(o.Channel), o.OrderType, o.Operator, o.Handle, o.TradeNo, o.EndReason, string(o.Action)}
 	back := o.Refunded
@@ -138,8 +142,11 @@ func plausible(o *agent.Left) bool {
 			return false
 		}
 	}
+	if b := o.Booking; b != nil {
+		texts = append(texts, b.FlowID, b.CostType, b.Operator.ID)
+	}
 	for _, s := range texts {
-		if len(s) > 128 {
+		if len(s) > maxText {
 			return false
 		}
 		for _, r := range s {

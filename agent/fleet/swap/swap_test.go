@@ -457,6 +457,12 @@ func TestForged(t *testing.T) {
 		s := newSite(t)
 		box := s.enrols()
 		good := swap.List{Site: "H1", Box: "B1", Generation: 1, Orders: []agent.Left{left("N1")}}
+		stretched := func(change func(*agent.Left)) swap.List {
+			l := good
+			l.Orders = []agent.Left{left("N1")}
+			change(&l.Orders[0])
+			return l
+		}
 		own := box.pair
 		box.pair = identity(t, s.authority, "B1") // generation 2
 		box.keepCert()
@@ -491,6 +497,14 @@ func TestForged(t *testing.T) {
 				return "1", bytes.Replace(swap.Sign(t, good, own), []byte(`"signature":"`), []byte(`"signature":"AAAA`), 1)
 			},
 			"junk": func() (string, []byte) { return "1", []byte("{") },
+			"HIS's number is no key of the log": func() (string, []byte) {
+				return "1", swap.Sign(t, stretched(func(o *agent.Left) { o.Booking = &order.Booked{OK: true, FlowID: strings.Repeat("F", 124)} }), own)
+			},
+			"nor a refund's": func() (string, []byte) {
+				return "1", swap.Sign(t, stretched(func(o *agent.Left) {
+					o.Refunds = []order.Refund{{Request: strings.Repeat("R", 122), Sum: 1}}
+				}), own)
+			},
 		} {
 			topic, payload := bad()
 			send(topic, payload)
