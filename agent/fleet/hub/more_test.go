@@ -284,11 +284,11 @@ func TestCopy(t *testing.T) {
 // refund that was over. The list that HIS asks for has all of it, all the time.
 func TestMergeOverMachines(t *testing.T) {
 	at := func(m int) *time.Time { x := time.Unix(1700000000, 0).Add(time.Duration(m) * time.Minute); return &x }
-	old := hub.Order{Epoch: "E1", Rev: 9, Seq: 9, Changed: *at(9), Facts: fleet.Order{State: "paid", AmountFen: 100, EndedAt: at(1),
+	old := hub.Order{Epoch: "E1", Rev: 9, Seq: 9, Changed: *at(9), Facts: fleet.Order{State: "paid", AmountFen: 100, RefundedFen: 10, EndedAt: at(1),
 		Entries: []fleet.Entry{{HisFlowID: "F1", AmountFen: 100, BookedAt: at(2)}, {HisFlowID: "F2", RefundNo: "R1", AmountFen: -10, BookedAt: at(4)}},
 		Refunds: []fleet.Refund{{RefundNo: "R1", AmountFen: 10, State: "done", EndedAt: at(3)}, {RefundNo: "R2", AmountFen: 20, State: "sent"}}}}
 	doubt := hub.Order{Epoch: "E2", Rev: 4, Seq: 1, Changed: *at(20), Facts: fleet.Order{State: "in_doubt", AmountFen: 100}}
-	done := hub.Order{Epoch: "E2", Rev: 9, Seq: 2, Changed: *at(21), Facts: fleet.Order{State: "paid", AmountFen: 100, EndedAt: at(21),
+	done := hub.Order{Epoch: "E2", Rev: 9, Seq: 2, Changed: *at(21), Facts: fleet.Order{State: "paid", AmountFen: 100, RefundedFen: 20, EndedAt: at(21),
 		Entries: []fleet.Entry{{HisFlowID: "F1", AmountFen: 100, BookedAt: at(2)}, {HisFlowID: "F3", RefundNo: "R2", AmountFen: -20, BookedAt: at(22)}},
 		Refunds: []fleet.Refund{{RefundNo: "R2", AmountFen: 20, State: "done", EndedAt: at(21)}}}}
 	got := hub.Merge(old, doubt)
@@ -301,7 +301,7 @@ func TestMergeOverMachines(t *testing.T) {
 			got = hub.Merge(got, o)
 		}
 		f := got.Facts
-		if f.State != "paid" || len(f.Entries) != 3 || len(f.Refunds) != 2 {
+		if f.State != "paid" || len(f.Entries) != 3 || len(f.Refunds) != 2 || f.RefundedFen != 30 {
 			t.Fatalf("%+v", f)
 		}
 		for _, r := range f.Refunds {

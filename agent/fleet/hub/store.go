@@ -124,6 +124,9 @@ func Merge(old, next Order) Order {
 	for _, r := range other.Facts.Refunds {
 		if !slices.ContainsFunc(f.Refunds, func(x fleet.Refund) bool { return x.RefundNo == r.RefundNo }) {
 			f.Refunds = append(slices.Clip(f.Refunds), r)
+			if r.State == "done" {
+				f.RefundedFen += r.AmountFen
+			}
 		}
 	}
 	return keep
