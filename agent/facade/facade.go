@@ -138,7 +138,11 @@ func (f *Front) turn(ctx context.Context, what, till string) error {
 	f.agent.TooOften(ctx, t, "")
 	f.agent.DoorRefused(what)
 	e, _ := f.words.Find(words.Problem, "rate_limited")
-	return refuse(platforms.FrontBusy, "", e.Cashier.Fill("wait_s", strconv.Itoa(max(1, int(math.Ceil(t.Wait.Seconds()))))).ZH)
+	proven := "；本次没有扣款"
+	if what == "refund" {
+		proven = "；本次没有退款"
+	}
+	return refuse(platforms.FrontBusy, "", e.Cashier.Fill("wait_s", strconv.Itoa(max(1, int(math.Ceil(t.Wait.Seconds()))))).ZH+proven)
 }
 
 // till finds the till of a terminal: as configured for the façade, else the

@@ -52,7 +52,7 @@ func TestLimits(t *testing.T) {
 		for n := 3; n < 6; n++ {
 			_, err := w.front.Pay(t.Context(), charge(fmt.Sprint("MZ", n), 100, code1), wait)
 			var r *platforms.FrontRefusal
-			if !errors.As(err, &r) || r.Trouble != platforms.FrontBusy || !strings.Contains(r.Words, "20 秒后再试") {
+			if !errors.As(err, &r) || r.Trouble != platforms.FrontBusy || !strings.Contains(r.Words, "20 秒后再试") || !strings.HasSuffix(r.Words, "；本次没有扣款") {
 				t.Errorf("%v", err)
 			}
 		}
@@ -79,7 +79,7 @@ func TestLimits(t *testing.T) {
 				t.Errorf("%s: %v", no, err)
 			}
 		}
-		if err := refund("R3"); trouble(err) != platforms.FrontBusy {
+		if err := refund("R3"); trouble(err) != platforms.FrontBusy || !strings.Contains(err.Error(), "本次没有退款") {
 			t.Error(err)
 		}
 		if err := refund("R1"); err != nil {
