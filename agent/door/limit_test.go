@@ -192,6 +192,10 @@ func TestLockOut(t *testing.T) {
 		}
 		r.createAs(his, bill("L1"), set("Idempotency-Key", "k1"), from(shared)).want(429, "locked_out").is("retry_after_s", 60).
 			is("safe_to_take_cash.answer", "yes").is("safe_to_retry.answer", "wait").is("safe_to_retry.wait_s", 60)
+		// Whoever waits reads its own wait, not the address's hour.
+		if got := r.warned(his, from(shared)); !strings.Contains(got, "try again in 60 s") {
+			t.Errorf("the one who waits reads %q", got)
+		}
 		time.Sleep(time.Minute)
 		r.call("GET", "/v1/tills/w1", "", nil, set("Authorization", "Bearer pt_old"), from(shared)).want(429, "locked_out")
 		r.createAs(his, bill("L1"), set("Idempotency-Key", "k1"), from(shared)).want(201, "")
